@@ -1,0 +1,61 @@
+//! The seam between what a client holds and what a store keeps.
+
+use std::fmt;
+
+use crate::{Handle, InnerId, Life, RecordId, Result, SessionId};
+
+/// How an inner id becomes what the client holds, and what the store keeps.
+///
+/// | codec | the client holds | the store keeps |
+/// |---|---|---|
+/// | [`HashedIds`](crate::HashedIds), the default | the inner id | it with the secret replaced by a hash |
+/// | `AesIds` of jam-crypto | `J$_` and the sealed inner id | the same |
+/// | [`PlainIds`](crate::PlainIds) | `<key>:<unique>` | the same as the client |
+pub trait IdCodec: fmt::Debug + Send + Sync + 'static {
+    /// Gives the client's and the store's form of an inner id.
+    ///
+    /// # Errors
+    /// [`Crypto`](crate::ErrorKind::Crypto) if it cannot be sealed.
+    fn issue(&self, inner: &InnerId) -> Result<(SessionId, RecordId)>;
+
+    /// Finds the record id of what a client sent. Called with any text at all.
+    ///
+    /// # Errors
+    /// [`InvalidId`](crate::ErrorKind::InvalidId) for everything that [`issue`](Self::issue) did not make (as far as the codec
+    /// can tell without asking the store).
+    fn resolve(&self, public: &str) -> Result<RecordId>;
+
+    /// Says what a record id tells about its session. Called with ids of records that are in the store, also ones that
+    /// another codec made; those get a handle by which they can be revoked.
+    fn describe(&self, id: &RecordId) -> Described;
+
+    /// Whether handle and life are part of the record id. Without, lifetimes that need the creation time, a ttl of a
+    /// session's own and rotation with grace are refused with [`Config`](crate::ErrorKind::Config), and a rework makes a new
+    /// handle.
+    fn keeps_life(&self) -> bool;
+}
+
+/// What a record id tells about its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Described {
+    /// The session's handle.
+    pub handle: Handle,
+    /// Its life, if the id tells.
+    pub life: Option<Life>,
+}
+
+impl Described {
+    /// From a handle and, if the id tells, a life.
+    pub fn new(handle: Handle, life: Option<Life>) -> Self {
+        Self { handle, life }
+    }
+
+    /// A record id that tells nothing: the handle is a truncated SHA-256 of it, so it names the record without giving it away.
+    pub fn opaque(id: &RecordId) -> Self {
+        Self {
+            handle: Handle::of_opaque(id),
+            life: None,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The default codec: a leaked store holds no usable id.
+
+use crate::{Described, ErrorKind, Handle, IdCodec, InnerId, RecordId, Result, SessionId};
+
+/// The client holds the inner id; the store keeps it with the secret replaced by the first 128 bits of its SHA-256.
+///
+/// Who reads the store learns no id, and since what is looked up is a hash of what the client sent, the time a lookup takes
+/// tells nothing about a secret.
+///
+/// The record's key is the session key; its id is `<unique>.<life>.<hash>`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HashedIds;
+
+impl HashedIds {
+    /// The record id of an inner id. Codecs that hide the inner id from the client use it as well.
+    ///
+    /// # Errors
+    /// None for an inner id that was made by its constructors.
+    pub fn record_id(&self, inner: &InnerId) -> Result<RecordId> {
+        RecordId::new(
+            inner.key.clone(),
+            format!("{}.{}.{}", inner.unique, inner.life, inner.secret.hash()),
+        )
+    }
+}
+
+impl IdCodec for HashedIds {
+    fn issue(&self, inner: &InnerId) -> Result<(SessionId, RecordId)> {
+        Ok((SessionId::new(inner.to_text()), self.record_id(inner)?))
+    }
+
+    fn resolve(&self, public: &str) -> Result<RecordId> {
+        self.record_id(&InnerId::parse(public)?)
+            .map_err(|_| ErrorKind::InvalidId.into())
+    }
+
+    fn describe(&self, id: &RecordId) -> Described {
+        let read = || {
+            let mut parts = id.id().split('.');
+            let (unique, life, hash) = (parts.next()?, parts.next()?, parts.next()?);
+            if hash.is_empty() || parts.next().is_some() {
+                return None;
+            }
+            Some(Described::new(Handle::new(unique).ok()?, Some(life.parse().ok()?)))
+        };
+        read().unwrap_or_else(|| Described::opaque(id))
+    }
+
+    fn keeps_life(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,64 @@
+//! The secret part of an id: 128 bits from the operating system, and its hash.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, ErrorKind, Result};
+
+/// 128 random bits, always from the operating system's CSPRNG (OWASP ASVS 5.0, 7.2.3), never from an id factory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret([u8; Self::LEN]);
+
+impl Secret {
+    /// How many bytes it has.
+    pub const LEN: usize = 16;
+    /// How many base64url characters that is.
+    pub(crate) const TEXT_LEN: usize = 22;
+
+    /// A new secret.
+    ///
+    /// # Errors
+    /// [`Unexpected`](ErrorKind::Unexpected) if the operating system gives no random bytes.
+    pub fn generate() -> Result<Self> {
+        let mut bytes = [0; Self::LEN];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "the operating system gives no random bytes").with_source(error)
+        })?;
+        Ok(Self(bytes))
+    }
+
+    /// From base64url without padding, in the one canonical form.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; Self::LEN];
+        if text.len() != Self::TEXT_LEN {
+            return None;
+        }
+        // The engine refuses other alphabets, padding and bits that do not count.
+        let written = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+        (written == Self::LEN).then_some(Self(bytes))
+    }
+
+    /// As base64url without padding.
+    pub(crate) fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// The first 128 bits of its SHA-256, as base64url without padding.
+    pub(crate) fn hash(&self) -> String {
+        truncated_sha256(&self.0)
+    }
+}
+
+/// The first 128 bits of a SHA-256, as base64url without padding.
+pub(crate) fn truncated_sha256(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..Secret::LEN])
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").finish_non_exhaustive()
+    }
+}

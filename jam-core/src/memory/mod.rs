@@ -1,0 +1,214 @@
+//! The in-memory store: for tests, caches and services whose sessions may end with the process.
+
+mod table;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+
+pub use self::table::{Position, Shard, Slot, Table};
+use crate::{
+    Clock, Cursor, Entry, Error, ErrorKind, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore,
+    Stored, SystemClock, Timestamp, Version,
+};
+
+/// Keeps sessions in the memory of this process; they end with it.
+///
+/// Sharded by session key: operations on different keys rarely wait for each other, and no lock is held across an await.
+/// Expired records are never returned, and are dropped as new ones come, so memory stays within about twice what is live.
+///
+/// ```
+/// use jam_core::{MemoryStore, Sessions};
+///
+/// let sessions = Sessions::new(MemoryStore::new());
+/// ```
+#[derive(Debug)]
+pub struct MemoryStore {
+    table: Table,
+    clock: Arc<dyn Clock>,
+    closed: AtomicBool,
+}
+
+impl MemoryStore {
+    /// An empty store on the system's clock.
+    pub fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// An empty store that judges expiry by this clock.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            table: Table::new(),
+            clock,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    fn open(&self) -> Result<Timestamp> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Unavailable, "the memory store was closed"));
+        }
+        Ok(self.clock.now())
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The live record of that id, if its version is the expected one.
+fn expect<'a>(shard: &'a Shard, id: &RecordId, expected: Option<&Version>, now: Timestamp) -> Result<&'a Slot> {
+    let slot = shard
+        .get(id)
+        .filter(|slot| slot.is_live(now))
+        .ok_or(ErrorKind::NotFound)?;
+    if expected.is_some_and(|expected| *expected != Version::from_counter(slot.version)) {
+        return Err(ErrorKind::Conflict.into());
+    }
+    Ok(slot)
+}
+
+fn put(shard: &mut Shard, id: &RecordId, record: &Record) {
+    let version = shard.next_version();
+    shard.put(
+        id,
+        Slot {
+            payload: record.payload.clone(),
+            expires_at: record.expires_at,
+            version,
+        },
+    );
+}
+
+fn insert(shard: &mut Shard, id: &RecordId, record: &Record, now: Timestamp) -> Result<()> {
+    if shard.get(id).is_some_and(|slot| slot.is_live(now)) {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    shard.make_room(now);
+    put(shard, id, record);
+    Ok(())
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
+        let now = self.open()?;
+        self.table.write(id.key(), |shard| insert(shard, id, record, now))
+    }
+
+    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+        let now = self.open()?;
+        let (stored, due) = self.table.read(id.key(), |shard| {
+            let slot = shard.get(id).filter(|slot| slot.is_live(now));
+            let due = renew.filter(|renewal| slot.is_some_and(|slot| renewal.is_due(slot.expires_at)));
+            (slot.map(Slot::stored), due)
+        });
+        let Some(renewal) = due else { return Ok(stored) };
+        // The read lock was let go in between: look again, and give what is there now.
+        Ok(self.table.write(id.key(), |shard| {
+            let slot = shard.get_mut(id).filter(|slot| slot.is_live(now))?;
+            if renewal.is_due(slot.expires_at) {
+                slot.expires_at = Some(renewal.to);
+            }
+            Some(slot.stored())
+        }))
+    }
+
+    async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
+        let now = self.open()?;
+        self.table.write(id.key(), |shard| {
+            expect(shard, id, expected, now)?;
+            put(shard, id, record);
+            Ok(())
+        })
+    }
+
+    async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
+        let now = self.open()?;
+        Ok(self.table.write(id.key(), |shard| {
+            let Some(slot) = shard.get_mut(id).filter(|slot| slot.is_live(now)) else {
+                return false;
+            };
+            slot.expires_at = slot.expires_at.map(|at| at.max(expires_at));
+            true
+        }))
+    }
+
+    async fn rename(&self, rename: Rename<'_>) -> Result<()> {
+        let now = self.open()?;
+        let Rename {
+            from,
+            expected,
+            to,
+            record,
+        } = rename;
+        self.table.write_two(from.key(), to.key(), |source, target| {
+            expect(source, from, Some(expected), now)?;
+            match target {
+                Some(target) => insert(target, to, record, now)?,
+                None => insert(source, to, record, now)?,
+            }
+            source.take(from);
+            Ok(())
+        })
+    }
+
+    async fn remove(&self, id: &RecordId) -> Result<bool> {
+        let now = self.open()?;
+        Ok(self
+            .table
+            .write(id.key(), |shard| shard.take(id))
+            .is_some_and(|slot| slot.is_live(now)))
+    }
+
+    async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
+        let now = self.open()?;
+        Ok(self.table.read(key, |shard| {
+            let live = shard.of_key(key).filter(|(_, slot)| slot.is_live(now));
+            live.map(|(id, slot)| Entry {
+                id,
+                stored: slot.stored(),
+                expires_at: slot.expires_at,
+            })
+            .collect()
+        }))
+    }
+
+    async fn clear(&self, key: &SessionKey) -> Result<u64> {
+        let now = self.open()?;
+        let taken = self.table.write(key, |shard| shard.take_key(key));
+        Ok(taken
+            .iter()
+            .filter(|(id, slot)| slot.is_live(now) && !id.is_reserved())
+            .count() as u64)
+    }
+
+    async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
+        self.open()?;
+        let mut removed = 0;
+        self.table.for_each_shard(|shard| removed += shard.drop_expired(now));
+        Ok(removed)
+    }
+
+    async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
+        let now = self.open()?;
+        let after = cursor.map(|cursor| Position::from_cursor(&cursor)).transpose()?;
+        let (entries, next) = self.table.page(after.as_ref(), limit, now);
+        Ok(Page {
+            entries,
+            next: next.map(|position| position.to_cursor()),
+        })
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! A sharded table of records, the building block of stores that keep sessions in the memory of the process.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::Bytes;
+
+use crate::{Cursor, Entry, Error, ErrorKind, RecordId, Result, SessionKey, Stored, Timestamp, Version};
+
+/// Records by session key and id, spread over shards by session key so that writers of different users do not meet.
+///
+/// No lock is ever held across an await: callers get a shard inside a closure.
+pub struct Table {
+    shards: Box<[RwLock<Shard>]>,
+}
+
+/// One record in a [`Table`].
+#[derive(Clone)]
+pub struct Slot {
+    /// The bytes.
+    pub payload: Bytes,
+    /// When the record ends; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// Which write it is from.
+    pub version: u64,
+}
+
+impl Slot {
+    /// Whether the record has not expired by `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|at| at > now)
+    }
+
+    /// What a load gives.
+    pub fn stored(&self) -> Stored {
+        Stored {
+            payload: self.payload.clone(),
+            version: Version::from_counter(self.version),
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("payload_len", &self.payload.len())
+            .field("expires_at", &self.expires_at)
+            .field("version", &self.version)
+            .finish()
+    }
+}
+
+/// The records of the session keys that share a shard.
+#[derive(Default)]
+pub struct Shard {
+    keys: HashMap<SessionKey, HashMap<Arc<str>, Slot>>,
+    len: usize,
+    last_version: u64,
+    look_at: usize,
+}
+
+impl Shard {
+    /// The record of that id, expired or not.
+    pub fn get(&self, id: &RecordId) -> Option<&Slot> {
+        self.keys.get(id.key())?.get(id.id())
+    }
+
+    /// The record of that id, expired or not, to change in place.
+    pub fn get_mut(&mut self, id: &RecordId) -> Option<&mut Slot> {
+        self.keys.get_mut(id.key())?.get_mut(id.id())
+    }
+
+    /// Puts a record there, whatever was there before.
+    pub fn put(&mut self, id: &RecordId, slot: Slot) {
+        let sessions = self.keys.entry(id.key().clone()).or_default();
+        if sessions.insert(id.shared_id(), slot).is_none() {
+            self.len += 1;
+        }
+    }
+
+    /// Takes a record out.
+    pub fn take(&mut self, id: &RecordId) -> Option<Slot> {
+        let sessions = self.keys.get_mut(id.key())?;
+        let slot = sessions.remove(id.id())?;
+        self.len -= 1;
+        if sessions.is_empty() {
+            self.keys.remove(id.key());
+        }
+        Some(slot)
+    }
+
+    /// Every record of a key, expired or not.
+    pub fn of_key<'a>(&'a self, key: &'a SessionKey) -> impl Iterator<Item = (RecordId, &'a Slot)> {
+        let sessions = self.keys.get(key).into_iter().flatten();
+        sessions.map(|(id, slot)| (RecordId::from_parts(key.clone(), Arc::clone(id)), slot))
+    }
+
+    /// Takes every record of a key out.
+    pub fn take_key(&mut self, key: &SessionKey) -> Vec<(RecordId, Slot)> {
+        let sessions = self.keys.remove(key).unwrap_or_default();
+        self.len -= sessions.len();
+        sessions
+            .into_iter()
+            .map(|(id, slot)| (RecordId::from_parts(key.clone(), id), slot))
+            .collect()
+    }
+
+    /// Every record, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (RecordId, &Slot)> {
+        self.keys.iter().flat_map(|(key, sessions)| {
+            sessions
+                .iter()
+                .map(|(id, slot)| (RecordId::from_parts(key.clone(), Arc::clone(id)), slot))
+        })
+    }
+
+    /// Drops what has expired by `now`, and tells how many records that were.
+    pub fn drop_expired(&mut self, now: Timestamp) -> u64 {
+        let before = self.len;
+        let mut left = 0;
+        self.keys.retain(|_, sessions| {
+            sessions.retain(|_, slot| slot.is_live(now));
+            left += sessions.len();
+            !sessions.is_empty()
+        });
+        self.len = left;
+        (before - left) as u64
+    }
+
+    /// How many records there are, expired ones included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Drops what has expired, if the shard has doubled since it was last looked through; so each put pays a constant part.
+    pub fn make_room(&mut self, now: Timestamp) {
+        if self.len >= self.look_at.max(32) {
+            self.drop_expired(now);
+            self.look_at = self.len * 2;
+        }
+    }
+
+    /// A version no record of this shard has had.
+    pub fn next_version(&mut self) -> u64 {
+        self.last_version += 1;
+        self.last_version
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl Table {
+    const SHARDS: usize = 64;
+
+    /// An empty table.
+    pub fn new() -> Self {
+        Self {
+            shards: (0..Self::SHARDS).map(|_| RwLock::default()).collect(),
+        }
+    }
+
+    /// Reads in the shard that holds this key.
+    pub fn read<R>(&self, key: &SessionKey, work: impl FnOnce(&Shard) -> R) -> R {
+        work(&self.lock_shared(self.index(key)))
+    }
+
+    /// Writes in the shard that holds this key.
+    pub fn write<R>(&self, key: &SessionKey, work: impl FnOnce(&mut Shard) -> R) -> R {
+        work(&mut self.lock(self.index(key)))
+    }
+
+    /// Writes in the shards of two keys as one step. With keys of one shard, the second argument is `None`.
+    pub fn write_two<R>(
+        &self,
+        first: &SessionKey,
+        second: &SessionKey,
+        work: impl FnOnce(&mut Shard, Option<&mut Shard>) -> R,
+    ) -> R {
+        let (first, second) = (self.index(first), self.index(second));
+        // Always locked in the order of their numbers, so that two such calls cannot wait for each other.
+        match first.cmp(&second) {
+            std::cmp::Ordering::Equal => work(&mut self.lock(first), None),
+            std::cmp::Ordering::Less => {
+                let mut one = self.lock(first);
+                let mut two = self.lock(second);
+                work(&mut one, Some(&mut two))
+            }
+            std::cmp::Ordering::Greater => {
+                let mut two = self.lock(second);
+                let mut one = self.lock(first);
+                work(&mut one, Some(&mut two))
+            }
+        }
+    }
+
+    /// Visits shard after shard, each locked for itself.
+    pub fn for_each_shard(&self, mut work: impl FnMut(&mut Shard)) {
+        for index in 0..self.shards.len() {
+            work(&mut self.lock(index));
+        }
+    }
+
+    /// The live records after `after` (all, if `None`), in an order that writes do not disturb: about `limit` of them and,
+    /// if more may follow, the position to go on from.
+    pub fn page(&self, after: Option<&Position>, limit: usize, now: Timestamp) -> (Vec<Entry>, Option<Position>) {
+        let limit = limit.max(1);
+        let first = after.map_or(0, |position| position.shard);
+        for index in first..self.shards.len() {
+            let last = after
+                .filter(|position| position.shard == index)
+                .and_then(|position| position.last.as_ref());
+            let mut found: Vec<_> = {
+                let shard = self.lock_shared(index);
+                let after_last = |id: &RecordId| last.is_none_or(|last| id > last);
+                let live = shard.iter().filter(|(id, slot)| slot.is_live(now) && after_last(id));
+                live.map(|(id, slot)| Entry {
+                    id,
+                    stored: slot.stored(),
+                    expires_at: slot.expires_at,
+                })
+                .collect()
+            };
+            if found.is_empty() {
+                continue;
+            }
+            if found.len() > limit {
+                found.select_nth_unstable_by(limit, |a, b| a.id.cmp(&b.id));
+                found.truncate(limit);
+                let last = found.iter().map(|entry| &entry.id).max().cloned();
+                return (found, Some(Position { shard: index, last }));
+            }
+            let next = index + 1;
+            return (
+                found,
+                (next < self.shards.len()).then_some(Position {
+                    shard: next,
+                    last: None,
+                }),
+            );
+        }
+        (Vec::new(), None)
+    }
+
+    fn index(&self, key: &SessionKey) -> usize {
+        // FNV-1a: the same in every process, so that a position outlives one. Hostile keys that meet in one shard only cost
+        // concurrency; the maps inside are keyed by chance.
+        let hash = key.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        // The remainder is below the number of shards, so it fits.
+        usize::try_from(hash % self.shards.len() as u64).unwrap_or(0)
+    }
+
+    // A panic inside a shard's closure is a bug of jam; the table itself is never left half-changed by one, so a poisoned
+    // lock is taken as it is.
+    fn lock(&self, index: usize) -> RwLockWriteGuard<'_, Shard> {
+        self.shards[index].write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_shared(&self, index: usize) -> RwLockReadGuard<'_, Shard> {
+        self.shards[index].read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("shards", &self.shards.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a [`Table::page`] goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    shard: usize,
+    last: Option<RecordId>,
+}
+
+impl Position {
+    /// As a cursor: the shard, the length of the last key, the last key, the last id.
+    pub fn to_cursor(&self) -> Cursor {
+        let (key, id) = self
+            .last
+            .as_ref()
+            .map_or(("", ""), |last| (last.key().as_str(), last.id()));
+        Cursor::new(format!("{}:{}:{key}{id}", self.shard, key.len()).into_bytes())
+    }
+
+    /// From a cursor that [`to_cursor`](Self::to_cursor) made, in this process or another one.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is none of a table's.
+    pub fn from_cursor(cursor: &Cursor) -> Result<Self> {
+        let parse = || {
+            let mut parts = str::from_utf8(cursor.as_bytes()).ok()?.splitn(3, ':');
+            let shard = parts.next()?.parse().ok()?;
+            let key_len = parts.next()?.parse().ok()?;
+            let (key, id) = parts.next()?.split_at_checked(key_len)?;
+            if key.is_empty() && id.is_empty() {
+                return Some(Self { shard, last: None });
+            }
+            let last = RecordId::new(SessionKey::new(key).ok()?, id).ok()?;
+            Some(Self {
+                shard,
+                last: Some(last),
+            })
+        };
+        parse().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "that is not a cursor of this store"))
+    }
+}

@@ -1,0 +1,251 @@
+//! The settings of one store: fields with a name, taken one by one, so that what is left over is a mistake.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::did_you_mean;
+use crate::{Clock, Error, ErrorKind, Result, SystemClock};
+
+/// The settings of one store, from a config table or a URL.
+///
+/// A [`StoreFactory`](super::StoreFactory) takes the fields it knows by name and type; each error names the source, the
+/// field, and what would be right. Values from URLs and environment variables are text and are read as the asked type.
+/// `Debug` shows names, never values: they may be passwords.
+///
+/// ```
+/// use jam_core::StoreConfig;
+///
+/// let mut config = StoreConfig::from_url("json:sessions.json?durability=os")?;
+/// assert_eq!(config.location(), Some("sessions.json"));
+/// assert_eq!(config.one_of("durability", &["sync", "os"])?, Some("os"));
+/// config.finish()?;
+/// # Ok::<(), jam_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct StoreConfig {
+    origin: String,
+    url: Option<String>,
+    location: Option<String>,
+    fields: Map<String, Value>,
+    known: Vec<&'static str>,
+    clock: Arc<dyn Clock>,
+}
+
+impl StoreConfig {
+    /// Settings from named fields. `origin` says in error messages where they come from, such as `jam.toml [jam.session]`.
+    pub fn new(origin: impl Into<String>, fields: Map<String, Value>) -> Self {
+        Self {
+            origin: origin.into(),
+            url: None,
+            location: None,
+            fields,
+            known: Vec::new(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Settings from a URL: `scheme:location?field=value&...`. Percent-encoding in fields is decoded; the location is left
+    /// as it is written, for it may be a path.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if there is no scheme, or a field is written twice or not decodable.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let Some((scheme, rest)) = url.split_once(':') else {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "a store URL has the form `scheme:location`, such as `json:sessions.json` or `memory:`",
+            ));
+        };
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut fields = Map::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (percent_decode(name)?, percent_decode(value)?);
+            if fields.insert(name.clone(), Value::String(value)).is_some() {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("the URL sets `{}` twice", name.escape_debug()),
+                ));
+            }
+        }
+        let mut config = Self::new(format!("the `{}:` URL", scheme.escape_debug()), fields);
+        config.url = Some(url.to_owned());
+        config.location = (!location.is_empty()).then(|| location.to_owned());
+        Ok(config)
+    }
+
+    /// The scheme of the URL these settings came from.
+    pub fn scheme(&self) -> Option<&str> {
+        self.url.as_deref()?.split_once(':').map(|(scheme, _)| scheme)
+    }
+
+    /// The whole URL these settings came from, for drivers that read one themselves. It may hold a password.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    /// What stands between the scheme and the `?` of the URL these settings came from.
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+
+    /// Where these settings come from, for error messages.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The clock the store shall judge expiry by, if it lives in the process.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Sets the clock; the system's by default.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Takes a field as it is; `null` counts as absent.
+    pub fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.fields.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes a text.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if it is something else or empty.
+    pub fn string(&mut self, name: &'static str) -> Result<Option<String>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+            Some(_) => Err(self.invalid(name, "a text that is not empty")),
+        }
+    }
+
+    /// Takes a truth value: `true`, `false`.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if it is something else.
+    pub fn boolean(&mut self, name: &'static str) -> Result<Option<bool>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(value)),
+            Some(Value::String(text)) if text == "true" => Ok(Some(true)),
+            Some(Value::String(text)) if text == "false" => Ok(Some(false)),
+            Some(_) => Err(self.invalid(name, "true or false")),
+        }
+    }
+
+    /// Takes a whole number in these bounds.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if it is something else or out of bounds.
+    pub fn integer(&mut self, name: &'static str, bounds: std::ops::RangeInclusive<u64>) -> Result<Option<u64>> {
+        let number = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::Number(number)) => number.as_u64(),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(_) => None,
+        };
+        match number.filter(|number| bounds.contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None if *bounds.end() == u64::MAX => {
+                Err(self.invalid(name, &format!("a whole number of at least {}", bounds.start())))
+            }
+            None => Err(self.invalid(
+                name,
+                &format!("a whole number from {} to {}", bounds.start(), bounds.end()),
+            )),
+        }
+    }
+
+    /// Takes a length of time in seconds, whole or fractional, of at least a millisecond.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if it is something else.
+    pub fn seconds(&mut self, name: &'static str) -> Result<Option<Duration>> {
+        let seconds = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::Number(number)) => number.as_f64(),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(_) => None,
+        };
+        seconds
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .filter(|duration| duration.as_millis() > 0)
+            .map(Some)
+            .ok_or_else(|| self.invalid(name, "a number of seconds above 0"))
+    }
+
+    /// Takes one of these words.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if it is something else; the message lists them.
+    pub fn one_of(&mut self, name: &'static str, words: &[&'static str]) -> Result<Option<&'static str>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let found = value.as_str().and_then(|text| words.iter().find(|word| **word == text));
+        if let Some(word) = found {
+            return Ok(Some(word));
+        }
+        let expected: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        Err(self.invalid(name, &expected.join(" or ")))
+    }
+
+    /// The error for a field whose value is wrong: names the source, the field and what would be right, not the value.
+    pub fn invalid(&self, name: &str, expected: &str) -> Error {
+        Error::new(
+            ErrorKind::Config,
+            format!("{}: `{name}` must be {expected}", self.origin),
+        )
+    }
+
+    /// Refuses what nobody took.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if a field is left; the message names it and the known ones, nearest first.
+    pub fn finish(&self) -> Result<()> {
+        let Some(name) = self.fields.keys().next() else {
+            return Ok(());
+        };
+        let mut known = self.known.clone();
+        known.sort_unstable();
+        known.dedup();
+        let hint = did_you_mean(name, &known)
+            .map(|name| format!("; did you mean `{name}`?"))
+            .unwrap_or_default();
+        let fields = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "{}: unknown field `{}`{hint} (fields known here: {fields})",
+                self.origin,
+                name.escape_debug()
+            ),
+        ))
+    }
+}
+
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreConfig")
+            .field("origin", &self.origin)
+            .field("fields", &self.fields.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+fn percent_decode(text: &str) -> Result<String> {
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+    decoded
+        .map(Into::into)
+        .map_err(|_| Error::new(ErrorKind::Config, "the URL's query is not valid percent-encoded UTF-8"))
+}

@@ -1,0 +1,4 @@
+//! # jam-crypto
+//!
+//! Encrypted session ids and sealed session data.
+#![forbid(unsafe_code)]

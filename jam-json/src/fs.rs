@@ -1,0 +1,143 @@
+//! The file system as this crate uses it: a seam, so that tests can make each single operation fail, tear or get lost.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The operations both stores are made of. Files are created with mode 0600, directories with 0700.
+pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
+    /// Creates a file that must not exist, for writing.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Opens a file for appending, creating it if it is not there.
+    fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Reads a whole file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Moves a file or directory over another name, atomically.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a directory and everything in it.
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Creates a directory; its parent must exist. One that is there already is fine.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Names in a directory, in no order.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Opens (creating it if needed) a lock file and takes an exclusive lock, waiting for it. Dropping the guard lets go.
+    fn lock(&self, path: &Path) -> io::Result<LockFile>;
+    /// The same without waiting: `None` if somebody else has the lock.
+    fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>>;
+}
+
+/// A file that is written to.
+pub(crate) trait FsFile: fmt::Debug + Send {
+    /// Writes all of it.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Makes the content durable (`fdatasync`).
+    fn sync(&mut self) -> io::Result<()>;
+    /// Cuts the file to this length.
+    fn set_len(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// An exclusive lock between processes (and between handles of one process). Let go on drop, and by the system when the
+/// process dies.
+#[derive(Debug)]
+pub(crate) struct LockFile(#[expect(dead_code, reason = "held for its lock")] File);
+
+/// The real thing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RealFs;
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    private().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+impl Fs for RealFs {
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        Ok(Box::new(private().write(true).create_new(true).open(path)?))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        Ok(Box::new(private().append(true).create(true).open(path)?))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt;
+            builder.mode(0o700);
+        }
+        match builder.create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            result => result,
+        }
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect()
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<LockFile> {
+        let file = open_lock(path)?;
+        file.lock()?;
+        Ok(LockFile(file))
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
+        let file = open_lock(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(LockFile(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl FsFile for File {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        Write::write_all(self, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        File::set_len(self, len)
+    }
+}
