@@ -10,6 +10,7 @@ pub mod memory;
 mod record;
 mod registry;
 mod seal;
+mod sessions;
 mod store;
 mod time;
 
@@ -24,5 +25,6 @@ pub use self::memory::MemoryStore;
 pub use self::record::{Cursor, Entry, Page, Record, RecordId, Rename, Renewal, Stored, Version};
 pub use self::registry::{Registry, StoreConfig, StoreFactory, did_you_mean};
 pub use self::seal::{SealContext, SealDomain, Sealer};
+pub use self::sessions::{Data, Serializer, Session, SessionInfo, SessionOptions, Sessions, SessionsBuilder, WhenFull};
 pub use self::store::SessionStore;
 pub use self::time::{Clock, ManualClock, SystemClock, Timestamp};

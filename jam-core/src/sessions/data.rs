@@ -1,0 +1,115 @@
+//! The application's data on its way to bytes and back.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::{Error, ErrorKind, Result};
+
+/// What an application keeps in a session: a JSON object.
+pub type Data = Map<String, Value>;
+
+/// How data becomes bytes. JSON by default; replace it to keep something else in the store.
+///
+/// Stores keep JSON readable and anything else as opaque bytes.
+pub trait Serializer: fmt::Debug + Send + Sync + 'static {
+    /// Data to bytes.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if this form cannot hold the data.
+    fn serialize(&self, data: &Data) -> Result<Vec<u8>>;
+
+    /// Bytes back to data.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt) if [`serialize`](Self::serialize) did not write them. The error shows none of them.
+    fn deserialize(&self, payload: &[u8]) -> Result<Data>;
+}
+
+/// Any serializable object to bytes: straight to JSON, or by way of `Data` with a serializer of the application's own.
+pub(crate) fn to_payload(serializer: Option<&dyn Serializer>, data: &impl Serialize) -> Result<Vec<u8>> {
+    let Some(serializer) = serializer else {
+        let json = serde_json::to_vec(data).map_err(|_| not_json())?;
+        return match json.first() {
+            Some(b'{') => Ok(json),
+            first => Err(not_an_object(match first {
+                Some(b'[') => "a list",
+                Some(b'"') => "a text",
+                Some(b'n') => "null",
+                Some(b't' | b'f') => "a truth value",
+                _ => "a number",
+            })),
+        };
+    };
+    serializer.serialize(&to_data(data)?)
+}
+
+/// Bytes back to data.
+pub(crate) fn from_payload(serializer: Option<&dyn Serializer>, payload: &[u8]) -> Result<Data> {
+    match serializer {
+        Some(serializer) => serializer.deserialize(payload),
+        // The parser's own error may quote what it read, so only the place is told.
+        None => serde_json::from_slice(payload).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("the stored session data is not a JSON object ({place})"),
+            )
+        }),
+    }
+}
+
+/// Any serializable object as data.
+fn to_data(data: &impl Serialize) -> Result<Data> {
+    match serde_json::to_value(data).map_err(|_| not_json())? {
+        Value::Object(data) => Ok(data),
+        Value::Array(_) => Err(not_an_object("a list")),
+        Value::String(_) => Err(not_an_object("a text")),
+        Value::Null => Err(not_an_object("null")),
+        Value::Bool(_) => Err(not_an_object("a truth value")),
+        Value::Number(_) => Err(not_an_object("a number")),
+    }
+}
+
+/// A value as a field of the data.
+pub(crate) fn to_value(value: impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|_| not_json())
+}
+
+/// Data as a type of the application's.
+pub(crate) fn data_as<T: DeserializeOwned>(data: &Data) -> Result<T> {
+    T::deserialize(data).map_err(|_| wrong_shape::<T>("the session data does"))
+}
+
+/// A field of the data as a type of the application's.
+pub(crate) fn field_as<T: DeserializeOwned>(data: &Data, field: &str) -> Result<Option<T>> {
+    let Some(value) = data.get(field) else { return Ok(None) };
+    T::deserialize(value)
+        .map(Some)
+        .map_err(|_| wrong_shape::<T>("a field of the session data does"))
+}
+
+// The parser's error would quote the data, so it is left out of all of these.
+fn wrong_shape<T>(what: &str) -> Error {
+    let name = std::any::type_name::<T>();
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("{what} not have the shape of `{name}`"),
+    )
+}
+
+fn not_json() -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        "the session data cannot be written as JSON (are all map keys texts?)",
+    )
+}
+
+fn not_an_object(what: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("session data must be a JSON object, such as a struct or a map, and not {what}"),
+    )
+}

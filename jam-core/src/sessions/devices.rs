@@ -1,0 +1,131 @@
+//! "Your devices": listing sessions of a key and ending them by handle, without ever showing an id.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::data::{self, Data};
+use super::{Inner, Located, Sessions};
+use crate::{Entry, ErrorKind, Handle, Result, SessionKey, Timestamp};
+
+/// One line of a listing. Holds no id and nothing an id could be made from.
+#[derive(Clone)]
+pub struct SessionInfo {
+    inner: Arc<Inner>,
+    at: Located,
+    entry: Entry,
+}
+
+impl SessionInfo {
+    /// The session's name: show it, and [revoke](Sessions::revoke) by it.
+    pub fn handle(&self) -> &Handle {
+        &self.at.described.handle
+    }
+
+    /// When it began, to the second; `None` if its id does not tell ([`PlainIds`](crate::PlainIds)).
+    pub fn created(&self) -> Option<Timestamp> {
+        self.at.described.life.map(|life| life.created())
+    }
+
+    /// When it ends if it is not used again; `None`: never.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.entry.expires_at
+    }
+
+    /// Its data, opened and parsed now.
+    ///
+    /// # Errors
+    /// [`Crypto`](ErrorKind::Crypto) if it does not open, [`Corrupt`](ErrorKind::Corrupt) if it is not what a serializer wrote.
+    pub fn data(&self) -> Result<Data> {
+        let payload = self.inner.open(&self.at, &self.entry.stored.payload)?;
+        data::from_payload(self.inner.serializer.as_deref(), &payload)
+    }
+
+    /// Its data as a type of your own.
+    ///
+    /// # Errors
+    /// As [`data`](Self::data); [`InvalidInput`](ErrorKind::InvalidInput) if it has another shape.
+    pub fn data_as<T: DeserializeOwned>(&self) -> Result<T> {
+        data::data_as(&self.data()?)
+    }
+}
+
+impl fmt::Debug for SessionInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionInfo")
+            .field("handle", self.handle())
+            .field("created", &self.created())
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// The sessions of a key, oldest first.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a key that has not 1 to 512 bytes; [`Unavailable`](ErrorKind::Unavailable).
+    pub async fn list(&self, key: impl AsRef<str>) -> Result<Vec<SessionInfo>> {
+        self.run("list", async {
+            let sessions = self.sessions_of(&SessionKey::new(key)?).await?;
+            let info = |(at, entry)| SessionInfo {
+                inner: Arc::clone(&self.inner),
+                at,
+                entry,
+            };
+            let mut infos: Vec<_> = sessions.into_iter().map(info).collect();
+            infos.sort_by(|a, b| (a.created(), a.handle()).cmp(&(b.created(), b.handle())));
+            Ok(infos)
+        })
+        .await
+    }
+
+    /// Ends the session of this name and tells whether there was one. A rework that runs meanwhile does not save it.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list); [`Conflict`](ErrorKind::Conflict) if it was reworked in each of
+    /// [`max_attempts`](super::SessionsBuilder::max_attempts) rounds.
+    pub async fn revoke(&self, key: impl AsRef<str>, handle: impl AsRef<str>) -> Result<bool> {
+        self.run("revoke", async {
+            let key = SessionKey::new(key)?;
+            let removed = self
+                .remove_all(&key, |at| at.described.handle.as_str() == handle.as_ref())
+                .await?;
+            Ok(removed > 0)
+        })
+        .await
+    }
+
+    /// Ends every other session of the key this one belongs to ("log out everywhere else"), and tells how many.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is no session under this id; otherwise as [`revoke`](Self::revoke).
+    pub async fn clear_others(&self, id: impl AsRef<str>) -> Result<u64> {
+        self.run("clear_others", async {
+            let at = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
+            let (at, _) = self.find(at, false).await?.ok_or(ErrorKind::NotFound)?;
+            self.remove_all(at.record.key(), |other| other.described.handle != at.described.handle)
+                .await
+        })
+        .await
+    }
+
+    /// Removes until nothing that matches is left, so that a rework that runs meanwhile cannot slip through.
+    async fn remove_all(&self, key: &SessionKey, matches: impl Fn(&Located) -> bool) -> Result<u64> {
+        let mut removed = 0;
+        for _ in 0..self.inner.attempts {
+            let mut left = false;
+            for (at, _) in self.sessions_of(key).await? {
+                if matches(&at) {
+                    left = true;
+                    removed += u64::from(self.inner.store.remove(&at.record).await?);
+                }
+            }
+            if !left {
+                return Ok(removed);
+            }
+        }
+        Err(self.gave_up())
+    }
+}

@@ -1,0 +1,55 @@
+//! When sessions end: idle and absolute lifetimes.
+
+use std::time::Duration;
+
+use crate::{Life, Renewal, Timestamp};
+
+/// The lifetimes a manager gives its sessions. Pure arithmetic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expiry {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) renew_on_read: bool,
+}
+
+impl Expiry {
+    /// The ttl where none is configured.
+    pub(crate) const DEFAULT_TTL: Duration = Duration::from_hours(1);
+
+    fn ttl(&self, life: Option<&Life>) -> Option<Duration> {
+        life.and_then(Life::ttl).or(self.ttl)
+    }
+
+    /// The moment no read and no write can move a session past.
+    fn end_of_life(&self, life: Option<&Life>) -> Option<Timestamp> {
+        Some(life?.created().plus(self.max_lifetime?))
+    }
+
+    /// Whether the absolute lifetime is over, whatever the store says.
+    pub(crate) fn is_over(&self, life: Option<&Life>, now: Timestamp) -> bool {
+        self.end_of_life(life).is_some_and(|end| end <= now)
+    }
+
+    /// When a session that is written now ends.
+    pub(crate) fn expires_at(&self, life: Option<&Life>, now: Timestamp) -> Option<Timestamp> {
+        let idle = self.ttl(life).map(|ttl| now.plus(ttl));
+        match (idle, self.end_of_life(life)) {
+            (Some(idle), Some(end)) => Some(idle.min(end)),
+            (idle, end) => idle.or(end),
+        }
+    }
+
+    /// What a read asks of the store: at most one write per tenth of the ttl.
+    pub(crate) fn renewal(&self, life: Option<&Life>, now: Timestamp) -> Option<Renewal> {
+        if !self.renew_on_read {
+            return None;
+        }
+        let ttl = self.ttl(life)?;
+        let to = self.expires_at(life, now)?;
+        // Near the end of life `to` stands still, and a record that already ends there must not be written at every read.
+        Some(Renewal {
+            to,
+            when_before: now.plus(ttl.saturating_sub(ttl / 10)).min(to),
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! Rotation with grace: the note at an old id that leads to the session's new one.
+
+use super::{Located, Sessions};
+use crate::{Error, ErrorKind, Record, RecordId, Result, SealDomain, Stored};
+
+/// What a note begins with; no JSON object does, so no application data can pass for one.
+const FRAME: &[u8] = b"\0jam-grace\x01";
+/// How many rotations that ran at the same moment one note remembers. Each manager queues its own, so this is processes.
+const MAX_TARGETS: usize = 16;
+/// How many records are looked at on the way from an old id; a bound against loops, far above any real chain.
+const MAX_LOOKS: usize = 64;
+
+impl Sessions {
+    /// The session that a missing record was rotated to, if a note leads there.
+    ///
+    /// A note names every id a rotation tried to give; at most one of them was given, and the others never resolve.
+    pub(super) async fn successor(&self, missing: &Located) -> Result<Option<(Located, Stored)>> {
+        if self.inner.grace.is_none() {
+            return Ok(None);
+        }
+        let renew = self.inner.expiry.renewal(missing.life(), self.inner.clock.now());
+        let mut looks = 0;
+        let mut trail = vec![missing.record.clone()];
+        while let Some(record) = trail.pop() {
+            for target in self.note_targets(missing, &record).await? {
+                looks += 1;
+                if looks > MAX_LOOKS {
+                    return Ok(None);
+                }
+                if let Some(stored) = self.inner.store.load(&target, renew).await? {
+                    return Ok(Some((
+                        Located {
+                            record: target,
+                            described: missing.described.clone(),
+                        },
+                        stored,
+                    )));
+                }
+                trail.push(target);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes into the note beside `at` that the session may soon be found at `target`. Before the rename, so that there is
+    /// no moment at which neither id works.
+    pub(super) async fn leave_note(&self, at: &Located, target: &RecordId) -> Result<()> {
+        let Some(grace) = self.inner.grace else { return Ok(()) };
+        let note_id = at.record.reserved()?;
+        let expires_at = Some(self.inner.clock.now().plus(grace));
+        let store = &self.inner.store;
+        for _ in 0..self.inner.attempts {
+            let written = match store.load(&note_id, None).await? {
+                None => {
+                    let note = self.seal_note(at, std::slice::from_ref(target))?;
+                    store.insert(&note_id, &Record::new(note, expires_at)).await
+                }
+                Some(stored) => {
+                    // Another process rotates the same session right now, or gave up half way: keep its target as well.
+                    let mut targets = self.open_note(at, &stored)?;
+                    targets.push(target.clone());
+                    let surplus = targets.len().saturating_sub(MAX_TARGETS);
+                    let note = self.seal_note(at, &targets[surplus..])?;
+                    store
+                        .replace(&note_id, Some(&stored.version), &Record::new(note, expires_at))
+                        .await
+                }
+            };
+            match written.map_err(|error| (error.kind(), error)) {
+                Err((ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::NotFound, _)) => {}
+                Err((_, error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+        }
+        Err(self.gave_up())
+    }
+
+    async fn note_targets(&self, at: &Located, record: &RecordId) -> Result<Vec<RecordId>> {
+        match self.inner.store.load(&record.reserved()?, None).await? {
+            Some(stored) => self.open_note(at, &stored),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn seal_note(&self, at: &Located, targets: &[RecordId]) -> Result<Vec<u8>> {
+        let mut note = FRAME.to_vec();
+        let ids: Vec<_> = targets.iter().map(RecordId::id).collect();
+        note.extend_from_slice(ids.join("\n").as_bytes());
+        match &self.inner.sealer {
+            Some(sealer) => sealer.seal(&at.context(SealDomain::GraceNote), &note),
+            None => Ok(note),
+        }
+    }
+
+    fn open_note(&self, at: &Located, stored: &Stored) -> Result<Vec<RecordId>> {
+        let opened = match &self.inner.sealer {
+            Some(sealer) => sealer.open(&at.context(SealDomain::GraceNote), &stored.payload)?,
+            None => stored.payload.to_vec(),
+        };
+        let ids = opened.strip_prefix(FRAME).and_then(|ids| str::from_utf8(ids).ok());
+        let corrupt = || Error::new(ErrorKind::Corrupt, "the note of a rotation with grace is damaged");
+        let targets: Vec<_> = ids
+            .ok_or_else(corrupt)?
+            .split('\n')
+            .map(|id| RecordId::new(at.record.key().clone(), id))
+            .collect::<Result<_>>()
+            .map_err(|_| corrupt())?;
+        // A note can only lead to the same session: same key, same handle, same life.
+        let same = |target: &RecordId| self.inner.codec.describe(target) == at.described && !target.is_reserved();
+        if targets.iter().all(same) {
+            Ok(targets)
+        } else {
+            Err(corrupt())
+        }
+    }
+}

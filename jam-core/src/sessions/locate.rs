@@ -1,0 +1,100 @@
+//! From a client's id to a record, and from a record to what a manager knows about it.
+
+use crate::{
+    Bytes, Described, Entry, ErrorKind, Handle, Life, RecordId, Result, SealContext, SealDomain, SessionKey, Stored,
+    Timestamp,
+};
+
+use super::{Inner, Sessions};
+
+/// A record and what its id tells.
+#[derive(Clone, Debug)]
+pub(super) struct Located {
+    pub(super) record: RecordId,
+    pub(super) described: Described,
+}
+
+impl Located {
+    pub(super) fn life(&self) -> Option<&Life> {
+        self.described.life.as_ref()
+    }
+
+    pub(super) fn context(&self, domain: SealDomain) -> SealContext<'_> {
+        SealContext::new(domain, self.record.key(), &self.described.handle, self.described.life)
+    }
+}
+
+impl Sessions {
+    pub(super) fn located(&self, record: RecordId) -> Located {
+        self.inner.located(record)
+    }
+
+    /// What this id resolves to; `None` if it is no id of this service. The store is not asked.
+    pub(super) fn resolve(&self, id: &str) -> Result<Option<Located>> {
+        match self.inner.codec.resolve(id) {
+            Ok(record) => Ok(Some(self.located(record))),
+            Err(error) if error.kind() == ErrorKind::InvalidId => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same, and `None` as well if the session's absolute lifetime is over.
+    pub(super) fn locate(&self, id: &str) -> Result<Option<Located>> {
+        Ok(self.resolve(id)?.filter(|at| !self.is_over(at)))
+    }
+
+    pub(super) fn is_over(&self, at: &Located) -> bool {
+        self.inner.expiry.is_over(at.life(), self.inner.clock.now())
+    }
+
+    /// When a session that is written now ends.
+    pub(super) fn expires_at(&self, at: &Located) -> Option<Timestamp> {
+        self.inner.expiry.expires_at(at.life(), self.inner.clock.now())
+    }
+
+    /// Loads a session where it is, or where a rotation with grace has moved it.
+    pub(super) async fn find(&self, at: Located, renew: bool) -> Result<Option<(Located, Stored)>> {
+        let renewal = if renew {
+            self.inner.expiry.renewal(at.life(), self.inner.clock.now())
+        } else {
+            None
+        };
+        match self.inner.store.load(&at.record, renewal).await? {
+            Some(stored) => Ok(Some((at, stored))),
+            None => self.successor(&at).await,
+        }
+    }
+
+    /// Every session of a key, without notes and without those whose absolute lifetime is over.
+    pub(super) async fn sessions_of(&self, key: &SessionKey) -> Result<Vec<(Located, Entry)>> {
+        let entries = self.inner.store.list(key).await?;
+        let sessions = entries.into_iter().filter(|entry| !entry.id.is_reserved());
+        let located = sessions.map(|entry| (self.located(entry.id.clone()), entry));
+        Ok(located.filter(|(at, _)| !self.is_over(at)).collect())
+    }
+
+    pub(super) fn new_handle(&self) -> Result<Handle> {
+        Handle::new(self.inner.factory.next_id())
+    }
+}
+
+impl Inner {
+    pub(super) fn located(&self, record: RecordId) -> Located {
+        let described = self.codec.describe(&record);
+        Located { record, described }
+    }
+
+    pub(super) fn seal(&self, at: &Located, payload: Bytes) -> Result<Bytes> {
+        match &self.sealer {
+            Some(sealer) => Ok(sealer.seal(&at.context(SealDomain::Data), &payload)?.into()),
+            None => Ok(payload),
+        }
+    }
+
+    pub(super) fn open(&self, at: &Located, payload: &Bytes) -> Result<Bytes> {
+        match &self.sealer {
+            Some(sealer) => Ok(sealer.open(&at.context(SealDomain::Data), payload)?.into()),
+            None => Ok(payload.clone()),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! New ids for old sessions.
+
+use super::modify::is_race;
+use super::{Located, SessionOptions, Sessions};
+use crate::{Bytes, Error, ErrorKind, InnerId, Life, Record, RecordId, Rename, Result, SessionId, SessionKey, Stored};
+
+/// What a rotation changes besides the secret.
+struct Rotation {
+    operation: &'static str,
+    login: Option<(SessionKey, Life)>,
+    grace: bool,
+}
+
+impl Sessions {
+    /// Gives a session a new id; the old one ends in the same step. Data, handle and life stay, the ttl counts anew.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such session; [`Unavailable`](ErrorKind::Unavailable);
+    /// [`Conflict`](ErrorKind::Conflict) if others changed it in each of
+    /// [`max_attempts`](super::SessionsBuilder::max_attempts) rounds.
+    pub async fn rework(&self, id: impl AsRef<str>) -> Result<SessionId> {
+        self.rotate(
+            id.as_ref(),
+            Rotation {
+                operation: "rework",
+                login: None,
+                grace: false,
+            },
+        )
+        .await
+    }
+
+    /// Gives a session a new id, and lets the old one reach it for the configured
+    /// [`grace`](super::SessionsBuilder::grace), so that parallel requests of one page are not logged out. For routine
+    /// rotation only; a login or a change of privilege needs [`rework_as`](Self::rework_as).
+    ///
+    /// # Errors
+    /// As [`rework`](Self::rework); [`Config`](ErrorKind::Config) if no grace is configured.
+    pub async fn rework_with_grace(&self, id: impl AsRef<str>) -> Result<SessionId> {
+        if self.inner.grace.is_none() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "rotation with grace needs `grace` to be configured",
+            ));
+        }
+        self.rotate(
+            id.as_ref(),
+            Rotation {
+                operation: "rework_with_grace",
+                login: None,
+                grace: true,
+            },
+        )
+        .await
+    }
+
+    /// Logs in: moves a session to another key (or the same one, to authenticate again) with a new id and a new life. Nothing
+    /// is left at the old id, so one that was planted before the login is worthless after it (session fixation; OWASP ASVS
+    /// 5.0, 7.2.4).
+    ///
+    /// The data moves along. The options count for the new life: a ttl the visitor's session had of its own does not go over.
+    /// With a cap that refuses newcomers and logins racing for the last place, the loser's session ends.
+    ///
+    /// # Errors
+    /// As [`rework`](Self::rework) and [`create_with`](Self::create_with).
+    pub async fn rework_as(
+        &self,
+        id: impl AsRef<str>,
+        new_key: impl AsRef<str>,
+        options: SessionOptions,
+    ) -> Result<SessionId> {
+        let login = (SessionKey::new(new_key)?, self.new_life(options)?);
+        self.rotate(
+            id.as_ref(),
+            Rotation {
+                operation: "rework_as",
+                login: Some(login),
+                grace: false,
+            },
+        )
+        .await
+    }
+
+    async fn rotate(&self, id: &str, rotation: Rotation) -> Result<SessionId> {
+        self.run(rotation.operation, async {
+            let at = self.locate(id)?.ok_or(ErrorKind::NotFound)?;
+            let _turn = self.inner.queue.turn((at.record.key(), &at.described.handle)).await;
+            if let Some((key, _)) = rotation.login.as_ref().filter(|(key, _)| key != at.record.key()) {
+                self.check_room(key).await?;
+            }
+            let (session_id, to) = self.issue(&at, rotation.login.as_ref())?;
+            let mut noted: Option<RecordId> = None;
+            for _ in 0..self.inner.attempts {
+                let (from, stored) = self.find(at.clone(), false).await?.ok_or(ErrorKind::NotFound)?;
+                if rotation.grace && noted.as_ref() != Some(&from.record) {
+                    self.leave_note(&from, &to.record).await?;
+                    noted = Some(from.record.clone());
+                }
+                let payload = self.rebind(&from, &to, &stored)?;
+                let record = Record {
+                    payload,
+                    expires_at: self.expires_at(&to),
+                };
+                let rename = Rename {
+                    from: &from.record,
+                    expected: &stored.version,
+                    to: &to.record,
+                    record: &record,
+                };
+                match self.inner.store.rename(rename).await {
+                    Ok(()) => {
+                        if rotation.login.is_some() {
+                            self.trim(&to.record).await?;
+                        }
+                        return Ok(session_id);
+                    }
+                    Err(error) if is_race(error.kind()) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(self.gave_up())
+        })
+        .await
+    }
+
+    /// The new id: the same handle and life unless it is a login or the ids cannot keep them.
+    fn issue(&self, at: &Located, login: Option<&(SessionKey, Life)>) -> Result<(SessionId, Located)> {
+        let handle = if self.inner.codec.keeps_life() {
+            at.described.handle.clone()
+        } else {
+            self.new_handle()?
+        };
+        let (key, life) = match (login, at.described.life) {
+            (Some((key, life)), _) => (key.clone(), *life),
+            (None, Some(life)) => (at.record.key().clone(), life),
+            (None, None) => (at.record.key().clone(), self.new_life(SessionOptions::new())?),
+        };
+        let (session_id, record) = self.inner.codec.issue(&InnerId::generate(key, handle, life)?)?;
+        Ok((session_id, self.located(record)))
+    }
+
+    /// The payload for its new place: sealed anew where it was sealed for another key, handle or life.
+    fn rebind(&self, from: &Located, to: &Located, stored: &Stored) -> Result<Bytes> {
+        if from.record.key() == to.record.key() && from.described == to.described {
+            return Ok(stored.payload.clone());
+        }
+        self.inner.seal(to, self.inner.open(from, &stored.payload)?)
+    }
+}

@@ -1,0 +1,54 @@
+//! Reclaiming the space of expired sessions.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::Sessions;
+use crate::Result;
+
+impl Sessions {
+    /// Reclaims the space of expired sessions and tells how many there were. Expired sessions are never returned anyway.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable).
+    pub async fn remove_expired(&self) -> Result<u64> {
+        self.run(
+            "remove_expired",
+            self.inner.store.remove_expired(self.inner.clock.now()),
+        )
+        .await
+    }
+
+    /// A future that removes expired sessions now and after every interval, for the application to spawn; it ends when it is
+    /// dropped. A sweep that fails is logged (level WARN), and the next one comes in its turn.
+    ///
+    /// `sleep` comes from the runtime, such as `tokio::time::sleep`.
+    ///
+    /// ```
+    /// # use jam_core::{MemoryStore, Sessions};
+    /// # use std::time::Duration;
+    /// # let sessions = Sessions::new(MemoryStore::new());
+    /// # async fn sleep(_: Duration) {}
+    /// let sweeper = sessions.sweep_every(Duration::from_secs(60), sleep);
+    /// # fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
+    /// spawn(sweeper);
+    /// ```
+    pub fn sweep_every<S, F>(&self, interval: Duration, mut sleep: S) -> impl Future<Output = ()> + Send + use<S, F>
+    where
+        S: FnMut(Duration) -> F + Send + 'static,
+        F: Future<Output = ()> + Send,
+    {
+        let sessions = self.clone();
+        async move {
+            loop {
+                if let Err(error) = sessions.remove_expired().await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "expired sessions could not be removed"
+                    );
+                }
+                sleep(interval).await;
+            }
+        }
+    }
+}

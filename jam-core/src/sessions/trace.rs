@@ -1,0 +1,47 @@
+//! One span per operation: which backend, which operation, how it went. Never an id, never data.
+
+use std::future::Future;
+
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use super::Sessions;
+use crate::Result;
+
+impl Sessions {
+    /// Runs an operation in a span `jam` (level DEBUG) with the fields `operation`, `backend` and `outcome` (`ok`, `missing`, or the kind of the
+    /// error), and puts operation and backend into its errors.
+    pub(super) async fn run<T>(&self, operation: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.observe(operation, work, |_| "ok").await
+    }
+
+    /// The same for operations that may find nothing.
+    pub(super) async fn run_found<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<Option<T>>>,
+    ) -> Result<Option<T>> {
+        self.observe(operation, work, |found| if found.is_some() { "ok" } else { "missing" })
+            .await
+    }
+
+    async fn observe<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T>>,
+        outcome: impl Fn(&T) -> &'static str,
+    ) -> Result<T> {
+        let backend = self.inner.store.name();
+        let span = tracing::debug_span!("jam", operation, backend, outcome = Empty);
+        let result = if span.is_disabled() {
+            work.await
+        } else {
+            work.instrument(span.clone()).await
+        };
+        match &result {
+            Ok(value) => span.record("outcome", outcome(value)),
+            Err(error) => span.record("outcome", tracing::field::display(error.kind())),
+        };
+        result.map_err(|error| error.with("operation", operation).with("backend", backend))
+    }
+}
