@@ -17,8 +17,8 @@ use crate::{Error, ErrorKind, Result, Timestamp};
 /// use std::time::Duration;
 ///
 /// let life = Life::new(Timestamp::from_secs(1_760_000_000), Some(Duration::from_secs(3600)));
-/// assert_eq!(life.to_string(), "t3uznk-2s0");
-/// assert_eq!("t3uznk-2s0".parse::<Life>()?, life);
+/// assert_eq!(life.to_string(), "t3uwow-2s0");
+/// assert_eq!("t3uwow-2s0".parse::<Life>()?, life);
 /// # Ok::<(), jam_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -53,28 +53,36 @@ impl StoreConfig {
     /// # Errors
     /// [`Config`](ErrorKind::Config) if there is no scheme, or a field is written twice or not decodable.
     pub fn from_url(url: &str) -> Result<Self> {
-        let Some((scheme, rest)) = url.split_once(':') else {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "a store URL has the form `scheme:location`, such as `json:sessions.json` or `memory:`",
-            ));
-        };
+        let scheme = scheme_of(url)?;
+        Self::new(format!("the `{}:` URL", scheme.escape_debug()), Map::new()).at_url(url)
+    }
+
+    /// Adds what a URL says to settings from elsewhere.
+    ///
+    /// # Errors
+    /// As [`from_url`](Self::from_url); also if a field is set both in the URL and elsewhere.
+    pub fn at_url(mut self, url: &str) -> Result<Self> {
+        let scheme = scheme_of(url)?;
+        let rest = &url[scheme.len() + 1..];
         let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut fields = Map::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (percent_decode(name)?, percent_decode(value)?);
-            if fields.insert(name.clone(), Value::String(value)).is_some() {
+            if self.fields.contains_key(&name) {
                 return Err(Error::new(
                     ErrorKind::Config,
-                    format!("the URL sets `{}` twice", name.escape_debug()),
+                    format!(
+                        "{}: `{}` is set twice, at least once of it in the URL",
+                        self.origin,
+                        name.escape_debug()
+                    ),
                 ));
             }
+            self.fields.insert(name, Value::String(value));
         }
-        let mut config = Self::new(format!("the `{}:` URL", scheme.escape_debug()), fields);
-        config.url = Some(url.to_owned());
-        config.location = (!location.is_empty()).then(|| location.to_owned());
-        Ok(config)
+        self.location = (!location.is_empty()).then(|| location.to_owned());
+        self.url = Some(url.to_owned());
+        Ok(self)
     }
 
     /// The scheme of the URL these settings came from.
@@ -107,6 +115,11 @@ impl StoreConfig {
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// Looks at a field without taking it.
+    pub fn peek(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
     }
 
     /// Takes a field as it is; `null` counts as absent.
@@ -241,6 +254,18 @@ impl fmt::Debug for StoreConfig {
             .field("fields", &self.fields.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
+}
+
+fn scheme_of(url: &str) -> Result<&str> {
+    url.split_once(':')
+        .map(|(scheme, _)| scheme)
+        .filter(|scheme| !scheme.is_empty())
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                "a store URL has the form `scheme:location`, such as `json:sessions.json` or `memory:`",
+            )
+        })
 }
 
 fn percent_decode(text: &str) -> Result<String> {

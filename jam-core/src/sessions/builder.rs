@@ -42,6 +42,9 @@ pub struct SessionsBuilder {
 }
 
 impl SessionsBuilder {
+    /// The idle lifetime where none is configured: one hour, as in jamlib.
+    pub const DEFAULT_TTL: Duration = Duration::from_hours(1);
+
     pub(super) fn new(store: impl SessionStore) -> Self {
         Self {
             store: Arc::new(store),
@@ -51,7 +54,7 @@ impl SessionsBuilder {
             serializer: None,
             clock: Arc::new(SystemClock),
             expiry: Expiry {
-                ttl: Some(Expiry::DEFAULT_TTL),
+                ttl: Some(Self::DEFAULT_TTL),
                 max_lifetime: None,
                 renew_on_read: false,
             },

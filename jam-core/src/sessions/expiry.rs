@@ -13,9 +13,6 @@ pub(crate) struct Expiry {
 }
 
 impl Expiry {
-    /// The ttl where none is configured.
-    pub(crate) const DEFAULT_TTL: Duration = Duration::from_hours(1);
-
     fn ttl(&self, life: Option<&Life>) -> Option<Duration> {
         life.and_then(Life::ttl).or(self.ttl)
     }

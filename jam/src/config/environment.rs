@@ -1,0 +1,120 @@
+//! Environment variables in settings: references inside texts, and overrides of whole fields.
+
+use std::collections::BTreeMap;
+
+use jam_core::Result;
+use serde_json::{Map, Value};
+
+use super::config_error;
+use super::settings::canonical;
+
+/// The variables settings may refer to.
+pub(super) struct Environment(BTreeMap<String, String>);
+
+/// What a variable begins with that overrides a field.
+const PREFIX: &str = "JAM_SESSION_";
+/// Fields whose own name begins with `session_`, which the variable does not say twice (and that have no alias without).
+const SHORTENED: [&str; 1] = ["path"];
+
+impl Environment {
+    /// Those of the process; what is not UTF-8 is left out.
+    pub(super) fn process() -> Self {
+        let text = |variable: std::ffi::OsString| variable.into_string().ok();
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+                .collect(),
+        )
+    }
+
+    pub(super) fn of<N: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+
+    /// Sets the fields that `JAM_SESSION_*` variables name, and gives the names of those variables.
+    pub(super) fn override_fields(&self, fields: &mut Map<String, Value>) -> Vec<String> {
+        let mut used = Vec::new();
+        for (variable, value) in &self.0 {
+            let Some(field) = variable.strip_prefix(PREFIX).filter(|field| !field.is_empty()) else {
+                continue;
+            };
+            let mut field = field.to_ascii_lowercase();
+            if SHORTENED.contains(&field.as_str()) {
+                field.insert_str(0, "session_");
+            }
+            fields.insert(canonical(&field).to_owned(), Value::String(value.clone()));
+            used.push(variable.clone());
+        }
+        used
+    }
+
+    /// Puts variables in place of `$NAME`, `${NAME}` and `${NAME:-default}` in every text.
+    ///
+    /// # Errors
+    /// `Config` for a variable that is not set and has no default.
+    pub(super) fn substitute(&self, origin: &str, fields: &mut Map<String, Value>) -> Result<()> {
+        for (name, value) in fields {
+            self.substitute_value(value)
+                .map_err(|reason| config_error(format!("{origin}: `{name}`: {reason}")))?;
+        }
+        Ok(())
+    }
+
+    fn substitute_value(&self, value: &mut Value) -> Result<(), String> {
+        match value {
+            Value::String(text) if text.contains('$') => *text = self.expand(text)?,
+            Value::Array(values) => values.iter_mut().try_for_each(|value| self.substitute_value(value))?,
+            Value::Object(fields) => fields.values_mut().try_for_each(|value| self.substitute_value(value))?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn expand(&self, text: &str) -> Result<String, String> {
+        let mut expanded = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            expanded.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                expanded.push('$');
+                rest = after;
+            } else if let Some(braced) = rest.strip_prefix('{') {
+                let (inside, after) = braced
+                    .split_once('}')
+                    .ok_or("`${` is never closed; `$$` is a plain `$`")?;
+                let (name, default) = match inside.split_once(":-") {
+                    Some((name, default)) => (name, Some(default)),
+                    None => (inside, None),
+                };
+                expanded.push_str(&self.variable(name, default)?);
+                rest = after;
+            } else {
+                let end = rest
+                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                    .unwrap_or(rest.len());
+                let (name, after) = rest.split_at(end);
+                if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+                    expanded.push('$');
+                } else {
+                    expanded.push_str(&self.variable(name, None)?);
+                    rest = after;
+                }
+            }
+        }
+        expanded.push_str(rest);
+        Ok(expanded)
+    }
+
+    fn variable(&self, name: &str, default: Option<&str>) -> Result<String, String> {
+        let value = self.0.get(name).map(String::as_str).or(default);
+        value
+            .map(str::to_owned)
+            .ok_or_else(|| format!("the environment variable `{}` is not set", name.escape_debug()))
+    }
+}

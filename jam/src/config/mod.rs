@@ -1,0 +1,202 @@
+//! From a config file or a URL to ready sessions.
+
+mod document;
+mod environment;
+mod settings;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use jam_core::{Clock, Error, ErrorKind, Registry, Result, Sessions, SessionsBuilder, StoreConfig, SystemClock};
+use serde_json::{Map, Value};
+
+use self::environment::Environment;
+use self::settings::Settings;
+
+/// Opens sessions from a URL (`json:sessions.json`, `memory:`) or the path of a config file (`jam.toml`).
+///
+/// What begins with a scheme (two or more letters and a `:`) is a URL.
+///
+/// # Errors
+/// As [`Config::open`].
+pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
+    Config::from_url_or_file(url_or_path)?.open().await
+}
+
+/// The configuration of [`Sessions`]: from a file in TOML, YAML or JSON, from a URL, or from a value.
+///
+/// ```toml
+/// [jam.session]
+/// session_type = "json"            # which backend; see `registry`
+/// json_path = "sessions.json"      # what that backend wants to know
+/// ttl = 3600                       # idle lifetime in seconds, or "none"
+/// max_lifetime = 604800            # absolute lifetime in seconds, or "none" (the default)
+/// session_aes_secret = "$MY_KEY"   # from the environment; also "${MY_KEY}" and "${MY_KEY:-default}"
+/// ```
+///
+/// | field | meaning | default |
+/// |---|---|---|
+/// | `session_type` (`sessions_type`, `type`) | the backend | required, unless there is a `url` |
+/// | `url` | backend and location in one, as in [`from_url`](Self::from_url) | |
+/// | `ttl` (`default_ttl`) | idle lifetime in seconds, `"none"` for no such end | 3600 |
+/// | `max_lifetime` | absolute lifetime in seconds, or `"none"` | `"none"` |
+/// | `renew_on_read` | whether reading counts as use | false |
+/// | `max_sessions` | how many sessions a key may have | no cap |
+/// | `when_full` | `"evict_oldest"` or `"refuse"` | `"evict_oldest"` |
+/// | `grace` | seconds for which a rotated id still works | off |
+/// | `layout` | `"jam"`, or `"jamlib"` to share storage with Python | `"jam"` |
+/// | `is_session_crypt` | encrypt ids and data (feature `crypto`) | false |
+/// | `session_aes_secret` (`aes_secret`) | the key, or a list of keys of which the first seals and all open | |
+/// | `encrypt_data` | `false` leaves the data readable while ids are encrypted | true |
+///
+/// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text may
+/// refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field:
+/// `JAM_SESSION_TTL`, `JAM_SESSION_TYPE`, `JAM_SESSION_AES_SECRET`, `JAM_SESSION_JSON_PATH`.
+pub struct Config {
+    origin: String,
+    root: Value,
+    pointer: Option<String>,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+    environment: Environment,
+}
+
+impl Config {
+    /// Where the settings are in a file, unless [`pointer`](Self::pointer) says otherwise.
+    pub const DEFAULT_POINTER: &'static str = "jam.session";
+
+    /// From a config file; the ending says the format: `.toml` (feature `toml`), `.yaml` or `.yml` (feature `yaml`), `.json`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if it cannot be read or parsed, or the format's feature is off.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let root = document::read(path)?;
+        Ok(Self::new(
+            path.display().to_string(),
+            root,
+            Some(Self::DEFAULT_POINTER.to_owned()),
+        ))
+    }
+
+    /// From a value of the settings themselves, as they stand under the pointer in a file.
+    pub fn from_value(fields: Map<String, Value>) -> Self {
+        Self::new("the configuration".to_owned(), Value::Object(fields), None)
+    }
+
+    /// From a URL: `scheme:location?field=value&...`, where the scheme is the backend's name and every setting can stand as a
+    /// field: `json:sessions.json?ttl=600&durability=os`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if there is no scheme.
+    pub fn from_url(url: &str) -> Result<Self> {
+        // Checked now, so that the mistake shows where it is made.
+        let config = StoreConfig::from_url(url)?;
+        let fields = Map::from_iter([("url".to_owned(), Value::String(url.replace('$', "$$")))]);
+        Ok(Self::new(config.origin().to_owned(), Value::Object(fields), None))
+    }
+
+    /// From either: what begins with a scheme (two or more letters and a `:`) is a URL.
+    ///
+    /// # Errors
+    /// As [`from_url`](Self::from_url) and [`from_file`](Self::from_file).
+    pub fn from_url_or_file(url_or_path: impl AsRef<str>) -> Result<Self> {
+        let text = url_or_path.as_ref();
+        let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        match text.split_once(':') {
+            Some((scheme, _)) if scheme.len() > 1 && scheme.chars().all(is_scheme_char) => Self::from_url(text),
+            _ => Self::from_file(text),
+        }
+    }
+
+    fn new(origin: String, root: Value, pointer: Option<String>) -> Self {
+        Self {
+            origin,
+            root,
+            pointer,
+            registry: crate::registry(),
+            clock: Arc::new(SystemClock),
+            environment: Environment::process(),
+        }
+    }
+
+    /// Which table of the file holds the settings, by its path from the root: `"jam.session"` by default.
+    #[must_use]
+    pub fn pointer(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
+        self
+    }
+
+    /// The backends to choose from, if yours is among them.
+    #[must_use]
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// The clock of manager and store.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Reads these variables instead of the process's environment; for tests and for services that keep settings elsewhere.
+    #[must_use]
+    pub fn environment<N: Into<String>, V: Into<String>>(
+        mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.environment = Environment::of(variables);
+        self
+    }
+
+    /// Opens the store and builds the manager.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a setting that is missing, unknown or wrong: the message names the source, the field and what
+    /// would be right. Whatever the store gives when it cannot be opened.
+    pub async fn open(self) -> Result<Sessions> {
+        self.builder().await?.build()
+    }
+
+    /// Opens the store and gives the builder, for what only code can set: an id factory, a serializer.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn builder(self) -> Result<SessionsBuilder> {
+        let mut fields = document::section(&self.origin, self.root, self.pointer.as_deref())?;
+        let mut origin = match &self.pointer {
+            Some(pointer) => format!("{} [{pointer}]", self.origin),
+            None => self.origin,
+        };
+        self.environment.substitute(&origin, &mut fields)?;
+        settings::rename_aliases(&origin, &mut fields)?;
+        let overridden = self.environment.override_fields(&mut fields);
+        if !overridden.is_empty() {
+            origin = format!("{origin} with {}", overridden.join(", "));
+        }
+        let settings = Settings::take(&origin, fields)?;
+        let store = settings.store.with_clock(Arc::clone(&self.clock));
+        // Everything the manager can find fault with is checked before files and connections are opened.
+        let manager = settings.manager;
+        manager.check()?;
+        let store = self.registry.open(&settings.backend, store).await?;
+        Ok(manager.builder(store)?.clock(self.clock))
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("origin", &self.origin)
+            .field("pointer", &self.pointer)
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
+    }
+}
+
+fn config_error(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, message.into())
+}

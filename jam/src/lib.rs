@@ -1,0 +1,67 @@
+//! # jam
+//!
+//! Server-side sessions for Rust services: an application hands jam a *session key* (whose session it is) and some JSON data,
+//! and gets back a *session id* for the browser or the API client. Later it trades the id for the data, changes it, rotates
+//! the id, ends one session, or ends every session of that user.
+//!
+//! ```
+//! use serde_json::json;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> jam::Result<()> {
+//! let sessions = jam::open("memory:").await?;
+//!
+//! let id = sessions.create("user1", json!({"role": "admin"})).await?;
+//! let session = sessions.get(&id).await?.expect("just created");
+//! assert_eq!(session.get::<String>("role")?.as_deref(), Some("admin"));
+//!
+//! sessions.update(&id, json!({"role": "banned"})).await?;
+//! let id = sessions.rework(&id).await?;
+//! assert!(sessions.delete(&id).await?);
+//! # Ok(()) }
+//! ```
+//!
+//! # Three ways to use jam
+//!
+//! - **This crate**, for a quick start: it re-exports everything and opens a store by URL or config file ([`open`], [`Config`]).
+//! - **Only the crates you need**: `jam-core` and one backend, such as `jam-json`. That is a complete product.
+//! - **A backend of somebody else's**, or your own: it implements [`SessionStore`], passes the conformance suite of jam-core,
+//!   and is opened by name once its [`StoreFactory`] is in the [`Registry`].
+//!
+//! # Features
+//!
+//! | feature | brings | default |
+//! |---|---|---|
+//! | `json` | `json`: one readable JSON file and its journal; `json-dir`: one file per session | yes |
+//! | `toml` | config files in TOML | yes |
+//! | `yaml` | config files in YAML | |
+//! | `crypto` | encrypted ids, sealed data (`is_session_crypt = true`) | |
+//! | `tokio` | `spawn_sweeper` | |
+//! | `full` | all of them | |
+//!
+//! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
+#![forbid(unsafe_code)]
+
+mod config;
+mod registry;
+#[cfg(feature = "tokio")]
+mod sweeper;
+
+pub use jam_core::*;
+/// Encrypted ids and sealed data.
+#[cfg(feature = "crypto")]
+pub use jam_crypto as crypto;
+/// The file stores.
+#[cfg(feature = "json")]
+pub use jam_json as json;
+
+pub use self::config::{Config, open};
+pub use self::registry::registry;
+#[cfg(feature = "tokio")]
+pub use self::sweeper::spawn_sweeper;
+
+/// What most applications import: `use jam::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        Config, Data, Error, ErrorKind, Handle, Session, SessionId, SessionInfo, SessionOptions, Sessions, WhenFull,
+    };
+}

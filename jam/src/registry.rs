@@ -1,0 +1,20 @@
+//! The backends this build knows by name.
+
+use jam_core::Registry;
+
+/// A registry with every backend whose feature is on, to open by name and to add your own to:
+///
+/// | name | backend | feature |
+/// |---|---|---|
+/// | `memory` | in this process | |
+/// | `json` | one JSON file and its journal | `json` |
+/// | `json-dir` | one file per session | `json` |
+pub fn registry() -> Registry {
+    #[cfg_attr(not(feature = "json"), expect(unused_mut, reason = "no backend is on"))]
+    let mut registry = Registry::new();
+    #[cfg(feature = "json")]
+    registry
+        .register(jam_json::JsonFileFactory)
+        .register(jam_json::JsonDirFactory);
+    registry
+}
