@@ -14,6 +14,7 @@ impl Sessions {
     /// Brings a key back to its cap after `newcomer` was added.
     ///
     /// Whoever lists last sees everybody, and all go by the same order, so the cap holds once concurrent creates are done.
+    /// Creates of one process take turns; of processes that race for the last place, the later by that order loses it.
     pub(super) async fn trim(&self, newcomer: &RecordId) -> Result<()> {
         let Some(cap) = self.inner.cap else { return Ok(()) };
         let ranked = self.ranked(newcomer.key()).await?;
@@ -21,23 +22,17 @@ impl Sessions {
         if surplus == 0 {
             return Ok(());
         }
-        match cap.when_full {
-            WhenFull::EvictOldest => {
-                for record in &ranked[..surplus] {
-                    self.inner.store.remove(record).await?;
-                }
-                if ranked[..surplus].contains(newcomer) {
-                    return Err(limit_reached(cap.max));
-                }
-                Ok(())
-            }
-            WhenFull::Refuse => {
-                if ranked[cap.max..].contains(newcomer) {
-                    self.inner.store.remove(newcomer).await?;
-                    return Err(limit_reached(cap.max));
-                }
-                Ok(())
-            }
+        let surplus = match cap.when_full {
+            WhenFull::EvictOldest => &ranked[..surplus],
+            WhenFull::Refuse => &ranked[cap.max..],
+        };
+        for record in surplus {
+            self.inner.store.remove(record).await?;
+        }
+        if surplus.contains(newcomer) {
+            Err(limit_reached(cap.max))
+        } else {
+            Ok(())
         }
     }
 

@@ -1,0 +1,1 @@
+//! Runnable programs that show jam at work: `cargo run --example quickstart`.

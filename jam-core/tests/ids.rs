@@ -1,0 +1,131 @@
+//! Ids: golden forms that stay readable for ever, and texts that are none.
+
+use jam_core::{HashedIds, IdCodec, InnerId, Life, PlainIds, Record, RecordId, SessionKey};
+
+/// Version 1 of the id format: these must resolve to these for ever.
+const GOLDEN: [(&str, &str, &str); 3] = [
+    (
+        "user1:565df195-b963-4ebb-8978-318998ef191c.t5o2k9.Zb2nq0LdVv3m9Tq2wYx1gA",
+        "user1",
+        "565df195-b963-4ebb-8978-318998ef191c.t5o2k9.cmU0HU0Vlqr6aMQKDuFa0A",
+    ),
+    (
+        "a:b:c:dev_1.0-1ylds.AAAAAAAAAAAAAAAAAAAAAA",
+        "a:b:c",
+        "dev_1.0-1ylds.N0cI__dxndWXnsh11WzSKA",
+    ),
+    (
+        "\0é👩:x.1._____________________w",
+        "\0é👩",
+        "x.1.WsallF8WUAkRIZEpmEuosw",
+    ),
+];
+
+#[test]
+fn golden_ids_resolve_to_the_same_records_for_ever() {
+    for (public, key, record) in GOLDEN {
+        let resolved = HashedIds.resolve(public).unwrap();
+        assert_eq!((resolved.key().as_str(), resolved.id()), (key, record));
+        let inner = InnerId::parse(public).unwrap();
+        assert_eq!(inner.to_text(), public);
+        let (id, issued) = HashedIds.issue(&inner).unwrap();
+        assert_eq!((id.as_str(), issued), (public, resolved.clone()));
+        let described = HashedIds.describe(&resolved);
+        assert_eq!((described.handle, described.life), (inner.unique, Some(inner.life)));
+    }
+}
+
+#[test]
+fn no_text_resolves_that_was_not_issued() {
+    let id = GOLDEN[0].0;
+    let mut texts = vec![
+        String::new(),
+        "x".repeat(10_000),
+        format!("{id}."),
+        format!("{id}="),
+        format!(":{id}"),
+    ];
+    // Cut anywhere, and with any character swapped for one that is not allowed there.
+    texts.extend((0..id.len()).map(|end| id[..end].to_owned()));
+    texts.extend((6..id.len()).map(|at| format!("{}~{}", &id[..at], &id[at + 1..])));
+    // Bits that do not count in the last character of the secret.
+    texts.push(format!("{}B", &id[..id.len() - 1]));
+    texts.push(id.replace("t5o2k9", "T5O2K9"));
+    texts.push(id.replace("t5o2k9", "0t5o2k9"));
+    for text in texts.iter().filter(|text| !text.starts_with(":user1")) {
+        assert!(HashedIds.resolve(text).is_err(), "{text}");
+    }
+    // A colon in front belongs to the key: another key, another record.
+    assert_ne!(
+        HashedIds.resolve(&format!(":{id}")).unwrap(),
+        HashedIds.resolve(id).unwrap()
+    );
+}
+
+#[test]
+fn each_id_has_a_secret_of_its_own_whatever_the_factory_gives() {
+    let key = SessionKey::new("user1").unwrap();
+    let life: Life = "t5o2k9".parse().unwrap();
+    let make = || {
+        InnerId::generate(key.clone(), "always-the-same".parse().unwrap(), life)
+            .unwrap()
+            .to_text()
+    };
+    let ids: std::collections::HashSet<_> = (0..1000).map(|_| make()).collect();
+    assert_eq!(ids.len(), 1000);
+}
+
+#[test]
+fn plain_ids_are_what_jamlib_makes() {
+    let id = "a:b:565df195-b963-4ebb-8978-318998ef191c";
+    let record = PlainIds.resolve(id).unwrap();
+    assert_eq!((record.key().as_str(), record.id()), ("a:b", id));
+    for text in ["", ":", "user1", "user1:", ":x", "user1:a.b", "user1:~"] {
+        assert!(PlainIds.resolve(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn nothing_secret_is_shown_by_debug() {
+    let public = GOLDEN[0].0;
+    let inner = InnerId::parse(public).unwrap();
+    let (id, record_id) = HashedIds.issue(&inner).unwrap();
+    let record = Record::new(&b"{\"pin\":1234}"[..], None);
+    let shown = format!(
+        "{inner:?} {id:?} {record_id:?} {record:?} {:?} {:?}",
+        inner.key, inner.secret
+    );
+    for secret in ["Zb2nq0LdVv3m9Tq2wYx1gA", "user1", "565df195", "1234"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn only_a_bare_json_object_is_kept_as_json() {
+    let is_json = |payload: &'static [u8]| Record::new(payload, None).as_json_object().is_some();
+    for payload in [&b"{}"[..], b"{\"a\":1,\"a\":2}", b"{ \"a\" : [1, {}]\n}"] {
+        assert!(is_json(payload));
+    }
+    for payload in [
+        &b""[..],
+        b" {}",
+        b"{} ",
+        b"{}{}",
+        b"[]",
+        b"{\"a\":\xff}",
+        b"{a}",
+        b"\"{}\"",
+        b"{",
+        b"}",
+    ] {
+        assert!(!is_json(payload), "{payload:?}");
+    }
+}
+
+#[test]
+fn record_ids_are_bounded() {
+    let key = SessionKey::new("k").unwrap();
+    assert!(RecordId::new(key.clone(), "").is_err());
+    assert!(RecordId::new(key.clone(), "x".repeat(1025)).is_err());
+    assert!(RecordId::new(key, "x".repeat(1024)).is_ok());
+}

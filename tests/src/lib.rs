@@ -1,0 +1,121 @@
+//! Setting the stage for tests that run on every store.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jam::{Clock, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder, Timestamp};
+use jam_json::{Durability, JsonDir, JsonFile};
+use tempfile::TempDir;
+
+/// An open store of some kind, the clock it goes by, and the directory it lives in.
+#[derive(Debug)]
+pub struct Stage {
+    /// Turn it instead of sleeping.
+    pub clock: Arc<ManualClock>,
+    /// The store.
+    pub store: Arc<dyn SessionStore>,
+    directory: TempDir,
+}
+
+impl Stage {
+    /// The moment every stage begins at: 2026-01-01 00:00:00 UTC.
+    pub const START: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+    /// The in-memory store.
+    ///
+    /// # Panics
+    /// If the stage cannot be set; so do all of these.
+    pub async fn memory() -> Self {
+        Self::set(async |clock, _| Arc::new(MemoryStore::with_clock(clock)) as Arc<dyn SessionStore>).await
+    }
+
+    /// One JSON file.
+    pub async fn json_file() -> Self {
+        Self::set(async |clock, directory| {
+            let options = JsonFile::options(directory.path().join("sessions.json"));
+            let store = options
+                .durability(Durability::Os)
+                .clock(clock)
+                .open()
+                .await
+                .expect("JsonFile opens");
+            Arc::new(store) as Arc<dyn SessionStore>
+        })
+        .await
+    }
+
+    /// One file per session.
+    pub async fn json_dir() -> Self {
+        Self::set(async |clock, directory| {
+            let options = JsonDir::options().storage_path(directory.path().join("sessions"));
+            let store = options
+                .durability(Durability::Os)
+                .clock(clock)
+                .open()
+                .await
+                .expect("JsonDir opens");
+            Arc::new(store) as Arc<dyn SessionStore>
+        })
+        .await
+    }
+
+    async fn set(open: impl AsyncFnOnce(Arc<dyn Clock>, &TempDir) -> Arc<dyn SessionStore>) -> Self {
+        let clock = Arc::new(ManualClock::new(Self::START));
+        let directory = TempDir::new().expect("a temporary directory");
+        let store = open(Arc::clone(&clock) as Arc<dyn Clock>, &directory).await;
+        Self {
+            clock,
+            store,
+            directory,
+        }
+    }
+
+    /// A manager on the stage's store and clock, with more settings to come.
+    pub fn builder(&self) -> SessionsBuilder {
+        Sessions::builder(Arc::clone(&self.store)).clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
+    }
+
+    /// A manager with the default settings.
+    pub fn sessions(&self) -> Sessions {
+        self.builder().build().expect("the defaults are right")
+    }
+
+    /// Turns the clock forward.
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Where the store's files are.
+    pub fn path(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+}
+
+/// How many rounds a racing test runs: `JAM_TEST_ROUNDS`, or this default.
+///
+/// # Panics
+/// If the variable is no number.
+pub fn rounds(default: u64) -> u64 {
+    std::env::var("JAM_TEST_ROUNDS").map_or(default, |rounds| rounds.parse().expect("JAM_TEST_ROUNDS is a number"))
+}
+
+/// Makes a test of each function on each store. The functions take a [`Stage`].
+#[macro_export]
+macro_rules! on_every_store {
+    ($($promise:ident),+ $(,)?) => {
+        $crate::on_every_store!(@store memory: $($promise),+);
+        $crate::on_every_store!(@store json_file: $($promise),+);
+        $crate::on_every_store!(@store json_dir: $($promise),+);
+    };
+    (@store $store:ident: $($promise:ident),+) => {
+        mod $store {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $promise() {
+                    super::$promise($crate::Stage::$store().await).await;
+                }
+            )+
+        }
+    };
+}

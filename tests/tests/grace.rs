@@ -1,0 +1,189 @@
+//! Rotation with grace: parallel requests keep working, and nothing outlives a logout.
+
+use std::time::Duration;
+
+use jam::{ErrorKind, SessionOptions, Sessions};
+use jam_tests::{Stage, on_every_store};
+use serde_json::json;
+
+on_every_store!(
+    the_old_id_reaches_the_session_during_the_grace,
+    writing_through_the_old_id_writes_the_session,
+    ending_through_either_id_ends_both,
+    revoke_and_clear_end_both,
+    a_chain_of_rotations_is_followed,
+    notes_are_not_listed_counted_or_capped,
+    without_grace_there_is_no_way_back,
+    a_login_during_the_grace_ends_the_old_ids,
+    managers_that_rotate_at_once_lose_no_session,
+    a_commit_over_a_rotation_is_a_conflict,
+);
+
+const GRACE: Duration = Duration::from_secs(30);
+
+fn sessions(stage: &Stage) -> Sessions {
+    stage.builder().grace(GRACE).build().unwrap()
+}
+
+async fn the_old_id_reaches_the_session_during_the_grace(stage: Stage) {
+    let sessions = sessions(&stage);
+    let old = sessions.create("user1", json!({"a": 1})).await.unwrap();
+    let new = sessions.rework_with_grace(&old).await.unwrap();
+    assert_ne!(old, new);
+    for id in [&old, &new] {
+        let session = sessions.get(id).await.unwrap().expect("both ids work");
+        assert_eq!(session.get("a").unwrap(), Some(1));
+    }
+    stage.advance(29);
+    assert!(sessions.exists(&old).await.unwrap());
+    stage.advance(1);
+    assert!(!sessions.exists(&old).await.unwrap(), "the grace is over");
+    assert!(sessions.exists(&new).await.unwrap());
+}
+
+async fn writing_through_the_old_id_writes_the_session(stage: Stage) {
+    let sessions = sessions(&stage);
+    let old = sessions.create("user1", json!({"a": 1})).await.unwrap();
+    let new = sessions.rework_with_grace(&old).await.unwrap();
+    sessions.update(&old, json!({"a": 2})).await.unwrap();
+    assert_eq!(sessions.get(&new).await.unwrap().unwrap().get("a").unwrap(), Some(2));
+    sessions
+        .modify(&old, |data| data.insert("b".into(), 1.into()))
+        .await
+        .unwrap();
+    assert_eq!(sessions.get(&new).await.unwrap().unwrap().get("b").unwrap(), Some(1));
+    assert!(sessions.touch(&old).await.unwrap());
+    let newest = sessions.rework(&old).await.unwrap();
+    assert!(sessions.exists(&newest).await.unwrap());
+    assert!(!sessions.exists(&new).await.unwrap());
+    assert!(!sessions.exists(&old).await.unwrap());
+}
+
+async fn ending_through_either_id_ends_both(stage: Stage) {
+    let sessions = sessions(&stage);
+    for by_old in [true, false] {
+        let old = sessions.create("user1", json!({})).await.unwrap();
+        let new = sessions.rework_with_grace(&old).await.unwrap();
+        assert!(sessions.delete(if by_old { &old } else { &new }).await.unwrap());
+        for id in [&old, &new] {
+            assert!(!sessions.exists(id).await.unwrap());
+            assert_eq!(
+                sessions.update(id, json!({})).await.unwrap_err().kind(),
+                ErrorKind::NotFound
+            );
+        }
+    }
+    assert!(sessions.list("user1").await.unwrap().is_empty());
+}
+
+async fn revoke_and_clear_end_both(stage: Stage) {
+    let sessions = sessions(&stage);
+    let old = sessions.create("user1", json!({})).await.unwrap();
+    let handle = sessions.get(&old).await.unwrap().unwrap().handle().clone();
+    let new = sessions.rework_with_grace(&old).await.unwrap();
+    assert!(sessions.revoke("user1", &handle).await.unwrap());
+    assert!(!sessions.exists(&old).await.unwrap() && !sessions.exists(&new).await.unwrap());
+
+    let old = sessions.create("user1", json!({})).await.unwrap();
+    let new = sessions.rework_with_grace(&old).await.unwrap();
+    assert_eq!(sessions.clear("user1").await.unwrap(), 1, "notes do not count");
+    assert!(!sessions.exists(&old).await.unwrap() && !sessions.exists(&new).await.unwrap());
+}
+
+async fn a_chain_of_rotations_is_followed(stage: Stage) {
+    let sessions = sessions(&stage);
+    let first = sessions.create("user1", json!({"a": 1})).await.unwrap();
+    let mut ids = vec![first];
+    for _ in 0..5 {
+        ids.push(sessions.rework_with_grace(ids.last().unwrap()).await.unwrap());
+    }
+    // A late request with the very first id rotates once more.
+    ids.push(sessions.rework_with_grace(&ids[0]).await.unwrap());
+    for id in &ids {
+        assert_eq!(
+            sessions
+                .get(id)
+                .await
+                .unwrap()
+                .expect("within the grace")
+                .get("a")
+                .unwrap(),
+            Some(1)
+        );
+    }
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
+}
+
+async fn notes_are_not_listed_counted_or_capped(stage: Stage) {
+    let sessions = stage
+        .builder()
+        .grace(GRACE)
+        .max_sessions(2, jam::WhenFull::EvictOldest)
+        .build()
+        .unwrap();
+    let first = sessions.create("user1", json!({})).await.unwrap();
+    let first = sessions.rework_with_grace(&first).await.unwrap();
+    let first = sessions.rework_with_grace(&first).await.unwrap();
+    sessions.create("user1", json!({})).await.unwrap();
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 2);
+    assert!(
+        sessions.exists(&first).await.unwrap(),
+        "notes took the place of a session"
+    );
+}
+
+async fn without_grace_there_is_no_way_back(stage: Stage) {
+    let plain = stage.sessions();
+    let id = plain.create("user1", json!({})).await.unwrap();
+    assert_eq!(
+        plain.rework_with_grace(&id).await.unwrap_err().kind(),
+        ErrorKind::Config
+    );
+    let sessions = sessions(&stage);
+    let new = sessions.rework(&id).await.unwrap();
+    assert!(!sessions.exists(&id).await.unwrap());
+    assert!(sessions.exists(&new).await.unwrap());
+}
+
+async fn a_login_during_the_grace_ends_the_old_ids(stage: Stage) {
+    let sessions = sessions(&stage);
+    let old = sessions.create("visitor", json!({})).await.unwrap();
+    let new = sessions.rework_with_grace(&old).await.unwrap();
+    let login = sessions.rework_as(&old, "user1", SessionOptions::new()).await.unwrap();
+    assert!(sessions.exists(&login).await.unwrap());
+    assert!(!sessions.exists(&old).await.unwrap() && !sessions.exists(&new).await.unwrap());
+}
+
+async fn managers_that_rotate_at_once_lose_no_session(stage: Stage) {
+    for _ in 0..jam_tests::rounds(20) {
+        let first = sessions(&stage);
+        let old = first.create("user1", json!({"a": 1})).await.unwrap();
+        let rotations: Vec<_> = (0..6)
+            .map(|_| {
+                let (sessions, old) = (sessions(&stage), old.clone());
+                tokio::spawn(async move {
+                    let new = sessions.rework_with_grace(&old).await;
+                    assert!(
+                        sessions.exists(&old).await.unwrap(),
+                        "the old id went dark during the grace"
+                    );
+                    new.unwrap()
+                })
+            })
+            .collect();
+        for rotation in rotations {
+            let new = rotation.await.unwrap();
+            assert!(first.exists(&new).await.unwrap());
+        }
+        assert_eq!(first.clear("user1").await.unwrap(), 1);
+    }
+}
+
+async fn a_commit_over_a_rotation_is_a_conflict(stage: Stage) {
+    let sessions = sessions(&stage);
+    let old = sessions.create("user1", json!({"a": 1})).await.unwrap();
+    let mut session = sessions.get(&old).await.unwrap().unwrap();
+    sessions.rework_with_grace(&old).await.unwrap();
+    session.insert("a", 2).unwrap();
+    assert_eq!(sessions.commit(session).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
