@@ -1,0 +1,231 @@
+//! Configuration: what is right opens, what is wrong gets an error a person can act on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jam::{Config, ErrorKind, ManualClock, Sessions, StoreConfig, Timestamp};
+use serde_json::{Map, Value, json};
+
+fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => panic!("an object"),
+    }
+}
+
+fn config(value: Value) -> Config {
+    Config::from_value(fields(value)).environment::<&str, &str>([])
+}
+
+async fn mistake(config: Config) -> String {
+    let error = config.open().await.expect_err("a mistake");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    error.message().to_owned()
+}
+
+async fn ttl_of(sessions: &Sessions) -> Option<u64> {
+    sessions.create("user1", json!({})).await.unwrap();
+    let info = sessions.list("user1").await.unwrap().remove(0);
+    info.expires_at().map(|at| at.as_secs() - 1000)
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_secs(1000)))
+}
+
+#[tokio::test]
+async fn names_and_defaults_are_those_of_jamlib() {
+    for (ttl, expected) in [
+        (json!({"session_type": "memory"}), Some(3600)),
+        (json!({"sessions_type": "memory", "ttl": 60}), Some(60)),
+        (json!({"type": "memory", "default_ttl": 60}), Some(60)),
+        (json!({"type": "memory", "ttl": "none"}), None),
+        (json!({"type": "memory", "ttl": null}), None),
+        (json!({"type": "memory", "ttl": "60"}), Some(60)),
+        (json!({"url": "memory:?ttl=60"}), Some(60)),
+    ] {
+        let sessions = config(ttl.clone()).clock(clock()).open().await.unwrap();
+        assert_eq!(ttl_of(&sessions).await, expected, "{ttl}");
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_is_named_with_field_and_expectation() {
+    for (wrong, expected) in [
+        (json!({}), "`session_type` is missing"),
+        (json!({"type": "memry"}), "did you mean `memory`?"),
+        (json!({"type": "redis-cluster-9"}), "there are: "),
+        (json!({"type": "memory", "tlt": 60}), "unknown field `tlt`; did you mean `ttl`?"),
+        (json!({"type": "memory", "json_path": "x"}), "unknown field `json_path`"),
+        (json!({"type": "memory", "ttl": "soon"}), "`ttl` must be a number of seconds above 0, or \"none\""),
+        (json!({"type": "memory", "ttl": -1}), "`ttl` must be"),
+        (json!({"type": "memory", "ttl": 0}), "`ttl` must be"),
+        (json!({"type": "memory", "ttl": 0.5}), "`ttl` must be at least one second"),
+        (json!({"type": "memory", "ttl": 1, "default_ttl": 2}), "`default_ttl` is another name of `ttl`"),
+        (json!({"type": "memory", "max_sessions": 0}), "`max_sessions` must be a whole number from 1"),
+        (json!({"type": "memory", "when_full": "explode"}), "`when_full` must be \"evict_oldest\" or \"refuse\""),
+        (json!({"type": "memory", "renew_on_read": "maybe"}), "`renew_on_read` must be true or false"),
+        (json!({"type": "memory", "layout": "jamlib", "max_lifetime": 60}), "`max_lifetime` needs ids"),
+        (json!({"type": "memory", "is_session_crypt": true}), "needs `session_aes_secret`"),
+        (json!({"type": "memory", "encrypt_data": true}), "`encrypt_data` must be left out"),
+        (json!({"type": "json", "url": "memory:"}), "`session_type` says `json` and the URL says `memory`"),
+        (json!({"type": 5}), "`session_type` must be a text"),
+        (json!({"type": "memory", "session_aes_secret": 5}), "`session_aes_secret` must be a key"),
+        (json!({"type": "memory", "ttl": "$NOT_SET"}), "`ttl`: the environment variable `NOT_SET` is not set"),
+    ] {
+        let message = mistake(config(wrong.clone())).await;
+        assert!(message.contains(expected), "{wrong}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn no_error_shows_a_secret() {
+    let secret = "hunter2-hunter2-hunter2";
+    for wrong in [
+        json!({"type": "memory", "is_session_crypt": true, "session_aes_secret": secret}),
+        json!({"type": "memory", "is_session_crypt": secret}),
+        json!({"type": "memory", "unknown": secret}),
+        json!({"type": "memory", "ttl": secret}),
+        json!({"url": format!("nosuch://user:{secret}@host/0")}),
+    ] {
+        let error = config(wrong).open().await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
+    assert!(!format!("{:?}", StoreConfig::from_url(&format!("x://u:{secret}@h?p={secret}")).unwrap()).contains(secret));
+    assert!(!format!("{:?}", config(json!({"session_aes_secret": secret}))).contains(secret));
+}
+
+#[tokio::test]
+async fn the_environment_fills_in_and_overrides() {
+    let with = |value: Value, variables: &[(&str, &str)]| {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, *value)).collect();
+        Config::from_value(fields(value)).environment(variables).clock(clock())
+    };
+    let file = json!({"type": "${KIND:-memory}", "default_ttl": "$SECONDS"});
+    let sessions = with(file.clone(), &[("SECONDS", "60")]).open().await.unwrap();
+    assert_eq!(ttl_of(&sessions).await, Some(60));
+    let sessions = with(file.clone(), &[("SECONDS", "60"), ("JAM_SESSION_TTL", "70")]).open().await.unwrap();
+    assert_eq!(ttl_of(&sessions).await, Some(70));
+    let sessions = with(json!({}), &[("JAM_SESSION_TYPE", "memory")]).open().await.unwrap();
+    assert_eq!(ttl_of(&sessions).await, Some(3600));
+    let message = mistake(with(file, &[("SECONDS", "60"), ("JAM_SESSION_TLT", "70")])).await;
+    assert!(message.contains("JAM_SESSION_TLT") && message.contains("did you mean `ttl`"), "{message}");
+}
+
+#[tokio::test]
+async fn files_are_read_by_their_ending_and_pointer() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let open = async |path: &std::path::Path, pointer: &str| {
+        Config::from_file(path).unwrap().pointer(pointer).environment::<&str, &str>([]).clock(clock()).open().await
+    };
+    let json = write("a.json", r#"{"jam": {"session": {"type": "memory", "ttl": 60}}, "other": {"type": "memory"}}"#);
+    assert_eq!(ttl_of(&open(&json, "jam.session").await.unwrap()).await, Some(60));
+    assert_eq!(ttl_of(&open(&json, "other").await.unwrap()).await, Some(3600));
+    let error = open(&json, "jam.sesion").await.unwrap_err();
+    assert!(error.message().contains("did you mean `session`?"), "{error}");
+    assert!(error.message().contains("a.json"), "{error}");
+
+    #[cfg(feature = "toml")]
+    {
+        let toml = write("a.toml", "[jam.session]\ntype = 'memory'\nttl = 60\n");
+        assert_eq!(ttl_of(&open(&toml, "jam.session").await.unwrap()).await, Some(60));
+        let broken = write("b.toml", "[jam.session]\nsession_aes_secret = hunter2\n");
+        let error = Config::from_file(broken).unwrap_err();
+        assert!(error.message().contains("b.toml: not valid TOML at line 2"), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+    #[cfg(feature = "yaml")]
+    {
+        let yaml = write("a.yaml", "jam:\n  session:\n    type: memory\n    ttl: 60\n");
+        assert_eq!(ttl_of(&open(&yaml, "jam.session").await.unwrap()).await, Some(60));
+        let broken = write("b.yml", "jam:\n  session: {type: 'hunter2\n");
+        let error = Config::from_file(broken).unwrap_err();
+        assert!(error.message().contains("b.yml: not valid YAML at line"), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+    for (path, expected) in [("missing.json", "cannot be read"), ("a.ini", "a config file ends in")] {
+        let error = Config::from_file(directory.path().join(path)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_or_a_path_is_told_apart() {
+    assert!(jam::open("memory:").await.is_ok());
+    assert!(Config::from_url_or_file("nosuch.json").unwrap_err().message().contains("cannot be read"));
+    assert!(mistake(Config::from_url_or_file("nosuch:x").unwrap()).await.contains("unknown backend `nosuch`"));
+    let sessions = Config::from_url("memory:?ttl=60&max_lifetime=none").unwrap().clock(clock()).open().await.unwrap();
+    assert_eq!(ttl_of(&sessions).await, Some(60));
+}
+
+#[tokio::test]
+async fn a_builder_takes_what_only_code_can_set() {
+    let builder = config(json!({"type": "memory"})).builder().await.unwrap();
+    let sessions = builder.id_factory(|| "device".to_owned()).ttl(Duration::from_secs(5)).build().unwrap();
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    assert!(id.as_str().starts_with("user1:device."));
+}
+
+#[cfg(feature = "json")]
+#[tokio::test]
+async fn the_file_stores_open_by_name_and_url() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sessions.json");
+    for value in [
+        json!({"type": "json", "json_path": file, "durability": "os"}),
+        json!({"url": format!("json:{}?durability=os", file.display())}),
+        json!({"type": "json-dir", "storage_path": directory.path().join("a"), "file_prefix": "s_"}),
+        json!({"url": format!("json-dir:{}", directory.path().join("b").display())}),
+    ] {
+        let sessions = config(value.clone()).open().await.unwrap_or_else(|error| panic!("{value}: {error:?}"));
+        let id = sessions.create("user1", json!({"a": 1})).await.unwrap();
+        sessions.close().await.unwrap();
+        drop(sessions);
+        let sessions = config(value.clone()).open().await.unwrap();
+        assert!(sessions.exists(&id).await.unwrap(), "{value}");
+        sessions.close().await.unwrap();
+    }
+    let message = mistake(config(json!({"type": "json", "durability": "full"}))).await;
+    assert!(message.contains("`durability` must be \"sync\" or \"os\""), "{message}");
+}
+
+#[cfg(all(feature = "crypto", feature = "json"))]
+#[tokio::test]
+async fn encryption_is_one_switch_and_keys_rotate() {
+    let open = async |secret: Value, more: Value| {
+        let mut value = json!({"type": "json", "is_session_crypt": true, "session_aes_secret": secret});
+        value.as_object_mut().unwrap().extend(fields(more));
+        config(value).open().await
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let path = json!({"json_path": directory.path().join("s.json")});
+    let (old, new) = (jam::crypto::generate_aes_key().unwrap(), jam::crypto::generate_aes_key().unwrap());
+
+    let sessions = open(json!(old), path.clone()).await.unwrap();
+    let id = sessions.create("user1", json!({"pin": "hidden"})).await.unwrap();
+    assert!(id.as_str().starts_with("J$_") && !id.as_str().contains("user1"));
+    sessions.close().await.unwrap();
+    drop(sessions);
+    let kept = std::fs::read_to_string(directory.path().join("s.json")).unwrap();
+    assert!(!kept.contains("hidden"));
+
+    let sessions = open(json!([new, old]), path.clone()).await.unwrap();
+    assert_eq!(sessions.get(&id).await.unwrap().unwrap().get::<String>("pin").unwrap().as_deref(), Some("hidden"));
+    let newer = sessions.create("user1", json!({})).await.unwrap();
+    sessions.close().await.unwrap();
+    drop(sessions);
+
+    let sessions = open(json!(new), path).await.unwrap();
+    assert!(sessions.get(&id).await.unwrap().is_none(), "the old key was taken away");
+    assert!(sessions.get(&newer).await.unwrap().is_some());
+    sessions.close().await.unwrap();
+
+    let error = open(json!("too short"), json!({})).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("too short"));
+}
