@@ -87,3 +87,29 @@ impl IdCodec for AesIds {
         HashedIds.keeps_life()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AesKey;
+
+    #[test]
+    fn what_opens_but_is_no_inner_id_is_refused() {
+        let ids = AesIds::new(AesKey::generate().unwrap().into());
+        let good = "user1:laptop.t3uznk.AAECAwQFBgcICQoLDA0ODw";
+        for (plain, accepted) in [
+            (good.as_bytes(), true),
+            (&good.as_bytes()[1..], true),
+            (&good.as_bytes()[..good.len() - 1], false),
+            (b"", false),
+            (b"user1:laptop", false),
+            (b"user1:laptop.0t3uznk.AAECAwQFBgcICQoLDA0ODw", false),
+            (b":laptop.t3uznk.AAECAwQFBgcICQoLDA0ODw", false),
+            (b"\xff:laptop.t3uznk.AAECAwQFBgcICQoLDA0ODw", false),
+        ] {
+            let sealed = envelope::seal(&ids.ring, Purpose::Id, &[], plain).unwrap();
+            let resolved = ids.resolve(&format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)));
+            assert_eq!(resolved.map_err(|error| error.kind()).is_ok(), accepted, "{plain:?}");
+        }
+    }
+}

@@ -98,7 +98,9 @@ impl FromStr for AesKey {
 
 fn check_alphabet(body: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let Some((index, wrong)) = body.chars().enumerate().find(|(_, c)| !fits(*c)) else {
+    let mut wrong = body.chars().enumerate().filter(|(_, c)| !fits(*c));
+    // Padding in the middle most often is at its end, with something after it that should not be there: name that.
+    let Some((index, wrong)) = wrong.clone().find(|(_, c)| *c != '=').or_else(|| wrong.next()) else {
         return Ok(());
     };
     let at = index + 1;

@@ -87,7 +87,7 @@ impl KeyRing {
     /// # Errors
     /// [`Crypto`](ErrorKind::Crypto) if a text is no key ([`AesKey`]'s error, with the context `key=2 of 3`), if there is
     /// none, or one of them twice.
-    pub fn parse(texts: &[impl AsRef<str>]) -> Result<Self> {
+    pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self> {
         let keys = texts.iter().enumerate().map(|(index, text)| {
             text.as_ref()
                 .parse::<AesKey>()
