@@ -9,7 +9,11 @@ use crate::support::{Random, Session, ring};
 
 /// Every way in which these bytes could show: text, hex, lists of numbers; any six characters of it betray it.
 fn fragments(bytes: &[u8], text: &str) -> Vec<String> {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat();
     let spellings = [text.to_owned(), hex.to_uppercase(), hex];
     let mut fragments: Vec<String> = spellings
         .iter()
@@ -32,7 +36,7 @@ fn chain(error: &jam_core::Error) -> String {
     let mut text = format!("{error} {}", shown(error));
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        text.push_str(&format!(" {cause} {cause:?}"));
+        text = format!("{text} {cause} {cause:?}");
         source = cause.source();
     }
     text
