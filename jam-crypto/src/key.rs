@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use jam_core::{Error, ErrorKind, Result};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// How many url-safe base64 characters hold 32 bytes, without padding.
 const TEXT_LEN: usize = 43;
@@ -27,7 +27,7 @@ const TEXT_LEN: usize = 43;
 /// assert!(error.message().contains("character 8 is white space"));
 /// # Ok::<(), jam_core::Error>(())
 /// ```
-pub struct AesKey(Box<[u8; Self::LEN]>);
+pub struct AesKey(Box<Zeroizing<[u8; Self::LEN]>>);
 
 impl AesKey {
     /// How many bytes it has.
@@ -122,12 +122,6 @@ fn no_key(why: impl fmt::Display) -> Error {
              padding), and `jam keys aes` or generate_aes_key() makes one"
         ),
     )
-}
-
-impl Drop for AesKey {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
 }
 
 impl ZeroizeOnDrop for AesKey {}

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE;
 use jam_core::{IdCodec, Sealer};
 use jam_crypto::{AesIds, AesKey, AesSealer, KeyRing};
 
-use crate::support::{Random, Session, ring};
+use crate::support::{Random, Session, ring, ring_of};
 
 /// Every way in which these bytes could show: text, hex, lists of numbers; any six characters of it betray it.
 fn fragments(bytes: &[u8], text: &str) -> Vec<String> {
@@ -78,6 +78,20 @@ fn nothing_shows_a_key() {
             assert!(!all.contains(&fragment), "{fragment} of {text} in {all}");
         }
     }
+}
+
+#[test]
+fn a_ring_shows_how_many_keys_it_has_and_nothing_else() {
+    let ring = ring_of(&[1, 2]);
+    assert_eq!(format!("{ring:?}"), "KeyRing { keys: 2, .. }");
+    assert_eq!(
+        format!("{:?}", AesIds::new(ring.clone())),
+        "AesIds { ring: KeyRing { keys: 2, .. } }"
+    );
+    assert_eq!(
+        format!("{:?}", AesSealer::new(ring)),
+        "AesSealer { ring: KeyRing { keys: 2, .. }, accept_plaintext: false }"
+    );
 }
 
 #[test]
