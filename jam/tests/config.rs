@@ -55,23 +55,62 @@ async fn a_mistake_is_named_with_field_and_expectation() {
         (json!({}), "`session_type` is missing"),
         (json!({"type": "memry"}), "did you mean `memory`?"),
         (json!({"type": "redis-cluster-9"}), "there are: "),
-        (json!({"type": "memory", "tlt": 60}), "unknown field `tlt`; did you mean `ttl`?"),
+        (
+            json!({"type": "memory", "tlt": 60}),
+            "unknown field `tlt`; did you mean `ttl`?",
+        ),
         (json!({"type": "memory", "json_path": "x"}), "unknown field `json_path`"),
-        (json!({"type": "memory", "ttl": "soon"}), "`ttl` must be a number of seconds above 0, or \"none\""),
+        (
+            json!({"type": "memory", "ttl": "soon"}),
+            "`ttl` must be a number of seconds above 0, or \"none\"",
+        ),
         (json!({"type": "memory", "ttl": -1}), "`ttl` must be"),
         (json!({"type": "memory", "ttl": 0}), "`ttl` must be"),
-        (json!({"type": "memory", "ttl": 0.5}), "`ttl` must be at least one second"),
-        (json!({"type": "memory", "ttl": 1, "default_ttl": 2}), "`default_ttl` is another name of `ttl`"),
-        (json!({"type": "memory", "max_sessions": 0}), "`max_sessions` must be a whole number from 1"),
-        (json!({"type": "memory", "when_full": "explode"}), "`when_full` must be \"evict_oldest\" or \"refuse\""),
-        (json!({"type": "memory", "renew_on_read": "maybe"}), "`renew_on_read` must be true or false"),
-        (json!({"type": "memory", "layout": "jamlib", "max_lifetime": 60}), "`max_lifetime` needs ids"),
-        (json!({"type": "memory", "is_session_crypt": true}), "needs `session_aes_secret`"),
-        (json!({"type": "memory", "encrypt_data": true}), "`encrypt_data` must be left out"),
-        (json!({"type": "json", "url": "memory:"}), "`session_type` says `json` and the URL says `memory`"),
+        (
+            json!({"type": "memory", "ttl": 0.5}),
+            "`ttl` must be at least one second",
+        ),
+        (
+            json!({"type": "memory", "ttl": 1, "default_ttl": 2}),
+            "`default_ttl` is another name of `ttl`",
+        ),
+        (
+            json!({"type": "memory", "max_sessions": 0}),
+            "`max_sessions` must be a whole number from 1",
+        ),
+        (
+            json!({"type": "memory", "when_full": "explode"}),
+            "`when_full` must be \"evict_oldest\" or \"refuse\"",
+        ),
+        (
+            json!({"type": "memory", "renew_on_read": "maybe"}),
+            "`renew_on_read` must be true or false",
+        ),
+        (
+            json!({"type": "memory", "layout": "jamlib", "max_lifetime": 60}),
+            "`max_lifetime` needs ids",
+        ),
+        (
+            json!({"type": "memory", "is_session_crypt": true}),
+            "needs `session_aes_secret`",
+        ),
+        (
+            json!({"type": "memory", "encrypt_data": true}),
+            "`encrypt_data` must be left out",
+        ),
+        (
+            json!({"type": "json", "url": "memory:"}),
+            "`session_type` says `json` and the URL says `memory`",
+        ),
         (json!({"type": 5}), "`session_type` must be a text"),
-        (json!({"type": "memory", "session_aes_secret": 5}), "`session_aes_secret` must be a key"),
-        (json!({"type": "memory", "ttl": "$NOT_SET"}), "`ttl`: the environment variable `NOT_SET` is not set"),
+        (
+            json!({"type": "memory", "session_aes_secret": 5}),
+            "`session_aes_secret` must be a key",
+        ),
+        (
+            json!({"type": "memory", "ttl": "$NOT_SET"}),
+            "`ttl`: the environment variable `NOT_SET` is not set",
+        ),
     ] {
         let message = mistake(config(wrong.clone())).await;
         assert!(message.contains(expected), "{wrong}: {message}");
@@ -91,7 +130,13 @@ async fn no_error_shows_a_secret() {
         let error = config(wrong).open().await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
-    assert!(!format!("{:?}", StoreConfig::from_url(&format!("x://u:{secret}@h?p={secret}")).unwrap()).contains(secret));
+    assert!(
+        !format!(
+            "{:?}",
+            StoreConfig::from_url(&format!("x://u:{secret}@h?p={secret}")).unwrap()
+        )
+        .contains(secret)
+    );
     assert!(!format!("{:?}", config(json!({"session_aes_secret": secret}))).contains(secret));
 }
 
@@ -104,12 +149,18 @@ async fn the_environment_fills_in_and_overrides() {
     let file = json!({"type": "${KIND:-memory}", "default_ttl": "$SECONDS"});
     let sessions = with(file.clone(), &[("SECONDS", "60")]).open().await.unwrap();
     assert_eq!(ttl_of(&sessions).await, Some(60));
-    let sessions = with(file.clone(), &[("SECONDS", "60"), ("JAM_SESSION_TTL", "70")]).open().await.unwrap();
+    let sessions = with(file.clone(), &[("SECONDS", "60"), ("JAM_SESSION_TTL", "70")])
+        .open()
+        .await
+        .unwrap();
     assert_eq!(ttl_of(&sessions).await, Some(70));
     let sessions = with(json!({}), &[("JAM_SESSION_TYPE", "memory")]).open().await.unwrap();
     assert_eq!(ttl_of(&sessions).await, Some(3600));
     let message = mistake(with(file, &[("SECONDS", "60"), ("JAM_SESSION_TLT", "70")])).await;
-    assert!(message.contains("JAM_SESSION_TLT") && message.contains("did you mean `ttl`"), "{message}");
+    assert!(
+        message.contains("JAM_SESSION_TLT") && message.contains("did you mean `ttl`"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -121,9 +172,18 @@ async fn files_are_read_by_their_ending_and_pointer() {
         path
     };
     let open = async |path: &std::path::Path, pointer: &str| {
-        Config::from_file(path).unwrap().pointer(pointer).environment::<&str, &str>([]).clock(clock()).open().await
+        Config::from_file(path)
+            .unwrap()
+            .pointer(pointer)
+            .environment::<&str, &str>([])
+            .clock(clock())
+            .open()
+            .await
     };
-    let json = write("a.json", r#"{"jam": {"session": {"type": "memory", "ttl": 60}}, "other": {"type": "memory"}}"#);
+    let json = write(
+        "a.json",
+        r#"{"jam": {"session": {"type": "memory", "ttl": 60}}, "other": {"type": "memory"}}"#,
+    );
     assert_eq!(ttl_of(&open(&json, "jam.session").await.unwrap()).await, Some(60));
     assert_eq!(ttl_of(&open(&json, "other").await.unwrap()).await, Some(3600));
     let error = open(&json, "jam.sesion").await.unwrap_err();
@@ -158,16 +218,34 @@ async fn files_are_read_by_their_ending_and_pointer() {
 #[tokio::test]
 async fn a_url_or_a_path_is_told_apart() {
     assert!(jam::open("memory:").await.is_ok());
-    assert!(Config::from_url_or_file("nosuch.json").unwrap_err().message().contains("cannot be read"));
-    assert!(mistake(Config::from_url_or_file("nosuch:x").unwrap()).await.contains("unknown backend `nosuch`"));
-    let sessions = Config::from_url("memory:?ttl=60&max_lifetime=none").unwrap().clock(clock()).open().await.unwrap();
+    assert!(
+        Config::from_url_or_file("nosuch.json")
+            .unwrap_err()
+            .message()
+            .contains("cannot be read")
+    );
+    assert!(
+        mistake(Config::from_url_or_file("nosuch:x").unwrap())
+            .await
+            .contains("unknown backend `nosuch`")
+    );
+    let sessions = Config::from_url("memory:?ttl=60&max_lifetime=none")
+        .unwrap()
+        .clock(clock())
+        .open()
+        .await
+        .unwrap();
     assert_eq!(ttl_of(&sessions).await, Some(60));
 }
 
 #[tokio::test]
 async fn a_builder_takes_what_only_code_can_set() {
     let builder = config(json!({"type": "memory"})).builder().await.unwrap();
-    let sessions = builder.id_factory(|| "device".to_owned()).ttl(Duration::from_secs(5)).build().unwrap();
+    let sessions = builder
+        .id_factory(|| "device".to_owned())
+        .ttl(Duration::from_secs(5))
+        .build()
+        .unwrap();
     let id = sessions.create("user1", json!({})).await.unwrap();
     assert!(id.as_str().starts_with("user1:device."));
 }
@@ -183,7 +261,10 @@ async fn the_file_stores_open_by_name_and_url() {
         json!({"type": "json-dir", "storage_path": directory.path().join("a"), "file_prefix": "s_"}),
         json!({"url": format!("json-dir:{}", directory.path().join("b").display())}),
     ] {
-        let sessions = config(value.clone()).open().await.unwrap_or_else(|error| panic!("{value}: {error:?}"));
+        let sessions = config(value.clone())
+            .open()
+            .await
+            .unwrap_or_else(|error| panic!("{value}: {error:?}"));
         let id = sessions.create("user1", json!({"a": 1})).await.unwrap();
         sessions.close().await.unwrap();
         drop(sessions);
@@ -205,7 +286,10 @@ async fn encryption_is_one_switch_and_keys_rotate() {
     };
     let directory = tempfile::tempdir().unwrap();
     let path = json!({"json_path": directory.path().join("s.json")});
-    let (old, new) = (jam::crypto::generate_aes_key().unwrap(), jam::crypto::generate_aes_key().unwrap());
+    let (old, new) = (
+        jam::crypto::generate_aes_key().unwrap(),
+        jam::crypto::generate_aes_key().unwrap(),
+    );
 
     let sessions = open(json!(old), path.clone()).await.unwrap();
     let id = sessions.create("user1", json!({"pin": "hidden"})).await.unwrap();
@@ -216,7 +300,17 @@ async fn encryption_is_one_switch_and_keys_rotate() {
     assert!(!kept.contains("hidden"));
 
     let sessions = open(json!([new, old]), path.clone()).await.unwrap();
-    assert_eq!(sessions.get(&id).await.unwrap().unwrap().get::<String>("pin").unwrap().as_deref(), Some("hidden"));
+    assert_eq!(
+        sessions
+            .get(&id)
+            .await
+            .unwrap()
+            .unwrap()
+            .get::<String>("pin")
+            .unwrap()
+            .as_deref(),
+        Some("hidden")
+    );
     let newer = sessions.create("user1", json!({})).await.unwrap();
     sessions.close().await.unwrap();
     drop(sessions);

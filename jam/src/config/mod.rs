@@ -49,6 +49,7 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `is_session_crypt` | encrypt ids and data (feature `crypto`) | false |
 /// | `session_aes_secret` (`aes_secret`) | the key, or a list of keys of which the first seals and all open | |
 /// | `encrypt_data` | `false` leaves the data readable while ids are encrypted | true |
+/// | `accept_plaintext` | also open data from before encryption was switched on; for the time of that change only | false |
 ///
 /// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text may
 /// refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field:

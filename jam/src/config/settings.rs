@@ -29,8 +29,10 @@ pub(super) struct Manager {
 /// What is encrypted, with which keys.
 #[cfg_attr(not(feature = "crypto"), expect(dead_code, reason = "refused without the feature"))]
 struct Encryption {
+    origin: String,
     secrets: Vec<String>,
     data: bool,
+    accept_plaintext: bool,
 }
 
 impl Settings {
@@ -121,6 +123,7 @@ impl Encryption {
     fn take(config: &mut StoreConfig) -> Result<Option<Self>> {
         let on = config.boolean("is_session_crypt")?.unwrap_or(false);
         let data = config.boolean("encrypt_data")?;
+        let accept_plaintext = config.boolean("accept_plaintext")?.unwrap_or(false);
         let expected = "a key of 32 url-safe base64 bytes, or a list of them";
         let secrets = match config.take("session_aes_secret") {
             None => Vec::new(),
@@ -154,7 +157,10 @@ impl Encryption {
 
     #[cfg(feature = "crypto")]
     fn apply(&self, builder: SessionsBuilder) -> Result<SessionsBuilder> {
-        let ring = jam_crypto::KeyRing::parse(&self.secrets)?;
+        let ring = jam_crypto::KeyRing::parse(&self.secrets).map_err(|error| {
+            let reason = error.message();
+            config_error(format!("{}: `session_aes_secret`: {reason}", self.origin)).with_source(error)
+        })?;
         let builder = builder.ids(jam_crypto::AesIds::new(ring.clone()));
         Ok(if self.data {
             builder.sealer(jam_crypto::AesSealer::new(ring))

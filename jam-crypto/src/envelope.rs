@@ -1,0 +1,104 @@
+//! The sealed form, which ids and payloads share; the crate's docs give format version 1 in full.
+
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::{Aes256Gcm, Nonce, Tag};
+use hkdf::Hkdf;
+use jam_core::{Error, ErrorKind, Result};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::key::fill_random;
+use crate::ring::{HINT_LEN, KeyRing, Purpose};
+
+const VERSION: u8 = 1;
+const SALT_LEN: usize = 24;
+const NONCE_LEN: usize = 12;
+const TAG_LEN: usize = 16;
+const HEADER_LEN: usize = 1 + HINT_LEN + SALT_LEN;
+
+/// How much longer the sealed form is than what is sealed, in bytes.
+pub(crate) const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
+
+/// Why something does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It does not begin with a format version that is known.
+    Format,
+    /// It is too short to be sealed.
+    CutOff,
+    /// No key of the ring has its hint.
+    UnknownKey,
+    /// It, or what it is bound to, is not what was sealed.
+    Changed,
+}
+
+/// Seals for this purpose, bound to these fields.
+pub(crate) fn seal(ring: &KeyRing, purpose: Purpose, fields: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>> {
+    let failed = || Error::new(ErrorKind::Crypto, "AES-256-GCM cannot seal that much at once (64 GiB)");
+    let key = ring.sealing();
+    let mut salt = [0; SALT_LEN];
+    fill_random(&mut salt)?;
+
+    let mut sealed = Vec::with_capacity(OVERHEAD + plain.len());
+    sealed.push(VERSION);
+    sealed.extend_from_slice(&key.hint());
+    sealed.extend_from_slice(&salt);
+    let bound = additional_data(&sealed, fields);
+    sealed.extend_from_slice(plain);
+
+    let cipher = message_cipher(key.expander(purpose), &salt).ok_or_else(failed)?;
+    let tag = cipher
+        .encrypt_inout_detached(&nonce(&salt), &bound, (&mut sealed[HEADER_LEN..]).into())
+        .map_err(|_| failed())?;
+    sealed.extend_from_slice(&tag);
+    Ok(sealed)
+}
+
+/// Opens what [`seal`] made for this purpose and these fields.
+pub(crate) fn open(ring: &KeyRing, purpose: Purpose, fields: &[&[u8]], sealed: &[u8]) -> Result<Vec<u8>, Refused> {
+    if sealed.first() != Some(&VERSION) {
+        return Err(Refused::Format);
+    }
+    let (header, rest) = sealed.split_first_chunk::<HEADER_LEN>().ok_or(Refused::CutOff)?;
+    let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(Refused::CutOff)?;
+    let (hint, salt) = header[1..].split_first_chunk::<HINT_LEN>().ok_or(Refused::CutOff)?;
+    let salt = salt.try_into().map_err(|_| Refused::CutOff)?;
+
+    let bound = additional_data(header, fields);
+    let mut refused = Refused::UnknownKey;
+    for key in ring.by_hint(*hint) {
+        refused = Refused::Changed;
+        let cipher = message_cipher(key.expander(purpose), salt).ok_or(refused)?;
+        let mut plain = ciphertext.to_vec();
+        let opened = cipher.decrypt_inout_detached(&nonce(salt), &bound, plain.as_mut_slice().into(), &Tag::from(*tag));
+        if opened.is_ok() {
+            return Ok(plain);
+        }
+    }
+    Err(refused)
+}
+
+/// The cipher of one message. `None` never happens: HKDF expands to 32 bytes.
+fn message_cipher(expander: &Hkdf<Sha256>, salt: &[u8; SALT_LEN]) -> Option<Aes256Gcm> {
+    let mut key = Zeroizing::new([0; 32]);
+    expander.expand(salt, &mut key[..]).ok()?;
+    Aes256Gcm::new_from_slice(&key[..]).ok()
+}
+
+fn nonce(salt: &[u8; SALT_LEN]) -> Nonce<aes_gcm::aead::consts::U12> {
+    let mut nonce = [0; NONCE_LEN];
+    nonce.copy_from_slice(&salt[SALT_LEN - NONCE_LEN..]);
+    nonce.into()
+}
+
+/// The header, then each field behind its length, so that no two lists of fields give the same bytes.
+fn additional_data(header: &[u8], fields: &[&[u8]]) -> Vec<u8> {
+    let len = fields.iter().map(|field| size_of::<u64>() + field.len()).sum::<usize>();
+    let mut data = Vec::with_capacity(header.len() + len);
+    data.extend_from_slice(header);
+    for field in fields {
+        data.extend_from_slice(&(field.len() as u64).to_be_bytes());
+        data.extend_from_slice(field);
+    }
+    data
+}
