@@ -65,3 +65,7 @@ pub mod prelude {
         Config, Data, Error, ErrorKind, Handle, Session, SessionId, SessionInfo, SessionOptions, Sessions, WhenFull,
     };
 }
+
+#[cfg(all(doctest, feature = "full"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

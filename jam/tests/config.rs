@@ -43,6 +43,7 @@ async fn names_and_defaults_are_those_of_jamlib() {
         (json!({"type": "memory", "ttl": null}), None),
         (json!({"type": "memory", "ttl": "60"}), Some(60)),
         (json!({"url": "memory:?ttl=60"}), Some(60)),
+        (json!({"type": "custom", "custom_module": "memory"}), Some(3600)),
     ] {
         let sessions = config(ttl.clone()).clock(clock()).open().await.unwrap();
         assert_eq!(ttl_of(&sessions).await, expected, "{ttl}");
@@ -102,6 +103,7 @@ async fn a_mistake_is_named_with_field_and_expectation() {
             json!({"type": "json", "url": "memory:"}),
             "`session_type` says `json` and the URL says `memory`",
         ),
+        (json!({"type": "custom"}), "needs `custom_module`"),
         (json!({"type": 5}), "`session_type` must be a text"),
         (
             json!({"type": "memory", "session_aes_secret": 5}),

@@ -37,7 +37,7 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 ///
 /// | field | meaning | default |
 /// |---|---|---|
-/// | `session_type` (`sessions_type`, `type`) | the backend | required, unless there is a `url` |
+/// | `session_type` (`sessions_type`, `type`) | the backend; `"custom"` takes its name from `custom_module` | required, unless there is a `url` |
 /// | `url` | backend and location in one, as in [`from_url`](Self::from_url) | |
 /// | `ttl` (`default_ttl`) | idle lifetime in seconds, `"none"` for no such end | 3600 |
 /// | `max_lifetime` | absolute lifetime in seconds, or `"none"` | `"none"` |
@@ -47,7 +47,7 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `grace` | seconds for which a rotated id still works | off |
 /// | `layout` | `"jam"`, or `"jamlib"` to share storage with Python | `"jam"` |
 /// | `is_session_crypt` | encrypt ids and data (feature `crypto`) | false |
-/// | `session_aes_secret` (`aes_secret`) | the key, or a list of keys of which the first seals and all open | |
+/// | `session_aes_secret` (`aes_secret`) | the key, or a list (or text with commas) of keys of which the first seals and all open; a key may be the path of a file that holds it | |
 /// | `encrypt_data` | `false` leaves the data readable while ids are encrypted | true |
 /// | `accept_plaintext` | also open data from before encryption was switched on; for the time of that change only | false |
 ///

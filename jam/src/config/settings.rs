@@ -1,5 +1,6 @@
 //! The fields of a configuration, sorted into those of the manager and those of the backend.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jam_core::{PlainIds, Result, SessionStore, Sessions, SessionsBuilder, StoreConfig, WhenFull};
@@ -58,6 +59,15 @@ impl Settings {
                     "{origin}: `session_type` is missing; it names the backend, such as \"json\" or \"memory\""
                 )));
             }
+        };
+        // jamlib's way to name a module of one's own.
+        let backend = match backend.as_str() {
+            "custom" => config.string("custom_module")?.ok_or_else(|| {
+                config_error(format!(
+                    "{origin}: `session_type = \"custom\"` needs `custom_module`, a registered name"
+                ))
+            })?,
+            _ => backend,
         };
         let manager = Manager::take(&mut config)?;
         Ok(Self {
@@ -127,7 +137,8 @@ impl Encryption {
         let expected = "a key of 32 url-safe base64 bytes, or a list of them";
         let secrets = match config.take("session_aes_secret") {
             None => Vec::new(),
-            Some(Value::String(secret)) => vec![secret],
+            // Keys hold no comma, so one text can be a list: an environment variable has no other way to be one.
+            Some(Value::String(secrets)) => secrets.split(',').map(|secret| secret.trim().to_owned()).collect(),
             Some(Value::Array(secrets)) => {
                 let texts = secrets.into_iter().map(|secret| match secret {
                     Value::String(secret) => Ok(secret),
@@ -149,9 +160,16 @@ impl Encryption {
                 config.origin()
             )));
         }
+        let origin = config.origin().to_owned();
+        let secrets = secrets
+            .into_iter()
+            .map(|secret| read_if_file(&origin, secret))
+            .collect::<Result<_>>()?;
         Ok(Some(Self {
+            origin,
             secrets,
             data: data.unwrap_or(true),
+            accept_plaintext,
         }))
     }
 
@@ -162,11 +180,8 @@ impl Encryption {
             config_error(format!("{}: `session_aes_secret`: {reason}", self.origin)).with_source(error)
         })?;
         let builder = builder.ids(jam_crypto::AesIds::new(ring.clone()));
-        Ok(if self.data {
-            builder.sealer(jam_crypto::AesSealer::new(ring))
-        } else {
-            builder
-        })
+        let sealer = jam_crypto::AesSealer::new(ring).accept_plaintext(self.accept_plaintext);
+        Ok(if self.data { builder.sealer(sealer) } else { builder })
     }
 
     #[cfg(not(feature = "crypto"))]
@@ -176,6 +191,17 @@ impl Encryption {
             "`is_session_crypt = true` needs the feature `crypto` of jam",
         ))
     }
+}
+
+/// A key, or the path of a file that holds it, as jamlib takes them and as container secrets come.
+fn read_if_file(origin: &str, secret: String) -> Result<String> {
+    if !Path::new(&secret).is_file() {
+        return Ok(secret);
+    }
+    let text = std::fs::read_to_string(&secret).map_err(|error| {
+        config_error(format!("{origin}: the key file of `session_aes_secret` cannot be read")).with_source(error)
+    })?;
+    Ok(text.trim().to_owned())
 }
 
 /// Older and shorter names of fields, those of Python's jamlib among them.
