@@ -3,6 +3,8 @@
 //! Server-side sessions: the manager an application calls, and the contract a storage backend keeps.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod id;
 mod key;

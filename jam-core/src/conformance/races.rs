@@ -1,0 +1,473 @@
+//! Many tasks on one session: each write happens as a whole, one after the other, and none is undone by another.
+
+use std::collections::BTreeSet;
+
+use super::case::group;
+use super::check::{equal, gone, holds, same_bytes, that, won};
+use super::hand::Hand;
+use super::report::{Failure, Verdict};
+use super::tasks::give_way;
+use super::trial::{HOUR, Trial};
+use crate::ErrorKind::{AlreadyExists, Conflict, NotFound};
+use crate::{Record, RecordId, Renewal};
+
+group! { "races", Nothing,
+    1 => racing_inserts_have_one_winner,
+    1 => racing_inserts_over_an_expired_record_have_one_winner,
+    2 => racing_swaps_have_one_winner,
+    2 => racing_swaps_lose_no_increment,
+    1 => racing_replaces_are_whole,
+    1 => replace_racing_remove_does_not_revive,
+    1 => replace_racing_clear_does_not_revive,
+    1 => touch_racing_remove_does_not_revive,
+    1 => touch_racing_clear_does_not_revive,
+    1 => renewal_racing_remove_does_not_revive,
+    2 => touch_and_renewal_racing_replace_undo_no_write,
+    2 => racing_touches_keep_the_latest_expiry,
+    1 => racing_removes_have_one_winner,
+    1 => racing_clears_count_each_record_once,
+    1 => insert_racing_clear_is_there_or_counted,
+    1 => insert_racing_remove_is_there_or_removed,
+    5 => remove_expired_racing_writes_takes_no_live_record,
+    1 => writes_of_different_records_all_land,
+}
+
+const TASKS: usize = 8;
+
+async fn racing_inserts_have_one_winner(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(40) {
+        inserts(t, &t.id(format!("{round}"))?).await?;
+    }
+    Ok(())
+}
+
+async fn racing_inserts_over_an_expired_record_have_one_winner(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(20) {
+        for &way in t.ways() {
+            let id = t.id(format!("{round} {way:?}"))?;
+            t.put(&id, "old").await?;
+            t.expire(&id, way).await?;
+            inserts(t, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn inserts(t: &Trial, id: &RecordId) -> Verdict {
+    let calls = (0..TASKS).map(|task| t.hand(task).insert(id, &t.record(format!("task {task}"))));
+    let mut winners = Vec::new();
+    for (task, result) in t.together(calls).await?.into_iter().enumerate() {
+        if won("a racing insert", result, &[AlreadyExists])? {
+            winners.push(task);
+        }
+    }
+    equal("winners", &winners.len(), &1)?;
+    let payload = format!("task {}", winners.first().unwrap_or(&0));
+    holds(
+        "the record of the winner",
+        t.load(id).await?.as_ref(),
+        payload.as_bytes(),
+    )
+}
+
+async fn racing_swaps_have_one_winner(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(40) {
+        let id = t.id(format!("{round}"))?;
+        let version = t.put(&id, "start").await?;
+        let swap = |task| {
+            t.hand(task)
+                .replace(&id, Some(&version), &t.record(format!("task {task}")))
+        };
+        let mut winners = Vec::new();
+        for (task, result) in t.together((0..TASKS).map(swap)).await?.into_iter().enumerate() {
+            if won("a racing swap", result, &[Conflict])? {
+                winners.push(task);
+            }
+        }
+        equal("winners of swaps with one version", &winners.len(), &1)?;
+        let payload = format!("task {}", winners.first().unwrap_or(&0));
+        holds(
+            "the record of the winner",
+            t.load(&id).await?.as_ref(),
+            payload.as_bytes(),
+        )?;
+    }
+    Ok(())
+}
+
+async fn racing_swaps_lose_no_increment(t: &Trial) -> Verdict {
+    let (id, each) = (t.id("counter")?, t.rounds(25));
+    t.put(&id, "0").await?;
+    let tasks = (0..TASKS).map(|task| increments(t.hand(task), id.clone(), each, t.record("")));
+    t.together(tasks).await?.into_iter().collect::<Verdict>()?;
+    let stored = t.load(&id).await?;
+    holds(
+        "the counter in the end",
+        stored.as_ref(),
+        format!("{}", TASKS * each).as_bytes(),
+    )
+}
+
+/// Adds one, `times` times, each by load and swap until it succeeds.
+pub(super) async fn increments(hand: Hand, id: RecordId, times: usize, mut record: Record) -> Verdict {
+    for _ in 0..times {
+        loop {
+            let loaded = hand.load(&id, None).await?;
+            let loaded = loaded.ok_or_else(|| Failure::new("a record that is only replaced stays", "it is gone"))?;
+            let count: Option<usize> = str::from_utf8(&loaded.payload).ok().and_then(|text| text.parse().ok());
+            let count = count.ok_or_else(|| Failure::new("a counter", "something else"))?;
+            record.payload = format!("{}", count + 1).into();
+            let swapped = hand.replace(&id, Some(&loaded.version), &record).await;
+            if won("a swap", swapped, &[Conflict])? {
+                break;
+            }
+            give_way().await;
+        }
+    }
+    Ok(())
+}
+
+/// Writers that each have a payload and an expiry of their own; a listing must never mix them.
+async fn racing_replaces_are_whole(t: &Trial) -> Verdict {
+    let (id, later) = (t.id("whole")?, t.later());
+    let versions = |task: usize| {
+        let minutes = u32::try_from(task).unwrap_or(0);
+        let size = 10 + task * 997;
+        let payload = format!("{task}").repeat(size);
+        Record::new(payload, Some(later.plus(HOUR * minutes)))
+    };
+    let all: Vec<_> = (0..TASKS).map(versions).collect();
+    t.store.insert(&id, &versions(0)).await?;
+    let writers: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (hand, id, record, rounds) = (t.hand(task), id.clone(), versions(task), t.rounds(40));
+            async move {
+                for _ in 0..rounds {
+                    hand.replace(&id, None, &record).await?;
+                }
+                Ok::<_, crate::Error>(())
+            }
+        })
+        .collect();
+    let reader = {
+        let (hand, key, rounds) = (t.hand(1), id.key().clone(), t.rounds(80));
+        async move {
+            for _ in 0..rounds {
+                let entries = hand.list(&key).await?;
+                equal("records of the key", &entries.len(), &1)?;
+                for entry in entries {
+                    let one_of_them = |record: &Record| {
+                        record.payload == entry.stored.payload && record.expires_at == entry.expires_at
+                    };
+                    that(
+                        all.iter().any(one_of_them),
+                        "payload and expiry of one write",
+                        "a mixture of several",
+                    )?;
+                }
+            }
+            Ok(())
+        }
+    };
+    let (written, read) = t.race(0, writers, [reader]).await?;
+    for result in written {
+        result?;
+    }
+    read.into_iter().collect()
+}
+
+/// After both have finished the record is gone, whoever came first.
+async fn replace_racing_remove_does_not_revive(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(60) {
+        let id = t.id(format!("{round}"))?;
+        let version = t.put(&id, "one").await?;
+        let replaces = (0..4).map(|task| {
+            let expected = (task % 2 == 0).then_some(&version);
+            t.hand(task).replace(&id, expected, &t.record(format!("late {task}")))
+        });
+        let (replaced, removed) = t.race(round, replaces, [t.hand(1).remove(&id)]).await?;
+        for result in replaced {
+            won("replace racing remove", result, &[NotFound, Conflict])?;
+        }
+        for result in removed {
+            equal("remove racing replace", &result?, &true)?;
+        }
+        gone("after replaces and a remove", t.load(&id).await?.as_ref())?;
+    }
+    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
+}
+
+async fn replace_racing_clear_does_not_revive(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(60) {
+        let id = t.id(format!("{round}"))?;
+        t.put(&id, "one").await?;
+        let replaces = (0..4).map(|task| t.hand(task).replace(&id, None, &t.record("late")));
+        let (replaced, cleared) = t.race(round, replaces, [t.hand(1).clear(id.key())]).await?;
+        for result in replaced {
+            won("replace racing clear", result, &[NotFound])?;
+        }
+        for result in cleared {
+            equal("clear racing replace", &result?, &1)?;
+        }
+        gone("after replaces and a clear", t.load(&id).await?.as_ref())?;
+    }
+    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
+}
+
+async fn touch_racing_remove_does_not_revive(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(60) {
+        let id = t.id(format!("{round}"))?;
+        t.put(&id, "one").await?;
+        let touches = (0..4).map(|task| t.hand(task).touch(&id, t.later().plus(HOUR)));
+        let (touched, removed) = t.race(round, touches, [t.hand(1).remove(&id)]).await?;
+        for result in touched {
+            result?;
+        }
+        for result in removed {
+            equal("remove racing touch", &result?, &true)?;
+        }
+        gone("after touches and a remove", t.load(&id).await?.as_ref())?;
+    }
+    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
+}
+
+async fn touch_racing_clear_does_not_revive(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(60) {
+        let id = t.id(format!("{round}"))?;
+        t.put(&id, "one").await?;
+        let touches = (0..4).map(|task| t.hand(task).touch(&id, t.later().plus(HOUR)));
+        let (touched, cleared) = t.race(round, touches, [t.hand(1).clear(id.key())]).await?;
+        for result in touched {
+            result?;
+        }
+        for result in cleared {
+            equal("clear racing touch", &result?, &1)?;
+        }
+        gone("after touches and a clear", t.load(&id).await?.as_ref())?;
+    }
+    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
+}
+
+/// A renewal that is due for the records of a trial.
+fn renewal(t: &Trial) -> Renewal {
+    Renewal {
+        to: t.later().plus(HOUR),
+        when_before: t.later().plus(HOUR),
+    }
+}
+
+async fn renewal_racing_remove_does_not_revive(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(60) {
+        let id = t.id(format!("{round}"))?;
+        t.put(&id, "one").await?;
+        let loads = (0..4).map(|task| t.hand(task).load(&id, Some(renewal(t))));
+        let (loaded, removed) = t.race(round, loads, [t.hand(1).remove(&id)]).await?;
+        for result in loaded {
+            if let Some(stored) = result? {
+                same_bytes("a load with renewal racing remove", &stored.payload, b"one")?;
+            }
+        }
+        for result in removed {
+            equal("remove racing renewal", &result?, &true)?;
+        }
+        gone("after renewals and a remove", t.load(&id).await?.as_ref())?;
+    }
+    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
+}
+
+/// A swap between touches and renewals always succeeds, since they keep the version, and is never undone by them.
+async fn touch_and_renewal_racing_replace_undo_no_write(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(60) {
+        let id = t.id(format!("{round}"))?;
+        let version = t.put(&id, "one").await?;
+        let prolong = (0..4).map(|task| {
+            let (touch, load) = (t.hand(task), t.hand(task));
+            let (touch, load) = (
+                touch.touch(&id, t.later().plus(2 * HOUR)),
+                load.load(&id, Some(renewal(t))),
+            );
+            async move {
+                if task % 2 == 0 {
+                    touch.await
+                } else {
+                    load.await.map(|stored| stored.is_some())
+                }
+            }
+        });
+        let swap = t.hand(1).replace(&id, Some(&version), &t.record("two"));
+        let (prolonged, swapped) = t.race(round, prolong, [swap]).await?;
+        for result in prolonged {
+            equal("touch or renewal of a live record", &result?, &true)?;
+        }
+        for result in swapped {
+            result?;
+        }
+        holds("after a swap between touches", t.load(&id).await?.as_ref(), b"two")?;
+    }
+    Ok(())
+}
+
+async fn racing_touches_keep_the_latest_expiry(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(40) {
+        let id = t.id(format!("{round}"))?;
+        t.put(&id, "one").await?;
+        let ends = |task: usize| t.later().plus(HOUR * u32::try_from(task).unwrap_or(0));
+        for result in t
+            .together((0..TASKS).map(|task| t.hand(task).touch(&id, ends(task))))
+            .await?
+        {
+            equal("touch of a live record", &result?, &true)?;
+        }
+        equal(
+            "the expiry after racing touches",
+            &t.expiry(&id).await?,
+            &Some(ends(TASKS - 1)),
+        )?;
+    }
+    Ok(())
+}
+
+async fn racing_removes_have_one_winner(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(40) {
+        let id = t.id(format!("{round}"))?;
+        t.put(&id, "one").await?;
+        let mut winners = 0;
+        for result in t.together((0..TASKS).map(|task| t.hand(task).remove(&id))).await? {
+            winners += usize::from(result?);
+        }
+        equal("removes that met the record", &winners, &1)?;
+    }
+    Ok(())
+}
+
+async fn racing_clears_count_each_record_once(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(20) {
+        let many = 10;
+        for number in 0..many {
+            t.put(&t.id(format!("{round} {number}"))?, "one").await?;
+        }
+        let (key, mut count) = (t.key("main")?, 0);
+        for result in t.together((0..TASKS).map(|task| t.hand(task).clear(&key))).await? {
+            count += result?;
+        }
+        equal("records counted by racing clears", &count, &many)?;
+        equal("records left", &t.store.list(&key).await?.len(), &0)?;
+    }
+    Ok(())
+}
+
+async fn insert_racing_clear_is_there_or_counted(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(60) {
+        let ids: Vec<_> = (0..4)
+            .map(|task| t.id(format!("{round} {task}")))
+            .collect::<Result<_, _>>()?;
+        let inserts = ids
+            .iter()
+            .enumerate()
+            .map(|(task, id)| t.hand(task).insert(id, &t.record("one")));
+        let key = t.key("main")?;
+        let (inserted, cleared) = t.race(round, inserts, [t.hand(1).clear(&key)]).await?;
+        for result in inserted {
+            result?;
+        }
+        let mut counted = 0;
+        for result in cleared {
+            counted += usize::try_from(result?).unwrap_or(usize::MAX);
+        }
+        let left = t.store.list(&key).await?.len();
+        equal("records cleared and records left", &(counted + left), &ids.len())?;
+        equal("a second clear", &t.store.clear(&key).await?, &(left as u64))?;
+    }
+    Ok(())
+}
+
+async fn insert_racing_remove_is_there_or_removed(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(60) {
+        let id = t.id(format!("{round}"))?;
+        let removes = (0..3).map(|task| t.hand(task).remove(&id));
+        let (removed, inserted) = t
+            .race(round, removes, [t.hand(1).insert(&id, &t.record("one"))])
+            .await?;
+        for result in inserted {
+            result?;
+        }
+        let mut met = 0;
+        for result in removed {
+            met += usize::from(result?);
+        }
+        let left = usize::from(t.load(&id).await?.is_some());
+        equal("removes that met the record, and records left", &(met + left), &1)?;
+    }
+    Ok(())
+}
+
+async fn remove_expired_racing_writes_takes_no_live_record(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(30) {
+        let (id, fresh) = (t.id(format!("old {round}"))?, t.id(format!("fresh {round}"))?);
+        t.put(&id, "old").await?;
+        t.expire(&id, *t.ways().last().unwrap_or(&super::trial::Way::Past))
+            .await?;
+        // New life at an id whose old record is just being reclaimed.
+        let inserts = [&id, &fresh].map(|id| t.hand(0).insert(id, &t.record("new")));
+        let reclaim = (0..2).map(|task| t.hand(task).remove_expired(t.now()));
+        let (inserted, reclaimed) = t.race(round, inserts, reclaim).await?;
+        for result in inserted {
+            result?;
+        }
+        for result in reclaimed {
+            result?;
+        }
+        holds(
+            "a new record where one had expired",
+            t.load(&id).await?.as_ref(),
+            b"new",
+        )?;
+        holds("a new record", t.load(&fresh).await?.as_ref(), b"new")?;
+    }
+    Ok(())
+}
+
+async fn writes_of_different_records_all_land(t: &Trial) -> Verdict {
+    let rounds = t.rounds(25);
+    let mut ids = Vec::new();
+    for task in 0..TASKS {
+        // Half of them share one key.
+        let key = if task % 2 == 0 {
+            t.key("shared")?
+        } else {
+            t.key(&format!("{task}"))?
+        };
+        ids.push(RecordId::new(key, format!("{task}"))?);
+    }
+    let tasks: Vec<_> = ids
+        .iter()
+        .enumerate()
+        .map(|(task, id)| {
+            let (hand, id, mut record) = (t.hand(task), id.clone(), t.record("0"));
+            async move {
+                hand.insert(&id, &record).await?;
+                for round in 0..rounds {
+                    let loaded = hand.load(&id, None).await?;
+                    holds("an own record", loaded.as_ref(), &record.payload)?;
+                    record.payload = format!("task {task} round {round}").into();
+                    hand.replace(&id, loaded.as_ref().map(|stored| &stored.version), &record)
+                        .await?;
+                }
+                Ok(())
+            }
+        })
+        .collect();
+    t.together(tasks).await?.into_iter().collect::<Verdict>()?;
+    for (task, id) in ids.iter().enumerate() {
+        let payload = format!("task {task} round {}", rounds - 1);
+        holds("the last write", t.load(id).await?.as_ref(), payload.as_bytes())?;
+    }
+    let listed: BTreeSet<_> = t
+        .store
+        .list(&t.key("shared")?)
+        .await?
+        .into_iter()
+        .map(|entry| entry.id)
+        .collect();
+    equal("records of the shared key", &listed.len(), &(TASKS / 2))
+}

@@ -1,0 +1,284 @@
+//! Scan: every record of every key, page by page, whatever is written meanwhile. Only own records are looked at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::case::group;
+use super::check::{equal, fails, holds, that};
+use super::hand::Hand;
+use super::report::{Failure, Verdict};
+use super::trial::Trial;
+use crate::{Cursor, Entry, ErrorKind, Record, RecordId, SessionStore};
+
+group! { "scanning", Nothing,
+    1 => scan_gives_every_record_with_any_limit,
+    4 => scan_gives_payloads_expiries_and_versions,
+    5 => scan_leaves_out_what_has_expired,
+    1 => scan_goes_on_after_records_were_removed,
+    1 => scan_misses_no_record_while_others_come_and_go,
+    1 => scan_misses_no_record_while_others_are_renamed,
+    1 => a_cursor_can_be_used_again,
+    1 => a_foreign_cursor_is_invalid_input,
+}
+
+/// More pages than any store of a test has; a scan that gives more never ends.
+const MANY_PAGES: usize = 1_000_000;
+
+/// Follows the pages to the end and keeps what `mine` wants, how often each.
+async fn scan(
+    store: &dyn SessionStore,
+    from: Option<Cursor>,
+    limit: usize,
+    mine: impl Fn(&RecordId) -> bool,
+) -> Verdict<BTreeMap<RecordId, Entry>> {
+    let mut found = BTreeMap::new();
+    let mut cursor = from;
+    for _ in 0..MANY_PAGES {
+        let page = store.scan(cursor, limit).await?;
+        let own = page.entries.into_iter().filter(|entry| mine(&entry.id));
+        found.extend(own.map(|entry| (entry.id.clone(), entry)));
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(Failure::new(
+        "a scan comes to an end",
+        format!("it has more than {MANY_PAGES} pages"),
+    ))
+}
+
+/// Records under several keys, `per_key` each.
+async fn spread(t: &Trial, keys: usize, per_key: usize) -> Verdict<Vec<RecordId>> {
+    let mut ids = Vec::new();
+    for key in 0..keys {
+        for number in 0..per_key {
+            let id = RecordId::new(t.key(&format!("scanned {key}"))?, format!("{number}"))?;
+            t.store.insert(&id, &t.record(format!("{key}/{number}"))).await?;
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
+#[track_caller]
+fn found_all(what: &str, found: &BTreeMap<RecordId, Entry>, ids: &[RecordId]) -> Verdict {
+    let missed = ids.iter().filter(|id| !found.contains_key(id)).count();
+    that(
+        missed == 0,
+        &format!("{what}: each of {} records", ids.len()),
+        &format!("{missed} are missing"),
+    )
+}
+
+async fn scan_gives_every_record_with_any_limit(t: &Trial) -> Verdict {
+    let ids = spread(t, 12, 5).await?;
+    for limit in [1, 2, 7, 60, 10_000] {
+        let found = scan(&t.store, None, limit, |id| ids.contains(id)).await?;
+        found_all(&format!("a scan with limit {limit}"), &found, &ids)?;
+    }
+    Ok(())
+}
+
+async fn scan_gives_payloads_expiries_and_versions(t: &Trial) -> Verdict {
+    let (ends, endless, to) = (t.id("ends")?, t.id("endless~")?, t.id("to")?);
+    let later = t.later();
+    t.store
+        .insert(&ends, &Record::new("\u{1f511} one", Some(later)))
+        .await?;
+    t.store.insert(&endless, &Record::new(&b"\xff\x00"[..], None)).await?;
+    let found = scan(&t.store, None, 10, |id| *id == ends || *id == endless).await?;
+    found_all("a scan", &found, &[ends.clone(), endless.clone()])?;
+    for (id, payload, expires_at) in [
+        (&ends, "\u{1f511} one".as_bytes(), Some(later)),
+        (&endless, b"\xff\x00", None),
+    ] {
+        let entry = found.get(id);
+        holds("a scanned record", entry.map(|entry| &entry.stored), payload)?;
+        equal("its expiry", &entry.and_then(|entry| entry.expires_at), &expires_at)?;
+    }
+    let version = found.get(&ends).map(|entry| entry.stored.version.clone());
+    t.store.replace(&ends, version.as_ref(), &t.record("two")).await?;
+    if let Some(entry) = found.get(&endless) {
+        t.rename(&endless, &entry.stored.version, &to, "three").await?;
+    }
+    Ok(())
+}
+
+async fn scan_leaves_out_what_has_expired(t: &Trial) -> Verdict {
+    for &way in t.ways() {
+        let (ends, lives) = (t.id("ends")?, t.id("lives")?);
+        t.put(&ends, "one").await?;
+        t.put(&lives, "two").await?;
+        t.expire(&ends, way).await?;
+        let found = scan(&t.store, None, 100, |id| *id == ends || *id == lives).await?;
+        that(
+            found.contains_key(&lives),
+            "a scan gives the live record",
+            "it does not",
+        )?;
+        that(
+            !found.contains_key(&ends),
+            "a scan leaves out the expired record",
+            "it gives it",
+        )?;
+        t.store.clear(lives.key()).await?;
+    }
+    Ok(())
+}
+
+/// After each page, what was given so far is removed: nothing of the rest may be skipped.
+async fn scan_goes_on_after_records_were_removed(t: &Trial) -> Verdict {
+    for limit in [1, 4] {
+        let ids = spread(t, 6, 8).await?;
+        let (mut cursor, mut given) = (None, 0);
+        for _ in 0..MANY_PAGES {
+            let page = t.store.scan(cursor, limit).await?;
+            for entry in page.entries.iter().filter(|entry| ids.contains(&entry.id)) {
+                given += usize::from(t.store.remove(&entry.id).await?);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        equal(
+            "records given by a scan whose records are removed page by page",
+            &given,
+            &ids.len(),
+        )?;
+    }
+    Ok(())
+}
+
+/// Scans again and again while `work` runs, which must leave `ids` alone.
+async fn scan_during(t: &Trial, ids: &[RecordId], work: impl Future<Output = Verdict> + Send + 'static) -> Verdict {
+    let done = Arc::new(AtomicBool::new(false));
+    let (store, ids) = (Arc::clone(&t.store), Arc::<[RecordId]>::from(ids));
+    let scanning = {
+        let done = Arc::clone(&done);
+        async move {
+            let mut limits = [1, 3, 50].into_iter().cycle();
+            loop {
+                let last = done.load(Ordering::SeqCst);
+                let found = scan(&store, None, limits.next().unwrap_or(1), |id| ids.contains(id)).await?;
+                found_all("a scan while others write", &found, &ids)?;
+                if last {
+                    return Ok(());
+                }
+            }
+        }
+    };
+    let writing = async move {
+        let verdict = work.await;
+        done.store(true, Ordering::SeqCst);
+        verdict
+    };
+    let (scanned, written) = t.race(0, [scanning], [writing]).await?;
+    scanned.into_iter().chain(written).collect()
+}
+
+async fn scan_misses_no_record_while_others_come_and_go(t: &Trial) -> Verdict {
+    let ids = spread(t, 6, 4).await?;
+    let hand = t.hand(1);
+    let mut churn = Vec::new();
+    for key in 0..6 {
+        for number in 0..4 {
+            churn.push(RecordId::new(
+                t.key(&format!("scanned {key}"))?,
+                format!("churn {number}"),
+            )?);
+        }
+    }
+    let (rounds, record) = (t.rounds(30), t.record("churn"));
+    scan_during(t, &ids, async move {
+        for round in 0..rounds {
+            for (number, id) in churn.iter().enumerate() {
+                if (round + number) % 2 == 0 {
+                    hand.insert(id, &record).await?;
+                } else {
+                    hand.remove(id).await?;
+                }
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn scan_misses_no_record_while_others_are_renamed(t: &Trial) -> Verdict {
+    let ids = spread(t, 6, 4).await?;
+    let mut moving = Vec::new();
+    for key in 0..6 {
+        let id = RecordId::new(t.key(&format!("scanned {key}"))?, "moving 0")?;
+        t.put(&id, "moving").await?;
+        moving.push(id);
+    }
+    let (hand, rounds, record) = (t.hand(1), t.rounds(30), t.record("moving"));
+    scan_during(t, &ids, async move {
+        for round in 1..=rounds {
+            for id in &mut moving {
+                *id = renamed(&hand, id, &format!("moving {round}"), &record).await?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Moves a record to another id of its key.
+async fn renamed(hand: &Hand, from: &RecordId, to: &str, record: &Record) -> Verdict<RecordId> {
+    let to = RecordId::new(from.key().clone(), to)?;
+    let loaded = hand.load(from, None).await?;
+    let loaded = loaded.ok_or_else(|| Failure::new("a record that was just renamed is there", "there is none"))?;
+    hand.rename(from, &loaded.version, &to, record).await?;
+    Ok(to)
+}
+
+async fn a_cursor_can_be_used_again(t: &Trial) -> Verdict {
+    let ids = spread(t, 8, 3).await?;
+    let mine = |id: &RecordId| ids.contains(id);
+    let mut cursor = None;
+    let mut before = BTreeMap::new();
+    for _ in 0..MANY_PAGES {
+        let page = t.store.scan(cursor, 2).await?;
+        before.extend(
+            page.entries
+                .into_iter()
+                .filter(|entry| mine(&entry.id))
+                .map(|entry| (entry.id.clone(), entry)),
+        );
+        cursor = page.next;
+        if cursor.is_none() || before.len() >= ids.len() / 2 {
+            break;
+        }
+    }
+    // Written down and read again, as a tool that goes on in another process does.
+    let Some(cursor) = cursor.map(|cursor| Cursor::new(cursor.as_bytes().to_vec())) else {
+        return Ok(());
+    };
+    for _ in 0..2 {
+        let mut found = scan(&t.store, Some(cursor.clone()), 5, mine).await?;
+        found.extend(before.clone());
+        found_all("a scan that goes on from a cursor kept", &found, &ids)?;
+    }
+    Ok(())
+}
+
+async fn a_foreign_cursor_is_invalid_input(t: &Trial) -> Verdict {
+    t.put(&t.id("some")?, "one").await?;
+    let long = [b'?'; 5000];
+    for bytes in [
+        &b"\xff\xfe no cursor of any store \x00"[..],
+        b"no cursor of any store",
+        &long,
+    ] {
+        fails(
+            "a scan from a cursor of no store",
+            t.store.scan(Some(Cursor::new(bytes.to_vec())), 10).await,
+            ErrorKind::InvalidInput,
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! One case's surroundings: a freshly opened store, its time, keys nobody else uses, and tasks to race with.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::hint;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::hand::Hand;
+use super::report::{Failure, Verdict};
+use super::tasks::{Gate, Spawner, spawn};
+use crate::{
+    Clock, Entry, ManualClock, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored, Timestamp, Version,
+};
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+
+/// Who tells the store what time it is.
+#[derive(Clone, Debug)]
+pub(super) enum Time {
+    /// The suite, through a clock that it turns.
+    Turned(Arc<ManualClock>),
+    /// Somebody else, who agrees with the system's clock within less than a minute; it was this when the trial began.
+    Real(Timestamp),
+}
+
+/// How a record comes to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// It gets an expiry in the past.
+    Past,
+    /// The clock is turned beyond its expiry.
+    Turned,
+}
+
+/// Opens the store of this trial once more.
+pub(super) type Reopen =
+    Box<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<Arc<dyn SessionStore>>> + Send>> + Send + Sync>;
+
+pub(super) struct Trial {
+    pub(super) store: Arc<dyn SessionStore>,
+    pub(super) second: Option<Arc<dyn SessionStore>>,
+    pub(super) reopen: Reopen,
+    pub(super) time: Time,
+    pub(super) spawner: Spawner,
+    pub(super) intensity: usize,
+    prefix: String,
+    keys: Mutex<BTreeSet<SessionKey>>,
+}
+
+impl Trial {
+    pub(super) fn new(
+        store: Arc<dyn SessionStore>,
+        second: Option<Arc<dyn SessionStore>>,
+        reopen: Reopen,
+        time: Time,
+        spawner: Spawner,
+        intensity: usize,
+    ) -> Self {
+        Self {
+            store,
+            second,
+            reopen,
+            time,
+            spawner,
+            intensity,
+            prefix: format!("jam-conformance-{}-", uuid::Uuid::new_v4().simple()),
+            keys: Mutex::default(),
+        }
+    }
+
+    /// Clears what the case has left behind and closes the store.
+    pub(super) async fn finish(&self) -> Verdict {
+        let keys = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
+        for key in keys {
+            // The verdict is the case's; one that has closed the store cannot clear it any more.
+            let _ = self.store.clear(&key).await;
+        }
+        if let Some(second) = &self.second {
+            second.close().await?;
+        }
+        self.store.close().await?;
+        Ok(())
+    }
+
+    /// A session key of this trial alone that ends in `name`.
+    pub(super) fn key(&self, name: &str) -> Result<SessionKey> {
+        let key = SessionKey::new(format!("{}{name}", self.prefix))?;
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.clone());
+        Ok(key)
+    }
+
+    /// How many bytes of a key of this trial come before its name.
+    pub(super) fn prefix_len(&self) -> usize {
+        self.prefix.len()
+    }
+
+    /// A record id under the trial's main key.
+    pub(super) fn id(&self, id: impl AsRef<str>) -> Result<RecordId> {
+        RecordId::new(self.key("main")?, id)
+    }
+
+    /// Two free ids to move a record between: within one key, and from one key to another.
+    pub(super) fn moves(&self) -> Result<[(RecordId, RecordId); 2]> {
+        Ok([
+            (self.id("within/from")?, self.id("within/to")?),
+            (self.id("across/from")?, RecordId::new(self.key("other")?, "across/to")?),
+        ])
+    }
+
+    /// The time by the clock, or when the trial began where the clock is not the suite's: near enough, and the same in
+    /// every step.
+    pub(super) fn now(&self) -> Timestamp {
+        match &self.time {
+            Time::Turned(clock) => clock.now(),
+            Time::Real(start) => *start,
+        }
+    }
+
+    /// When the records of a trial usually expire.
+    pub(super) fn later(&self) -> Timestamp {
+        self.now().plus(HOUR)
+    }
+
+    /// A time that is surely over.
+    pub(super) fn past(&self) -> Timestamp {
+        self.now().minus(MINUTE)
+    }
+
+    /// Turns the clock, if it can be turned.
+    pub(super) fn turn(&self, by: Duration) {
+        if let Time::Turned(clock) = &self.time {
+            clock.advance(by);
+        }
+    }
+
+    /// The ways in which a record can expire here.
+    pub(super) fn ways(&self) -> &'static [Way] {
+        match self.time {
+            Time::Turned(_) => &[Way::Past, Way::Turned],
+            Time::Real(_) => &[Way::Past],
+        }
+    }
+
+    /// A record that expires in an hour.
+    pub(super) fn record(&self, payload: impl Into<crate::Bytes>) -> Record {
+        Record::new(payload, Some(self.later()))
+    }
+
+    /// Inserts a record that expires in an hour, and gives its version.
+    pub(super) async fn put(&self, id: &RecordId, payload: &'static str) -> Verdict<Version> {
+        self.store.insert(id, &self.record(payload)).await?;
+        self.version(id).await
+    }
+
+    /// Lets the live record at `id` expire.
+    pub(super) async fn expire(&self, id: &RecordId, way: Way) -> Verdict {
+        match way {
+            Way::Past => {
+                let record = Record::new("expired", Some(self.past()));
+                self.store.replace(id, None, &record).await?;
+            }
+            Way::Turned => {
+                let record = Record::new("expired", Some(self.now().plus(SECOND)));
+                self.store.replace(id, None, &record).await?;
+                self.turn(SECOND);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn load(&self, id: &RecordId) -> Result<Option<Stored>> {
+        self.store.load(id, None).await
+    }
+
+    /// The version of a record that has to be there.
+    pub(super) async fn version(&self, id: &RecordId) -> Verdict<Version> {
+        let stored = self.load(id).await?;
+        let stored = stored.ok_or_else(|| Failure::new("a record that was just written is there", "there is none"))?;
+        Ok(stored.version)
+    }
+
+    /// The entry of a record in the listing of its key.
+    pub(super) async fn entry(&self, id: &RecordId) -> Verdict<Option<Entry>> {
+        let mut entries = self.store.list(id.key()).await?;
+        entries.retain(|entry| entry.id == *id);
+        if entries.len() > 1 {
+            return Err(Failure::new(
+                "a record is listed once",
+                format!("{} times", entries.len()),
+            ));
+        }
+        Ok(entries.pop())
+    }
+
+    /// The expiry of a record that has to be listed.
+    pub(super) async fn expiry(&self, id: &RecordId) -> Verdict<Option<Timestamp>> {
+        let entry = self.entry(id).await?;
+        entry
+            .map(|entry| entry.expires_at)
+            .ok_or_else(|| Failure::new("a live record is listed", "it is not"))
+    }
+
+    /// How these records are now, to find out what an operation has changed.
+    pub(super) async fn look(&self, ids: &[&RecordId]) -> Verdict<Vec<Option<Seen>>> {
+        let mut seen = Vec::new();
+        for id in ids {
+            let (stored, entry) = (self.load(id).await?, self.entry(id).await?);
+            if stored.is_some() != entry.is_some() {
+                return Err(Failure::new(
+                    "load and list agree on whether a record is there",
+                    format!("loaded: {}, listed: {}", stored.is_some(), entry.is_some()),
+                ));
+            }
+            seen.push(stored.zip(entry).map(|(stored, entry)| Seen {
+                stored,
+                expires_at: entry.expires_at,
+            }));
+        }
+        Ok(seen)
+    }
+
+    /// Renames, with a new record that expires in an hour.
+    pub(super) async fn rename(
+        &self,
+        from: &RecordId,
+        expected: &Version,
+        to: &RecordId,
+        payload: &'static str,
+    ) -> Result<()> {
+        let record = &self.record(payload);
+        self.store
+            .rename(Rename {
+                from,
+                expected,
+                to,
+                record,
+            })
+            .await
+    }
+
+    /// The hand of the n-th task: the store and, where there is one, its second handle in turn.
+    pub(super) fn hand(&self, task: usize) -> Hand {
+        let second = self.second.as_ref().filter(|_| task % 2 == 1);
+        Hand(Arc::clone(second.unwrap_or(&self.store)))
+    }
+
+    /// So many rounds, times the intensity asked for.
+    pub(super) fn rounds(&self, base: usize) -> usize {
+        base * self.intensity
+    }
+
+    /// Runs two kinds of work as tasks that start together, and waits for all of them. `round` varies their order.
+    pub(super) async fn race<A, B>(
+        &self,
+        round: usize,
+        ones: impl IntoIterator<Item = impl Future<Output = A> + Send + 'static>,
+        others: impl IntoIterator<Item = impl Future<Output = B> + Send + 'static>,
+    ) -> Verdict<(Vec<A>, Vec<B>)>
+    where
+        A: Send + 'static,
+        B: Send + 'static,
+    {
+        let (ones, others): (Vec<_>, Vec<_>) = (ones.into_iter().collect(), others.into_iter().collect());
+        let gate = Gate::of(ones.len() + others.len());
+        let ones: Vec<_> = (ones.into_iter().enumerate())
+            .map(|(task, work)| spawn(&self.spawner, start(Arc::clone(&gate), round * task, work)))
+            .collect();
+        let others: Vec<_> = (others.into_iter().enumerate())
+            .map(|(task, work)| spawn(&self.spawner, start(Arc::clone(&gate), round * (task + 3), work)))
+            .collect();
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for one in ones {
+            first.push(one.await?);
+        }
+        for other in others {
+            second.push(other.await?);
+        }
+        Ok((first, second))
+    }
+
+    /// Runs tasks that start together, and waits for all of them.
+    pub(super) async fn together<T: Send + 'static>(
+        &self,
+        tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+    ) -> Verdict<Vec<T>> {
+        let none: [std::future::Ready<()>; 0] = [];
+        Ok(self.race(0, tasks, none).await?.0)
+    }
+}
+
+/// Waits for the others, then a moment that differs from round to round, so that tasks meet at different steps.
+async fn start<T>(gate: Arc<Gate>, delay: usize, work: impl Future<Output = T>) -> T {
+    gate.pass().await;
+    for _ in 0..(delay % 13) * 40 {
+        hint::spin_loop();
+    }
+    work.await
+}
+
+/// A record as load and list show it.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) stored: Stored,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+/// That records are as they were.
+#[track_caller]
+pub(super) fn unchanged(what: &str, before: &[Option<Seen>], after: &[Option<Seen>]) -> Verdict {
+    for (number, (before, after)) in before.iter().zip(after).enumerate() {
+        let changed = match (before, after) {
+            (None, None) => continue,
+            (Some(_), None) => "is gone",
+            (None, Some(_)) => "has come into being",
+            (Some(before), Some(after)) if before.stored.payload != after.stored.payload => "has another payload",
+            (Some(before), Some(after)) if before.expires_at != after.expires_at => "has another expiry",
+            (Some(before), Some(after)) if before.stored.version != after.stored.version => "has another version",
+            _ => continue,
+        };
+        let which = if number == 0 {
+            "the first record"
+        } else {
+            "another record"
+        };
+        return Err(Failure::new(
+            format!("{what}: everything as before"),
+            format!("{which} {changed}"),
+        ));
+    }
+    Ok(())
+}
