@@ -3,7 +3,9 @@
 //! Two stores that keep sessions in files.
 #![forbid(unsafe_code)]
 
+mod dir;
 mod durability;
 mod fs;
 
+pub use self::dir::{JsonDir, JsonDirFactory, JsonDirOptions};
 pub use self::durability::Durability;

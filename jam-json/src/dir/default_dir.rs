@@ -1,0 +1,187 @@
+//! The storage directory when none is configured: one of its own in the system's temporary directory, where every user of
+//! the machine may put things, so it is looked at closely.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jam_core::{Error, ErrorKind, Result};
+
+/// Its name in the system's temporary directory.
+pub(super) const NAME: &str = "jam-sessions";
+
+/// Creates `jam-sessions` in `parent` with mode 0700, or takes the one that is there.
+///
+/// # Errors
+/// `Config` if somebody else may have planted it, or could take it away.
+pub(super) fn prepare(parent: &Path) -> Result<PathBuf> {
+    let path = parent.join(NAME);
+    check_parent(parent)?;
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    match builder.create(&path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check(&path)?,
+        Err(error) => {
+            return Err(refuse(&path, "it cannot be created").with_source(error));
+        }
+    }
+    Ok(path)
+}
+
+fn refuse(path: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!(
+            "the default storage directory is refused: {why}; set `storage_path` to a directory that only this service writes to"
+        ),
+    )
+    .with("path", path.display().to_string())
+}
+
+fn check_parent(parent: &Path) -> Result<()> {
+    let meta = fs::metadata(parent).map_err(|error| refuse(parent, "it cannot be looked at").with_source(error))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        // Without the sticky bit, whoever may write there may also put another directory in its place.
+        if meta.mode() & 0o002 != 0 && meta.mode() & 0o1000 == 0 {
+            return Err(refuse(
+                parent,
+                "everybody may rename what lies in the temporary directory (no sticky bit)",
+            ));
+        }
+    }
+    if !meta.is_dir() {
+        return Err(refuse(parent, "the temporary directory is no directory"));
+    }
+    Ok(())
+}
+
+fn check(path: &Path) -> Result<()> {
+    // Not followed: a link of that name is itself the trap.
+    let meta = fs::symlink_metadata(path).map_err(|error| refuse(path, "it cannot be looked at").with_source(error))?;
+    if meta.is_symlink() {
+        return Err(refuse(
+            path,
+            "it is a symbolic link, which another user may have planted",
+        ));
+    }
+    if !meta.is_dir() {
+        return Err(refuse(path, "there is something of that name that is no directory"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if meta.mode() & 0o022 != 0 {
+            return Err(refuse(path, "its mode lets others write to it"));
+        }
+        if meta.uid() != own_uid(path)? {
+            return Err(refuse(path, "it belongs to another user, who may have planted it"));
+        }
+    }
+    Ok(())
+}
+
+/// The user this process creates files as, told by a file that it creates (and removes).
+#[cfg(unix)]
+fn own_uid(dir: &Path) -> Result<u32> {
+    use std::hash::{BuildHasher, RandomState};
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+    let chance = RandomState::new().hash_one(std::process::id());
+    let probe = dir.join(format!("owner-{chance:016x}.tmp"));
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&probe)
+        .map_err(|error| refuse(&probe, "no file can be created in it").with_source(error))?;
+    let uid = file.metadata().map(|meta| meta.uid());
+    let removed = fs::remove_file(&probe);
+    let uid = uid.map_err(|error| refuse(&probe, "it cannot be looked at").with_source(error))?;
+    removed.map_err(|error| refuse(&probe, "a file in it cannot be removed").with_source(error))?;
+    Ok(uid)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
+    }
+
+    fn temp() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary directory")
+    }
+
+    fn refusal(parent: &Path) -> String {
+        let error = prepare(parent).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains("storage_path"), "says what helps: {error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn it_is_created_for_its_owner_alone_and_taken_again() {
+        let parent = temp();
+        let path = prepare(parent.path()).expect("created");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o7777, 0o700);
+        assert_eq!(prepare(parent.path()).expect("taken again"), path);
+        assert_eq!(fs::read_dir(&path).expect("listed").count(), 0, "no probe stays behind");
+    }
+
+    #[test]
+    fn a_planted_link_is_refused() {
+        let (parent, elsewhere) = (temp(), temp());
+        symlink(elsewhere.path(), parent.path().join(NAME)).expect("link");
+        assert!(refusal(parent.path()).contains("symbolic link"));
+    }
+
+    #[test]
+    fn a_directory_others_may_write_to_is_refused() {
+        for open in [0o770, 0o707, 0o777] {
+            let parent = temp();
+            let path = parent.path().join(NAME);
+            fs::create_dir(&path).expect("created");
+            mode(&path, open);
+            assert!(refusal(parent.path()).contains("lets others write"));
+        }
+    }
+
+    #[test]
+    fn a_file_of_that_name_is_refused() {
+        let parent = temp();
+        fs::write(parent.path().join(NAME), "").expect("written");
+        assert!(refusal(parent.path()).contains("no directory"));
+    }
+
+    #[test]
+    fn a_directory_of_another_user_is_refused() {
+        let parent = temp();
+        let path = parent.path().join(NAME);
+        fs::create_dir(&path).expect("created");
+        mode(&path, 0o755);
+        // Only root may give a directory away; for others, `check` compares the same two numbers with the same code.
+        if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
+            assert!(refusal(parent.path()).contains("belongs to another user"));
+        }
+    }
+
+    #[test]
+    fn a_temporary_directory_where_everybody_may_rename_is_refused() {
+        let parent = temp();
+        mode(parent.path(), 0o777);
+        assert!(refusal(parent.path()).contains("sticky"));
+        mode(parent.path(), 0o1777);
+        prepare(parent.path()).expect("with the sticky bit it is fine");
+    }
+}

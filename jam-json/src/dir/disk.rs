@@ -1,0 +1,225 @@
+//! The blocking half of the store: what its operations share, and reads, which take no lock.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use jam_core::{Clock, RecordId, Renewal, Result, Stored, Timestamp};
+
+use super::document::{self, Session};
+use super::folder::Folder;
+use super::names::{Layout, Name, session_file};
+use super::scan::Listings;
+use super::trouble;
+use crate::Durability;
+use crate::fs::Fs;
+
+/// The storage directory and how it is used.
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) fs: Arc<dyn Fs>,
+    pub(super) layout: Layout,
+    pub(super) durability: Durability,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) listings: Listings,
+    unsynced: Unsynced,
+    closed: AtomicBool,
+}
+
+/// What a read without the lock found out.
+pub(super) enum Peek {
+    /// The answer.
+    Done(Option<Stored>),
+    /// Something is to be written, or the file could not be read: look again under the lock.
+    LookAgain,
+}
+
+impl Disk {
+    pub(super) fn new(fs: Arc<dyn Fs>, layout: Layout, durability: Durability, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            fs,
+            layout,
+            durability,
+            clock,
+            listings: Listings::new(),
+            unsynced: Unsynced::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Refuses when the store was closed.
+    pub(super) fn open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            Err(trouble::closed())
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Gives a record without a lock, if no more than that is to be done.
+    pub(super) fn peek(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Peek> {
+        let path = session_file(&self.layout.key_dir(Name::of(id.key().as_str())), Name::of(id.id()));
+        let Some(bytes) = self.read_bytes(&path)? else {
+            self.still_there()?;
+            return Ok(Peek::Done(None));
+        };
+        let Ok(session) = document::read(&bytes, Name::of(id.id()), |found| found == id) else {
+            return Ok(Peek::LookAgain);
+        };
+        let due = renew.is_some_and(|renewal| renewal.is_due(session.record.expires_at));
+        if session.is_live(self.now()) && !due {
+            Ok(Peek::Done(Some(session.stored())))
+        } else {
+            Ok(Peek::LookAgain)
+        }
+    }
+
+    /// The session of this name in this directory, whoever it belongs to.
+    ///
+    /// # Errors
+    /// `Corrupt` also for a file that was read while its session moved away; only under the key's lock it is final.
+    pub(super) fn read_named(&self, key_dir: &Path, key: Name, id: Name) -> Result<Option<Session>> {
+        let path = session_file(key_dir, id);
+        let Some(bytes) = self.read_bytes(&path)? else {
+            return Ok(None);
+        };
+        let is_meant = |found: &RecordId| Name::of(found.id()) == id && Name::of(found.key().as_str()) == key;
+        document::read(&bytes, id, is_meant)
+            .map(Some)
+            .map_err(|damage| trouble::damaged(&path, damage))
+    }
+
+    fn read_bytes(&self, path: &Path) -> Result<Option<Bytes>> {
+        match self.fs.read(path) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(trouble::failed("reading a session file", path, error)),
+        }
+    }
+
+    /// What is in a directory; nothing if it is not there.
+    pub(super) fn names_in(&self, dir: &Path) -> Result<Vec<PathBuf>> {
+        match self.fs.read_dir(dir) {
+            Ok(paths) => Ok(paths),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.still_there()?;
+                Ok(Vec::new())
+            }
+            Err(error) => Err(trouble::failed("listing a directory", dir, error)),
+        }
+    }
+
+    /// Says so if what is missing is the whole storage directory: that is no answer about a session.
+    pub(super) fn still_there(&self) -> Result<()> {
+        let root = self.layout.root();
+        match self.fs.exists(root) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(trouble::vanished(root)),
+            Err(error) => Err(trouble::failed("looking for the storage directory", root, error)),
+        }
+    }
+
+    /// Takes the lock of a key that need not have had a session yet.
+    pub(super) fn lock(&self, key: Name) -> Result<Folder<'_>> {
+        let path = self.layout.lock(key);
+        match self.fs.lock(&path) {
+            Ok(lock) => Folder::new(self, key, lock),
+            Err(error) => Err(trouble::failed("taking the lock of a session key", &path, error)),
+        }
+    }
+
+    /// Takes the lock of a key if it ever had a session, so that made-up ids leave no lock files behind.
+    pub(super) fn lock_existing(&self, key: Name) -> Result<Option<Folder<'_>>> {
+        let path = self.layout.lock(key);
+        match self.fs.lock_existing(&path) {
+            Ok(Some(lock)) => Folder::new(self, key, lock).map(Some),
+            Ok(None) => {
+                // Somebody removed the lock file by hand: what it guards is there all the same.
+                let dir = self.layout.key_dir(key);
+                match self.fs.exists(&dir) {
+                    Ok(true) => self.lock(key).map(Some),
+                    Ok(false) => self.still_there().map(|()| None),
+                    Err(error) => Err(trouble::failed("looking for a session key's directory", &dir, error)),
+                }
+            }
+            Err(error) => Err(trouble::failed("taking the lock of a session key", &path, error)),
+        }
+    }
+
+    /// Takes the lock of a key if nobody has it.
+    pub(super) fn try_lock(&self, key: Name) -> Result<Option<Folder<'_>>> {
+        let path = self.layout.lock(key);
+        match self.fs.try_lock(&path) {
+            Ok(Some(lock)) => Folder::new(self, key, lock).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(trouble::failed("taking the lock of a session key", &path, error)),
+        }
+    }
+
+    /// Makes the names in a directory durable after a write that is already in place.
+    pub(super) fn sync_after_write(&self, dir: &Path) -> Result<()> {
+        if self.durability != Durability::Sync {
+            return Ok(());
+        }
+        self.fs.sync_dir(dir).map_err(|error| {
+            self.owe_sync(dir);
+            trouble::not_durable(dir, error)
+        })
+    }
+
+    /// Remembers that a sync of this directory failed.
+    pub(super) fn owe_sync(&self, dir: &Path) {
+        self.unsynced.add(dir);
+    }
+
+    /// Makes up for a sync of this directory that failed before: until it has succeeded, what one sees there may not last,
+    /// and no answer may be built on it.
+    pub(super) fn settle(&self, dir: &Path) -> Result<()> {
+        if !self.unsynced.any.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // Held while syncing, so that nobody takes the directory for settled before it is.
+        let mut dirs = self.unsynced.lock();
+        if dirs.contains(dir) {
+            match self.fs.sync_dir(dir) {
+                Ok(()) => {}
+                // A directory that is gone holds nothing to sync.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(trouble::failed("syncing a directory once more", dir, error)),
+            }
+            dirs.remove(dir);
+            self.unsynced.any.store(!dirs.is_empty(), Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+/// Directories whose last sync failed.
+#[derive(Debug, Default)]
+struct Unsynced {
+    any: AtomicBool,
+    dirs: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Unsynced {
+    fn add(&self, dir: &Path) {
+        let mut dirs = self.lock();
+        dirs.insert(dir.to_owned());
+        self.any.store(true, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.dirs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,252 @@
+//! The sessions of one key while its lock is held: every write happens here.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jam_core::{Entry, ErrorKind, Record, RecordId, Renewal, Result, Stored, Timestamp, Version};
+
+use super::disk::Disk;
+use super::document::{self, Session};
+use super::names::{Name, session_file, session_name, temp_file};
+use super::trouble;
+use crate::Durability;
+use crate::fs::{FsFile, LockFile};
+
+/// The directory of a key, and the right to change it: no other process or thread has it while this is alive.
+pub(super) struct Folder<'a> {
+    pub(super) disk: &'a Disk,
+    pub(super) key: Name,
+    pub(super) dir: PathBuf,
+    _lock: LockFile,
+}
+
+impl<'a> Folder<'a> {
+    /// What is seen here is answered for, so a sync that failed earlier is made up for first.
+    pub(super) fn new(disk: &'a Disk, key: Name, lock: LockFile) -> Result<Self> {
+        let dir = disk.layout.key_dir(key);
+        disk.settle(disk.layout.root())?;
+        disk.settle(&dir)?;
+        Ok(Self {
+            disk,
+            key,
+            dir,
+            _lock: lock,
+        })
+    }
+
+    pub(super) fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
+        match self.live(id)? {
+            Some(_) => Err(ErrorKind::AlreadyExists.into()),
+            None => self.put(id, record),
+        }
+    }
+
+    pub(super) fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+        let Some(session) = self.live_or_removed(id)? else {
+            return Ok(None);
+        };
+        if let Some(renewal) = renew.filter(|renewal| renewal.is_due(session.record.expires_at)) {
+            self.put(id, &Record::new(session.record.payload.clone(), Some(renewal.to)))?;
+        }
+        Ok(Some(session.stored()))
+    }
+
+    pub(super) fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
+        self.expect(id, expected)?;
+        self.put(id, record)
+    }
+
+    pub(super) fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
+        let Some(session) = self.live_or_removed(id)? else {
+            return Ok(false);
+        };
+        if session.record.expires_at.is_some_and(|at| at < expires_at) {
+            self.put(id, &Record::new(session.record.payload, Some(expires_at)))?;
+        }
+        Ok(true)
+    }
+
+    pub(super) fn remove(&self, id: &RecordId) -> Result<bool> {
+        let was_live = match self.read(id) {
+            Ok(None) => return Ok(false),
+            Ok(Some(session)) => session.is_live(self.disk.now()),
+            // Ending a session must work for a damaged one, too.
+            Err(error) if error.kind() == ErrorKind::Corrupt => true,
+            Err(error) => return Err(error),
+        };
+        self.unlink(&self.file(id))?;
+        self.disk.sync_after_write(&self.dir)?;
+        Ok(was_live)
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for name in self.names()? {
+            let session = self.disk.read_named(&self.dir, self.key, name)?;
+            if let Some(session) = session.filter(|session| session.is_live(self.disk.now())) {
+                entries.push(session.entry());
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Ends every session of the key in one step.
+    pub(super) fn clear(&self) -> Result<u64> {
+        let mut live = 0;
+        for name in self.names()? {
+            match self.disk.read_named(&self.dir, self.key, name) {
+                Ok(Some(session)) if session.is_live(self.disk.now()) && !session.id.is_reserved() => live += 1,
+                Ok(_) => {}
+                // It ends with the others; whether it was live nobody can tell.
+                Err(error) if error.kind() == ErrorKind::Corrupt => tracing::warn!(%error, "cleared a damaged session"),
+                Err(error) => return Err(error),
+            }
+        }
+        let trash = self.disk.layout.trash(self.key);
+        self.empty_trash()?;
+        match self.disk.fs.rename(&self.dir, &trash) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => {
+                return Err(trouble::failed(
+                    "moving a session key's directory away",
+                    &self.dir,
+                    error,
+                ));
+            }
+        }
+        self.disk.sync_after_write(self.disk.layout.root())?;
+        if let Err(error) = self.empty_trash() {
+            tracing::warn!(%error, "what is left of a cleared session key stays until the next sweep");
+        }
+        Ok(live)
+    }
+
+    /// Deletes what is left of the key's directory since it was cleared.
+    pub(super) fn empty_trash(&self) -> Result<()> {
+        let trash = self.disk.layout.trash(self.key);
+        match self.disk.fs.remove_dir_all(&trash) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(trouble::failed(
+                "deleting a cleared session key's directory",
+                &trash,
+                error,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The names of the key's sessions, sorted.
+    pub(super) fn names(&self) -> Result<Vec<Name>> {
+        let paths = self.disk.names_in(&self.dir)?;
+        let mut names: Vec<_> = paths.iter().filter_map(|path| session_name(path)).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    pub(super) fn file(&self, id: &RecordId) -> PathBuf {
+        session_file(&self.dir, Name::of(id.id()))
+    }
+
+    fn read(&self, id: &RecordId) -> Result<Option<Session>> {
+        self.disk.read_named(&self.dir, self.key, Name::of(id.id()))
+    }
+
+    /// The live record of that id. The clock is asked under the lock, so that nobody writes to a record that somebody else
+    /// has already seen expire.
+    pub(super) fn live(&self, id: &RecordId) -> Result<Option<Session>> {
+        let session = self.read(id)?;
+        Ok(session.filter(|session| session.is_live(self.disk.now())))
+    }
+
+    /// The same; an expired one that is met is removed. That needs no sync: should it come back, it is still expired.
+    fn live_or_removed(&self, id: &RecordId) -> Result<Option<Session>> {
+        let Some(session) = self.read(id)? else {
+            return Ok(None);
+        };
+        if session.is_live(self.disk.now()) {
+            return Ok(Some(session));
+        }
+        if let Err(error) = self.unlink(&self.file(id)) {
+            tracing::warn!(%error, "an expired session stays until the next sweep");
+        }
+        Ok(None)
+    }
+
+    /// The live record of that id, if its version is the expected one.
+    pub(super) fn expect(&self, id: &RecordId, expected: Option<&Version>) -> Result<Session> {
+        let session = self.live_or_removed(id)?.ok_or(ErrorKind::NotFound)?;
+        if expected.is_some_and(|version| !session.has_version(version)) {
+            Err(ErrorKind::Conflict.into())
+        } else {
+            Ok(session)
+        }
+    }
+
+    /// Puts a record there, whatever was there before.
+    fn put(&self, id: &RecordId, record: &Record) -> Result<()> {
+        let document = document::write(id, record).map_err(trouble::unwritable)?;
+        self.place(&document, &self.file(id))?;
+        self.disk.sync_after_write(&self.dir)
+    }
+
+    /// Puts a file in its place in one step: whoever reads it sees what was there, or all of this.
+    pub(super) fn place(&self, content: &[u8], path: &Path) -> Result<Box<dyn FsFile>> {
+        let fs = &self.disk.fs;
+        let temp = temp_file(&self.dir);
+        let written = self.create(&temp).and_then(|mut file| {
+            file.write_all(content)?;
+            if self.disk.durability == Durability::Sync {
+                file.sync()?;
+            }
+            fs.rename(&temp, path)?;
+            Ok(file)
+        });
+        written.map_err(|error| {
+            // If this fails as well, the next writer or sweep removes it.
+            let _ = fs.remove_file(&temp);
+            match error.kind() {
+                io::ErrorKind::NotFound => match self.disk.still_there() {
+                    Ok(()) => trouble::failed("writing a session file", path, error),
+                    Err(vanished) => vanished,
+                },
+                _ => trouble::failed("writing a session file", path, error),
+            }
+        })
+    }
+
+    fn create(&self, temp: &Path) -> io::Result<Box<dyn FsFile>> {
+        let fs = &self.disk.fs;
+        match fs.create_new(temp) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.create_dir()?;
+                fs.create_new(temp)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs.remove_file(temp)?;
+                fs.create_new(temp)
+            }
+            result => result,
+        }
+    }
+
+    /// Creates the key's directory, durably, before anything is put in it.
+    pub(super) fn create_dir(&self) -> io::Result<()> {
+        let fs = &self.disk.fs;
+        fs.create_dir(&self.dir)?;
+        if self.disk.durability == Durability::Sync {
+            fs.sync_dir(self.disk.layout.root()).inspect_err(|_| {
+                self.disk.owe_sync(self.disk.layout.root());
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn unlink(&self, path: &Path) -> Result<()> {
+        match self.disk.fs.remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(trouble::failed("removing a session file", path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! `JsonDir`: one readable file per session, for several processes at once.
+
+mod default_dir;
+mod disk;
+mod document;
+mod factory;
+mod folder;
+mod locks;
+mod moving;
+mod names;
+mod options;
+mod scan;
+mod sweep;
+mod trouble;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jam_core::{
+    Cursor, Entry, ErrorKind, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore, Stored,
+    Timestamp, Version,
+};
+
+use self::disk::{Disk, Peek};
+pub use self::factory::JsonDirFactory;
+use self::locks::{Locks, Turn};
+use self::names::Name;
+pub use self::options::JsonDirOptions;
+
+/// Keeps each session in a file of its own, in the manner of Django's file session store, but with nothing lost, revived or
+/// swallowed. Any number of processes of one machine can use the same directory at once.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("sessions");
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// use jam_core::{Record, RecordId, SessionKey, SessionStore};
+/// use jam_json::JsonDir;
+///
+/// let store = JsonDir::open(&path).await?;
+/// let id = RecordId::new(SessionKey::new("user1")?, "user1:6f1c")?;
+/// store.insert(&id, &Record::new(r#"{"role":"admin"}"#, None)).await?;
+///
+/// let stored = store.load(&id, None).await?.expect("it was just inserted");
+/// assert_eq!(stored.payload, r#"{"role":"admin"}"#);
+/// # Ok::<(), jam_core::Error>(())
+/// # })?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Django's file store, method by method
+///
+/// | `django.contrib.sessions.backends.file` | here |
+/// |---|---|
+/// | `load()` | [`load`](SessionStore::load). An expired file is removed when it is met (a failure of that is logged, the answer is the same). An error is an error, where Django gives an empty session |
+/// | `save(must_create=True)`, `create()` | [`insert`](SessionStore::insert): `AlreadyExists` is Django's `CreateError`. Drawing another id is the manager's part |
+/// | `save()` | [`replace`](SessionStore::replace): `NotFound` is Django's `UpdateError`, and with an expected version `Conflict`, where Django overwrites what another request saved. A failed write is an error, where Django ignores it |
+/// | `exists()` | `load(..).is_some()`; an expired session does not exist |
+/// | `delete()` | [`remove`](SessionStore::remove), which tells whether there was one, and whether that failed |
+/// | `clear_expired()` | [`remove_expired`](SessionStore::remove_expired) |
+/// | `cycle_key()`: a new file, then the old one is deleted | [`rename`](SessionStore::rename): one step |
+///
+/// # Files
+///
+/// ```text
+/// <storage_path>/jam_<SHA-256 of the session key>/<SHA-256 of the record id>.json    0600: a session
+/// <storage_path>/jam_<SHA-256 of the session key>.lock                               its key's lock, never removed
+/// ```
+///
+/// A session file is JSON that `jq` reads: key, id, expiry, the data as it is, and a checksum, so that any flipped bit and any
+/// missing byte is a `Corrupt` error that names the file. `remove` and `clear` end damaged sessions too; `remove_expired`
+/// sweeps everything else and then gives the error.
+///
+/// # What it promises
+///
+/// - **Readers take no lock**: they open one file. Writers of a key take turns, within a process and between processes.
+/// - **Every write is one rename** of a finished file, so readers and crashes see the old file or the new one. With
+///   [`Durability::Sync`](crate::Durability::Sync) file and directory are synced before the write is acknowledged. If the
+///   write is in place and the last sync fails, the error says [`outcome_unknown`](jam_core::Error::outcome_unknown).
+/// - **A session that gets a new id** (also under another key) does so in one rename, too: before it, its file tells both what
+///   it is under the old name and what it will be under the new one. On a file system whose renames are atomic across a
+///   crash (ext4, xfs, btrfs, apfs, ntfs; tmpfs has none) there is never both and never neither.
+/// - **`clear` moves the key's directory away** in one step; it is deleted afterwards.
+/// - **Leftovers of crashes** are removed when a store is opened and by `remove_expired`, never those of a live writer.
+/// - **Dropping a future** before its write has begun makes it not happen; afterwards it happens as a whole.
+///
+/// Locks are those of the operating system (`flock`), so use a local file system. Do not remove lock files while a process
+/// has the store open. There is one small lock file for every session key that ever had a session.
+pub struct JsonDir {
+    disk: Arc<Disk>,
+    locks: Locks,
+}
+
+impl JsonDir {
+    /// Opens the store in this directory, created if it is not there, with the default options.
+    ///
+    /// # Errors
+    /// Those of [`JsonDirOptions::open`].
+    pub async fn open(storage_path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().storage_path(storage_path.as_ref()).open().await
+    }
+
+    /// Options to open a store with.
+    pub fn options() -> JsonDirOptions {
+        JsonDirOptions::new()
+    }
+
+    /// The storage directory.
+    pub fn storage_path(&self) -> &Path {
+        self.disk.layout.root()
+    }
+
+    fn on(disk: Disk) -> Self {
+        Self {
+            disk: Arc::new(disk),
+            locks: Locks::new(),
+        }
+    }
+
+    /// Does blocking work elsewhere. Dropped before it has begun, it is not done; dropped later, it is done to its end.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Disk) -> Result<T> + Send + 'static) -> Result<T> {
+        self.disk.open()?;
+        let disk = Arc::clone(&self.disk);
+        blocking::unblock(move || work(&disk)).await
+    }
+
+    /// The same for work that writes. The turn goes along, so that it lasts as long as the work, whoever still waits.
+    async fn write<T: Send + 'static>(
+        &self,
+        turn: Turn,
+        work: impl FnOnce(&Disk) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.run(move |disk| {
+            let _turn = turn;
+            work(disk)
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for JsonDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonDir")
+            .field("layout", &self.disk.layout)
+            .field("durability", &self.disk.durability)
+            .finish_non_exhaustive()
+    }
+}
+
+fn name_of(key: &SessionKey) -> Name {
+    Name::of(key.as_str())
+}
+
+#[async_trait]
+impl SessionStore for JsonDir {
+    fn name(&self) -> &'static str {
+        "json-dir"
+    }
+
+    async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
+        let key = name_of(id.key());
+        let (id, record) = (id.clone(), record.clone());
+        let turn = self.locks.one(key).await;
+        self.write(turn, move |disk| disk.lock(key)?.insert(&id, &record)).await
+    }
+
+    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+        let id = id.clone();
+        let key = name_of(id.key());
+        let peeked = id.clone();
+        if let Peek::Done(stored) = self.run(move |disk| disk.peek(&peeked, renew)).await? {
+            return Ok(stored);
+        }
+        let turn = self.locks.one(key).await;
+        self.write(turn, move |disk| match disk.lock_existing(key)? {
+            Some(folder) => folder.load(&id, renew),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
+        let key = name_of(id.key());
+        let (id, expected, record) = (id.clone(), expected.cloned(), record.clone());
+        let turn = self.locks.one(key).await;
+        self.write(turn, move |disk| match disk.lock_existing(key)? {
+            Some(folder) => folder.replace(&id, expected.as_ref(), &record),
+            None => Err(ErrorKind::NotFound.into()),
+        })
+        .await
+    }
+
+    async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
+        let key = name_of(id.key());
+        let id = id.clone();
+        let turn = self.locks.one(key).await;
+        self.write(turn, move |disk| match disk.lock_existing(key)? {
+            Some(folder) => folder.touch(&id, expires_at),
+            None => Ok(false),
+        })
+        .await
+    }
+
+    async fn rename(&self, rename: Rename<'_>) -> Result<()> {
+        let (from, to) = (rename.from.clone(), rename.to.clone());
+        let (expected, record) = (rename.expected.clone(), rename.record.clone());
+        let turn = self.locks.two(name_of(from.key()), name_of(to.key())).await;
+        self.write(turn, move |disk| {
+            let rename = Rename {
+                from: &from,
+                expected: &expected,
+                to: &to,
+                record: &record,
+            };
+            moving::rename(disk, rename)
+        })
+        .await
+    }
+
+    async fn remove(&self, id: &RecordId) -> Result<bool> {
+        let key = name_of(id.key());
+        let id = id.clone();
+        let turn = self.locks.one(key).await;
+        self.write(turn, move |disk| match disk.lock_existing(key)? {
+            Some(folder) => folder.remove(&id),
+            None => Ok(false),
+        })
+        .await
+    }
+
+    async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
+        let key = name_of(key);
+        // Under the lock, so that a session that is just getting a new id is not missed under both.
+        let turn = self.locks.one(key).await;
+        self.write(turn, move |disk| match disk.lock_existing(key)? {
+            Some(folder) => folder.list(),
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    async fn clear(&self, key: &SessionKey) -> Result<u64> {
+        let key = name_of(key);
+        let turn = self.locks.one(key).await;
+        self.write(turn, move |disk| match disk.lock_existing(key)? {
+            Some(folder) => folder.clear(),
+            None => Ok(0),
+        })
+        .await
+    }
+
+    async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
+        self.run(move |disk| sweep::expired(disk, now)).await
+    }
+
+    async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
+        self.run(move |disk| scan::page(disk, cursor.as_ref(), limit.max(1)))
+            .await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.disk.close();
+        self.locks.settle().await;
+        Ok(())
+    }
+}

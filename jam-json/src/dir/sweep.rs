@@ -1,0 +1,116 @@
+//! Taking away what nobody needs: expired sessions, empty directories, and what a crash left behind.
+
+use std::io;
+use std::path::Path;
+
+use jam_core::{Error, ErrorKind, Result, Timestamp};
+
+use super::disk::Disk;
+use super::folder::Folder;
+use super::names::{Item, Name, session_file, session_name, temp_file};
+use super::trouble;
+
+/// Removes what crashed writers left: half-filled files and directories of cleared keys. What somebody is just using is
+/// left alone: whoever uses it holds the key's lock.
+pub(super) fn leftovers(disk: &Disk) -> Result<()> {
+    for path in disk.names_in(disk.layout.root())? {
+        let key = match disk.layout.item(&path) {
+            Some(Item::Key(key)) if exists(disk, &temp_file(&path))? => key,
+            Some(Item::Trash(key)) => key,
+            _ => continue,
+        };
+        if let Some(folder) = disk.try_lock(key)? {
+            folder.unlink(&temp_file(&folder.dir))?;
+            folder.empty_trash()?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes sessions that have expired by `now`, and tells how many.
+///
+/// # Errors
+/// The first one that was met, after everything else was swept all the same.
+pub(super) fn expired(disk: &Disk, now: Timestamp) -> Result<u64> {
+    let mut removed = 0;
+    let mut trouble = None;
+    for path in disk.names_in(disk.layout.root())? {
+        disk.open()?;
+        let swept = match disk.layout.item(&path) {
+            Some(Item::Key(key)) => needs_sweep(disk, &path, key, now).and_then(|needed| {
+                if needed {
+                    sweep(&disk.lock(key)?, now, &mut removed)
+                } else {
+                    Ok(())
+                }
+            }),
+            Some(Item::Trash(key)) => disk.lock(key).and_then(|folder| folder.empty_trash()),
+            None => Ok(()),
+        };
+        if let Err(error) = swept {
+            trouble.get_or_insert(error);
+        }
+    }
+    trouble.map_or(Ok(removed), Err)
+}
+
+/// Whether there is something to do in a key's directory; looks without the lock, so nobody waits for a sweep that finds
+/// nothing.
+fn needs_sweep(disk: &Disk, dir: &Path, key: Name, now: Timestamp) -> Result<bool> {
+    let mut sessions = 0;
+    for path in disk.names_in(dir)? {
+        let Some(name) = session_name(&path) else {
+            if path == temp_file(dir) {
+                return Ok(true);
+            }
+            continue;
+        };
+        sessions += 1;
+        match disk.read_named(dir, key, name) {
+            Ok(Some(session)) if !session.is_live(now) => return Ok(true),
+            Ok(_) => {}
+            // Perhaps it was just being moved; under the lock that is seen.
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(true),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sessions == 0)
+}
+
+fn sweep(folder: &Folder<'_>, now: Timestamp, removed: &mut u64) -> Result<()> {
+    let mut trouble: Option<Error> = None;
+    let mut left = 0;
+    folder.unlink(&temp_file(&folder.dir))?;
+    for name in folder.names()? {
+        match folder.disk.read_named(&folder.dir, folder.key, name) {
+            Ok(Some(session)) if !session.is_live(now) => {
+                folder.unlink(&session_file(&folder.dir, name))?;
+                *removed += 1;
+            }
+            Ok(_) => left += 1,
+            Err(error) => {
+                left += 1;
+                trouble.get_or_insert(error);
+            }
+        }
+    }
+    if left == 0 {
+        remove_empty(folder)?;
+    }
+    trouble.map_or(Ok(()), Err)
+}
+
+fn remove_empty(folder: &Folder<'_>) -> Result<()> {
+    match folder.disk.fs.remove_dir(&folder.dir) {
+        Ok(()) => Ok(()),
+        // Gone already, or somebody keeps a file of their own there.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Ok(()),
+        Err(error) => Err(trouble::failed("removing an empty directory", &folder.dir, error)),
+    }
+}
+
+fn exists(disk: &Disk, path: &Path) -> Result<bool> {
+    disk.fs
+        .exists(path)
+        .map_err(|error| trouble::failed("looking for leftovers", path, error))
+}
