@@ -98,6 +98,18 @@ impl Record {
             expires_at,
         }
     }
+
+    /// The payload as text, if it is a UTF-8 JSON object with nothing before or after its braces. Such a payload is to be
+    /// kept readable, verbatim; every other one in a form of its own, such as a base64 field or a BLOB.
+    pub fn as_json_object(&self) -> Option<&str> {
+        if self.payload.first() != Some(&b'{') || self.payload.last() != Some(&b'}') {
+            return None;
+        }
+        let text = str::from_utf8(&self.payload).ok()?;
+        serde_json::from_str::<serde::de::IgnoredAny>(text)
+            .is_ok()
+            .then_some(text)
+    }
 }
 
 impl fmt::Debug for Record {

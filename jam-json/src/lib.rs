@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod durability;
+mod file;
 mod fs;
 
 pub use self::durability::Durability;
+pub use self::file::{Damage, Import, JsonFile, JsonFileFactory, JsonFileOptions, RecoveryReport};
