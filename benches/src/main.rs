@@ -28,7 +28,9 @@ fn data() -> Value {
 }
 
 async fn json_file(path: &Path, durability: Durability) -> Result<Sessions, Failure> {
-    Ok(Sessions::new(JsonFile::options(path).durability(durability).open().await?))
+    Ok(Sessions::new(
+        JsonFile::options(path).durability(durability).open().await?,
+    ))
 }
 
 /// Puts this many sessions in, by many tasks at once so that they share syncs, and gives their ids.
@@ -96,7 +98,12 @@ async fn creating_among_many(durability: Durability, count: usize) -> Result<Out
     let many = json_file(&directory.path().join("many.json"), durability).await?;
     fill(&few, 100, 20).await?;
     fill(&many, 100_000, 20_000).await?;
-    compare(11, async || create(&many, count).await, async || create(&few, count).await).await
+    compare(
+        11,
+        async || create(&many, count).await,
+        async || create(&few, count).await,
+    )
+    .await
 }
 
 async fn getting(tasks: usize) -> Result<Outcome, Failure> {
@@ -121,12 +128,24 @@ async fn main() -> Result<(), Failure> {
     println!("|---|---|---|---|");
     let row = |what: &str, outcome: &Outcome, goal: &str| println!("| {what} | {outcome} | {goal} |");
     let outcome = creating_among_many(Durability::Os, 6_400).await?;
-    row("JSON file, `os`: time of a create among 100,000 / among 100", &outcome, "<= 1.5");
+    row(
+        "JSON file, `os`: time of a create among 100,000 / among 100",
+        &outcome,
+        "<= 1.5",
+    );
     let outcome = creating_among_many(Durability::Sync, 1_280).await?;
-    row("JSON file, `sync`: time of a create among 100,000 / among 100", &outcome, "<= 1.5");
+    row(
+        "JSON file, `sync`: time of a create among 100,000 / among 100",
+        &outcome,
+        "<= 1.5",
+    );
     for tasks in [1, 64] {
         let outcome = getting(tasks).await?;
-        row(&format!("JSON file: gets per second, {tasks} tasks / in memory"), &outcome, ">= 0.9");
+        row(
+            &format!("JSON file: gets per second, {tasks} tasks / in memory"),
+            &outcome,
+            ">= 0.9",
+        );
     }
     Ok(())
 }

@@ -30,7 +30,12 @@ async fn json_dir_keeps_the_contract_outlives_closing_and_is_shared() {
     let path = directory.path().join("sessions");
     // A second instance on the same directory goes by the clock the first one was given.
     let current: Arc<Mutex<Arc<dyn Clock>>> = Arc::new(Mutex::new(Arc::new(SystemClock)));
-    let options = move |clock| JsonDir::options().storage_path(&path).durability(Durability::Os).clock(clock);
+    let options = move |clock| {
+        JsonDir::options()
+            .storage_path(&path)
+            .durability(Durability::Os)
+            .clock(clock)
+    };
     let (first, second) = (options.clone(), options);
     let remembered = Arc::clone(&current);
     let open = move |clock: Arc<dyn Clock>| {

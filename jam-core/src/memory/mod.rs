@@ -170,15 +170,7 @@ impl SessionStore for MemoryStore {
 
     async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
         let now = self.open()?;
-        Ok(self.table.read(key, |shard| {
-            let live = shard.of_key(key).filter(|(_, slot)| slot.is_live(now));
-            live.map(|(id, slot)| Entry {
-                id,
-                stored: slot.stored(),
-                expires_at: slot.expires_at,
-            })
-            .collect()
-        }))
+        Ok(self.table.live_of_key(key, now))
     }
 
     async fn clear(&self, key: &SessionKey) -> Result<u64> {

@@ -115,6 +115,12 @@ impl Shard {
         })
     }
 
+    /// How many records have expired by `now` and were not dropped yet.
+    pub fn count_expired(&self, now: Timestamp) -> u64 {
+        let slots = self.keys.values().flat_map(HashMap::values);
+        slots.filter(|slot| !slot.is_live(now)).count() as u64
+    }
+
     /// Drops what has expired by `now`, and tells how many records that were.
     pub fn drop_expired(&mut self, now: Timestamp) -> u64 {
         let before = self.len;
@@ -160,7 +166,8 @@ impl fmt::Debug for Shard {
 }
 
 impl Table {
-    const SHARDS: usize = 64;
+    /// How many shards there are.
+    pub const SHARDS: usize = 64;
 
     /// An empty table.
     pub fn new() -> Self {
@@ -208,6 +215,32 @@ impl Table {
         for index in 0..self.shards.len() {
             work(&mut self.lock(index));
         }
+    }
+
+    /// The live records of a key.
+    pub fn live_of_key(&self, key: &SessionKey, now: Timestamp) -> Vec<Entry> {
+        self.read(key, |shard| {
+            let live = shard.of_key(key).filter(|(_, slot)| slot.is_live(now));
+            live.map(|(id, slot)| Entry {
+                id,
+                stored: slot.stored(),
+                expires_at: slot.expires_at,
+            })
+            .collect()
+        })
+    }
+
+    /// Every record of one shard (below [`SHARDS`](Self::SHARDS)), expired or not. Payloads are shared, so the shard is locked
+    /// only for the time it takes to count references.
+    pub fn copy_shard(&self, index: usize) -> Vec<(RecordId, Slot)> {
+        let shard = self.lock_shared(index);
+        shard.iter().map(|(id, slot)| (id, slot.clone())).collect()
+    }
+
+    /// How many records have expired by `now` and were not dropped yet.
+    pub fn count_expired(&self, now: Timestamp) -> u64 {
+        let count = |index| self.lock_shared(index).count_expired(now);
+        (0..self.shards.len()).map(count).sum()
     }
 
     /// The live records after `after` (all, if `None`), in an order that writes do not disturb: about `limit` of them and,

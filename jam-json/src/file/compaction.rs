@@ -1,0 +1,80 @@
+//! Compaction: the document written anew in the background, while writes go on in a new journal.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use jam_core::Result;
+use jam_core::memory::Table;
+
+use super::document::{self, Head};
+use super::paths::Paths;
+use crate::fs::Fs;
+
+/// A document that is being written.
+#[derive(Debug)]
+pub(super) struct Compaction {
+    thread: JoinHandle<Outcome>,
+    stop: Arc<AtomicBool>,
+    /// The journals the document replaces.
+    pub(super) replaces: BTreeSet<u64>,
+}
+
+/// The document's length; `None` if it was stopped before it took the place of the old one.
+pub(super) type Outcome = Result<Option<u64>>;
+
+impl Compaction {
+    /// Starts to write the document; `done` is called when it is written, or not.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(super) fn start(
+        fs: &Arc<dyn Fs>,
+        paths: &Arc<Paths>,
+        table: &Arc<Table>,
+        head: Head,
+        replaces: BTreeSet<u64>,
+        done: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (fs, paths, table) = (Arc::clone(fs), Arc::clone(paths), Arc::clone(table));
+        let (stopped, old) = (Arc::clone(&stop), replaces.clone());
+        let thread = thread::Builder::new().name("jam-json-compact".into()).spawn(move || {
+            let outcome = document::write(&*fs, &paths, &table, head, &stopped);
+            if matches!(outcome, Ok(Some(_))) {
+                remove_journals(&*fs, &paths, &old);
+            }
+            done();
+            outcome
+        })?;
+        Ok(Self { thread, stop, replaces })
+    }
+
+    /// Waits for the end.
+    pub(super) fn finish(self) -> Outcome {
+        self.thread.join().unwrap_or_else(|_| {
+            Err(jam_core::Error::new(
+                jam_core::ErrorKind::Unexpected,
+                "the thread that writes the document panicked",
+            ))
+        })
+    }
+
+    /// Asks it to stop and waits for the end.
+    pub(super) fn stop(self) -> Outcome {
+        self.stop.store(true, Ordering::Relaxed);
+        self.finish()
+    }
+}
+
+/// Removes journals that the document has replaced. What cannot be removed is older than the document, so it is passed over
+/// and removed at the next open.
+pub(super) fn remove_journals(fs: &dyn Fs, paths: &Paths, generations: &BTreeSet<u64>) {
+    for generation in generations {
+        let file = paths.journal(*generation);
+        if let Err(error) = fs.remove_file(&file) {
+            tracing::warn!(file = %file.display(), %error, "an old journal could not be removed; it will be at the next open");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The store by name: from a config or a URL.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jam_core::{Error, ErrorKind, Result, SessionStore, StoreConfig, StoreFactory};
+
+use super::JsonFile;
+use crate::Durability;
+
+/// Opens a [`JsonFile`] as `json`.
+///
+/// | field | meaning | default |
+/// |---|---|---|
+/// | `json_path` | the document; in a URL, the location does the same: `json:sessions.json` | `"sessions.json"` |
+/// | `durability` | `"sync"`: a write survives a power cut; `"os"`: a crash of the process | `"sync"` |
+/// | `accept_edited_document` | take a document that was edited by hand, for one start | `false` |
+///
+/// ```
+/// use jam_core::{Registry, StoreConfig};
+/// use jam_json::JsonFileFactory;
+///
+/// let mut registry = Registry::new();
+/// registry.register(JsonFileFactory);
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("sessions.json").display().to_string();
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let config = StoreConfig::from_url(&format!("json:{path}?durability=os"))?;
+/// let store = registry.open("json", config).await?;
+/// # store.close().await
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JsonFileFactory;
+
+#[async_trait]
+impl StoreFactory for JsonFileFactory {
+    fn names(&self) -> &'static [&'static str] {
+        &["json"]
+    }
+
+    async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
+        let field = config.string("json_path")?;
+        let path = match (config.location(), field) {
+            (Some(_), Some(_)) => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!(
+                        "{}: the path is there twice, as location and as `json_path`",
+                        config.origin()
+                    ),
+                ));
+            }
+            (Some(location), None) => location.to_owned(),
+            (None, field) => field.unwrap_or_else(|| JsonFile::DEFAULT_PATH.to_owned()),
+        };
+        let durability = config.one_of("durability", &Durability::WORDS)?;
+        let durability = durability.and_then(Durability::from_word).unwrap_or_default();
+        let accept = config.boolean("accept_edited_document")?.unwrap_or(false);
+        let options = JsonFile::options(path)
+            .durability(durability)
+            .clock(config.clock())
+            .accept_edited_document(accept);
+        // Before anything is opened: a mistake in the config shall leave no files behind.
+        config.finish()?;
+        Ok(Arc::new(options.open().await?))
+    }
+}

@@ -1,0 +1,289 @@
+//! All sessions in one readable JSON file, with a journal beside it.
+
+mod change;
+mod compaction;
+mod decide;
+mod document;
+mod errors;
+mod factory;
+mod jamlib;
+mod journal;
+mod journal_text;
+mod log;
+mod options;
+mod paths;
+mod payload;
+mod recover;
+mod replay;
+mod report;
+mod request;
+mod session_text;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use async_trait::async_trait;
+use futures_channel::oneshot;
+use jam_core::memory::{Position, Table};
+use jam_core::{
+    Clock, Cursor, Entry, Error, ErrorKind, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore,
+    Stored, Timestamp, Version,
+};
+
+pub use self::factory::JsonFileFactory;
+pub use self::options::JsonFileOptions;
+pub use self::report::{Damage, Import, RecoveryReport};
+
+use self::errors::{closed, writer_gone};
+use self::log::Log;
+use self::request::{Answer, Call, Message, Request};
+use self::session_text::Put;
+use self::writer::Writer;
+
+/// Keeps all sessions in one readable JSON file.
+///
+/// Reads come from memory. A write is appended to a journal beside the file and is durable before it is acknowledged
+/// (see [`Durability`](crate::Durability)); writes that wait at the same time share one sync. When the journal has
+/// outgrown the document, the document is written anew in the background. So the cost of a write does not grow with the
+/// number of sessions.
+///
+/// One process at a time can have a file open. Every operation of the contract is one step, a
+/// [`rename`](SessionStore::rename) between two session keys included.
+///
+/// [`close`](SessionStore::close) brings everything into the document. Dropping the store instead makes what was asked for
+/// durable and lets go of the file, on the dropping thread; the next open brings the document up to date.
+///
+/// ```
+/// use jam_core::{Record, RecordId, SessionKey, SessionStore};
+/// use jam_json::JsonFile;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("sessions.json");
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = JsonFile::open(&path).await?;
+/// let id = RecordId::new(SessionKey::new("user1")?, "an id")?;
+/// store.insert(&id, &Record::new(r#"{"role":"admin"}"#, None)).await?;
+/// store.close().await?;
+/// # Ok::<(), jam_core::Error>(())
+/// # })?;
+/// assert!(std::fs::read_to_string(&path)?.contains(r#""data":{"role":"admin"}"#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct JsonFile {
+    table: Arc<Table>,
+    clock: Arc<dyn Clock>,
+    closed: AtomicBool,
+    writer: Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    opened: Opened,
+}
+
+/// What is known since the store was opened.
+#[derive(Debug)]
+struct Opened {
+    document: PathBuf,
+    report: RecoveryReport,
+}
+
+impl JsonFile {
+    /// The path in a config that names none.
+    pub const DEFAULT_PATH: &'static str = "sessions.json";
+
+    /// Opens the store at this path, with the default options. See [`JsonFileOptions::open`].
+    ///
+    /// # Errors
+    /// As [`JsonFileOptions::open`].
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::options(path).open().await
+    }
+
+    /// Begins to open the store at this path. A relative path counts from the working directory at the time of `open`.
+    pub fn options(path: impl Into<PathBuf>) -> JsonFileOptions {
+        JsonFileOptions::new(path.into())
+    }
+
+    /// What opening found and did.
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.opened.report
+    }
+
+    /// The document's path, absolute.
+    pub fn path(&self) -> &Path {
+        &self.opened.document
+    }
+
+    /// Writes the document anew now and waits until it is in place, before a backup for example. Expired records are left
+    /// out. Reads and writes go on meanwhile; what they change may be in the journal alone.
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorKind::Unavailable) if a file operation fails or the store was closed; nothing is lost.
+    pub async fn compact(&self) -> Result<()> {
+        self.now()?;
+        let (reply, outcome) = oneshot::channel();
+        self.writer.send(Message::Compact(reply)).map_err(|_| closed())?;
+        outcome.await.map_err(|_| writer_gone())?
+    }
+
+    fn start(log: Log, clock: Arc<dyn Clock>, opened: Opened) -> Result<Self> {
+        let (writer, inbox) = channel();
+        let table = Arc::clone(log.table());
+        let work = Writer::new(log, Arc::clone(&clock), inbox, writer.clone());
+        let thread = thread::Builder::new()
+            .name("jam-json".into())
+            .spawn(|| work.run())
+            .map_err(|error| Error::new(ErrorKind::Unavailable, "the system gives no thread").with_source(error))?;
+        Ok(Self {
+            table,
+            clock,
+            closed: AtomicBool::new(false),
+            writer,
+            thread: Mutex::new(Some(thread)),
+            opened,
+        })
+    }
+
+    /// The time, if the store is open.
+    fn now(&self) -> Result<Timestamp> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        Ok(self.clock.now())
+    }
+
+    /// Queues a request before the first await, so that calls are made in the order in which they are first polled.
+    async fn ask(&self, request: Request) -> Result<Answer> {
+        self.now()?;
+        let (reply, answer) = oneshot::channel();
+        let call = Call { request, reply };
+        self.writer.send(Message::Write(call)).map_err(|_| closed())?;
+        answer.await.map_err(|_| writer_gone())?
+    }
+
+    async fn renew(&self, id: &RecordId, renewal: Renewal) -> Result<Option<Stored>> {
+        let id = id.clone();
+        match self.ask(Request::Renew { id, renewal }).await? {
+            Answer::Loaded(stored) => Ok(stored),
+            _ => Err(writer_gone()),
+        }
+    }
+
+    async fn found(&self, request: Request) -> Result<bool> {
+        match self.ask(request).await? {
+            Answer::Found(found) => Ok(found),
+            _ => Err(writer_gone()),
+        }
+    }
+
+    async fn count(&self, request: Request) -> Result<u64> {
+        match self.ask(request).await? {
+            Answer::Count(count) => Ok(count),
+            _ => Err(writer_gone()),
+        }
+    }
+
+    fn take_thread(&self) -> Option<JoinHandle<()>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[async_trait]
+impl SessionStore for JsonFile {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
+        self.ask(Request::Insert(Put::new(id, record))).await.map(drop)
+    }
+
+    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+        let now = self.now()?;
+        let (stored, due) = self.table.read(id.key(), |shard| {
+            let slot = shard.get(id).filter(|slot| slot.is_live(now));
+            let due = renew.filter(|renewal| slot.is_some_and(|slot| renewal.is_due(slot.expires_at)));
+            (slot.map(jam_core::memory::Slot::stored), due)
+        });
+        match due {
+            None => Ok(stored),
+            // Boxed, so that a plain read carries nothing of it.
+            Some(renewal) => Box::pin(self.renew(id, renewal)).await,
+        }
+    }
+
+    async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
+        let request = Request::Replace {
+            put: Put::new(id, record),
+            expected: expected.cloned(),
+        };
+        self.ask(request).await.map(drop)
+    }
+
+    async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
+        let id = id.clone();
+        self.found(Request::Touch { id, expires_at }).await
+    }
+
+    async fn rename(&self, rename: Rename<'_>) -> Result<()> {
+        let request = Request::Rename {
+            from: rename.from.clone(),
+            expected: rename.expected.clone(),
+            to: Put::new(rename.to, rename.record),
+        };
+        self.ask(request).await.map(drop)
+    }
+
+    async fn remove(&self, id: &RecordId) -> Result<bool> {
+        self.found(Request::Remove(id.clone())).await
+    }
+
+    async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
+        let now = self.now()?;
+        Ok(self.table.live_of_key(key, now))
+    }
+
+    async fn clear(&self, key: &SessionKey) -> Result<u64> {
+        self.count(Request::Clear(key.clone())).await
+    }
+
+    async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
+        self.count(Request::Expire(now)).await
+    }
+
+    async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
+        let now = self.now()?;
+        let after = cursor.map(|cursor| Position::from_cursor(&cursor)).transpose()?;
+        let (entries, next) = self.table.page(after.as_ref(), limit, now);
+        Ok(Page {
+            entries,
+            next: next.map(|position| position.to_cursor()),
+        })
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        let (reply, outcome) = oneshot::channel();
+        if self.writer.send(Message::Close(reply)).is_err() {
+            return Ok(());
+        }
+        // Without an answer it was closed at the same time by another call.
+        outcome.await.unwrap_or(Ok(()))
+    }
+}
+
+impl Drop for JsonFile {
+    fn drop(&mut self) {
+        // It fails if the writer has ended already.
+        let _ = self.writer.send(Message::Stop);
+        if let Some(thread) = self.take_thread() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The writer: one thread that takes what waits, decides it, makes it durable with one write and one sync, and answers.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+
+use futures_channel::oneshot;
+use jam_core::{Clock, Error, Result};
+
+use super::decide::View;
+use super::errors::{again, beside, closed, interrupted};
+use super::log::Log;
+use super::request::{Answer, Call, Message, Request};
+
+/// What a call will hear once its batch is durable.
+struct Decision {
+    reply: oneshot::Sender<Result<Answer>>,
+    answer: Result<Answer>,
+    /// How many changes of the batch it was decided after.
+    rests_on: usize,
+    /// Whether one of the changes is its own.
+    changes: bool,
+}
+
+impl Decision {
+    /// Answers after the batch has failed: whoever has seen nothing of it hears what was decided.
+    fn fail(self, error: &Error) {
+        let answer = if self.changes {
+            Err(again(error))
+        } else if self.rests_on > 0 {
+            Err(beside(error))
+        } else {
+            self.answer
+        };
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// The one thread that changes the table and the files.
+#[derive(Debug)]
+pub(super) struct Writer {
+    log: Log,
+    clock: Arc<dyn Clock>,
+    inbox: Receiver<Message>,
+    /// For threads that report back.
+    outbox: Sender<Message>,
+    /// What came while a batch was gathered and is no part of it.
+    put_off: Option<Message>,
+    /// Who waits for the compaction under way.
+    waiting: Vec<oneshot::Sender<Result<()>>>,
+    /// Who asked for one since it began, and so waits for the next.
+    waiting_for_next: Vec<oneshot::Sender<Result<()>>>,
+}
+
+impl Writer {
+    /// A batch takes no more calls and no more bytes than this (and one call at least), so that its first caller does not wait
+    /// for long.
+    const MOST_CALLS: usize = 1024;
+    const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+    pub(super) fn new(log: Log, clock: Arc<dyn Clock>, inbox: Receiver<Message>, outbox: Sender<Message>) -> Self {
+        Self {
+            log,
+            clock,
+            inbox,
+            outbox,
+            put_off: None,
+            waiting: Vec::new(),
+            waiting_for_next: Vec::new(),
+        }
+    }
+
+    /// Works until it is told to end.
+    pub(super) fn run(mut self) {
+        while let Some(message) = self.put_off.take().or_else(|| self.inbox.recv().ok()) {
+            match message {
+                Message::Write(call) => {
+                    let batch = self.gather(call);
+                    self.write(batch);
+                    if self.log.wants_compaction() {
+                        self.compact();
+                    }
+                }
+                Message::Compact(reply) => {
+                    self.waiting_for_next.push(reply);
+                    if !self.log.is_compacting() {
+                        self.compact();
+                    }
+                }
+                Message::Compacted(generation) => {
+                    let ended = self.log.finish_compaction(generation);
+                    if ended.is_some() || !self.log.is_compacting() {
+                        self.compacted(&ended.unwrap_or_else(|| Err(interrupted())));
+                        if !self.waiting_for_next.is_empty() {
+                            self.compact();
+                        }
+                    }
+                }
+                Message::Close(reply) => {
+                    let outcome = self.log.rest();
+                    self.waiting.append(&mut self.waiting_for_next);
+                    self.compacted(&outcome);
+                    self.refuse_the_rest();
+                    // Let go of the lock before anybody hears of it.
+                    drop(self);
+                    let _ = reply.send(outcome);
+                    return;
+                }
+                Message::Stop => {
+                    self.log.let_go();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A batch of this call and those that wait behind it.
+    fn gather(&mut self, first: Call) -> Vec<Call> {
+        let mut bytes = first.request.weight();
+        let mut alone = matches!(first.request, Request::Expire(_));
+        let mut batch = vec![first];
+        while !alone && batch.len() < Self::MOST_CALLS && bytes < Self::MOST_BYTES {
+            match self.inbox.try_recv() {
+                Ok(Message::Write(call)) if !matches!(call.request, Request::Expire(_)) => {
+                    bytes += call.request.weight();
+                    batch.push(call);
+                }
+                Ok(message) => {
+                    self.put_off = Some(message);
+                    alone = true;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        batch
+    }
+
+    fn write(&mut self, batch: Vec<Call>) {
+        let table = Arc::clone(self.log.table());
+        let first = self.log.sequence() + 1;
+        let mut view = View::new(&table, self.clock.now());
+        let mut changes = Vec::with_capacity(batch.len());
+        let mut decisions = Vec::with_capacity(batch.len());
+        for Call { request, reply } in batch {
+            let before = changes.len();
+            let answer = view.decide(request).map(|(answer, change)| {
+                if let Some(change) = change {
+                    view.note(&change, first + changes.len() as u64);
+                    changes.push(change);
+                }
+                answer
+            });
+            decisions.push(Decision {
+                reply,
+                answer,
+                rests_on: before,
+                changes: changes.len() > before,
+            });
+        }
+        if !changes.is_empty() {
+            if let Err(error) = self.log.commit(&changes) {
+                for decision in decisions {
+                    decision.fail(&error);
+                }
+                return;
+            }
+            for (change, number) in changes.iter().zip(first..) {
+                change.apply(&table, number);
+            }
+        }
+        for Decision { reply, answer, .. } in decisions {
+            // A caller that is gone has not asked to be told.
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn compact(&mut self) {
+        self.waiting.append(&mut self.waiting_for_next);
+        let done = self.outbox.clone();
+        let started = self.sweep().and_then(|()| {
+            self.log.start_compaction(move |generation| {
+                let _ = done.send(Message::Compacted(generation));
+            })
+        });
+        if !self.log.is_compacting() {
+            self.compacted(&started);
+        }
+    }
+
+    /// Drops what has expired before it is written once more.
+    fn sweep(&mut self) -> Result<()> {
+        let now = self.clock.now();
+        let table = Arc::clone(self.log.table());
+        let first = self.log.sequence() + 1;
+        let (_, change) = View::new(&table, now).decide(Request::Expire(now))?;
+        if let Some(change) = change {
+            self.log.commit(std::slice::from_ref(&change))?;
+            change.apply(&table, first);
+        }
+        Ok(())
+    }
+
+    fn compacted(&mut self, outcome: &Result<()>) {
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "the sessions file could not be compacted; its journal goes on");
+        }
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.send(outcome.as_ref().copied().map_err(again));
+        }
+    }
+
+    fn refuse_the_rest(&mut self) {
+        while let Some(message) = self.put_off.take().or_else(|| self.inbox.try_recv().ok()) {
+            match message {
+                Message::Write(call) => drop(call.reply.send(Err(closed()))),
+                Message::Compact(reply) => drop(reply.send(Err(closed()))),
+                // The files are at rest.
+                Message::Close(reply) => drop(reply.send(Ok(()))),
+                Message::Compacted(_) | Message::Stop => {}
+            }
+        }
+    }
+}

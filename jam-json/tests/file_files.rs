@@ -1,0 +1,309 @@
+//! The JSON file as files: what lies on the disk, who may open it, what an operator sees.
+
+mod file_support;
+
+use file_support::{Place, all, id, payload, record};
+use jam_core::{ErrorKind, Registry, SessionStore, StoreConfig};
+use jam_json::{JsonFile, JsonFileFactory};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn closing_leaves_one_document_that_any_json_reader_reads() {
+    let place = Place::new();
+    let store = place.open().await;
+    store
+        .insert(&id("user1", "a"), &record(r#"{"role":"admin"}"#))
+        .await
+        .expect("insert");
+    store
+        .insert(&id("user2", "b"), &record("sealed"))
+        .await
+        .expect("insert");
+    store.close().await.expect("close");
+    assert_eq!(place.names(), ["sessions.json", "sessions.json.lock"]);
+    let text = std::fs::read_to_string(place.path()).expect("read");
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    let sessions = document["sessions"].as_array().expect("sessions");
+    assert_eq!(sessions.len(), 2);
+    assert!(sessions.contains(&json!({"key": "user1", "id": "a", "data": {"role": "admin"}})));
+    assert!(sessions.contains(&json!({"key": "user2", "id": "b", "data_base64": "c2VhbGVk"})));
+    // A session on each line, so that a diff shows sessions.
+    assert_eq!(text.lines().filter(|line| line.contains("\"key\"")).count(), 2);
+}
+
+#[tokio::test]
+async fn opening_and_closing_without_a_write_changes_nothing() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.insert(&id("user1", "a"), &record("{}")).await.expect("insert");
+    store.close().await.expect("close");
+    let before = std::fs::read(place.path()).expect("read");
+    for closing in [true, false] {
+        let store = place.open().await;
+        assert!(store.recovery().is_empty());
+        assert!(payload(&store, &id("user1", "a")).await.is_some());
+        if closing {
+            store.close().await.expect("close");
+        }
+        drop(store);
+        assert_eq!(place.names(), ["sessions.json", "sessions.json.lock"]);
+        assert_eq!(std::fs::read(place.path()).expect("read"), before);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_may_read_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = Place::new();
+    let store = place.open().await;
+    store.insert(&id("user1", "a"), &record("{}")).await.expect("insert");
+    store.compact().await.expect("compact");
+    assert_eq!(place.names().len(), 3);
+    for name in place.names() {
+        let mode = place
+            .folder
+            .path()
+            .join(&name)
+            .metadata()
+            .expect("metadata")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn one_at_a_time_can_have_the_file_whatever_it_is_called() {
+    let place = Place::new();
+    let store = place.open().await;
+    let folder = place.folder.path();
+    let mut ways = vec![place.path(), folder.join(".").join("sessions.json")];
+    #[cfg(unix)]
+    {
+        std::fs::create_dir(folder.join("sub")).expect("sub");
+        std::os::unix::fs::symlink(folder, folder.join("sub").join("way")).expect("symlink");
+        ways.push(folder.join("sub").join("way").join("sessions.json"));
+    }
+    for way in &ways {
+        let error = JsonFile::open(way).await.expect_err("open already");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.message().contains("sessions.json is open already"), "{error}");
+    }
+    store.insert(&id("u", "a"), &record("{}")).await.expect("goes on");
+    drop(store);
+    let store = JsonFile::open(&ways[1]).await.expect("free again");
+    assert_eq!(all(&store).await.len(), 1);
+}
+
+#[tokio::test]
+async fn two_files_are_two_stores() {
+    let place = Place::new();
+    let one = place.open().await;
+    let other = JsonFile::open(place.folder.path().join("sessions.json.journal"))
+        .await
+        .expect("another");
+    let third = JsonFile::open(place.folder.path().join("sessions"))
+        .await
+        .expect("a third");
+    one.insert(&id("u", "a"), &record("{\"n\":1}")).await.expect("insert");
+    other.insert(&id("u", "a"), &record("{\"n\":2}")).await.expect("insert");
+    assert_eq!(payload(&third, &id("u", "a")).await, None);
+    drop(third);
+    drop((one, other));
+    assert_eq!(
+        payload(&place.open().await, &id("u", "a")).await,
+        Some(b"{\"n\":1}".to_vec())
+    );
+}
+
+#[tokio::test]
+async fn a_closed_store_refuses_and_may_be_closed_again() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    store.close().await.expect("close");
+    store.close().await.expect("again");
+    let a = id("u", "a");
+    let errors = [
+        store.load(&a, None).await.expect_err("load"),
+        store.insert(&a, &record("{}")).await.expect_err("insert"),
+        store.clear(a.key()).await.expect_err("clear"),
+        store.list(a.key()).await.expect_err("list"),
+        store.scan(None, 1).await.expect_err("scan"),
+        store
+            .remove_expired(jam_core::Timestamp::ZERO)
+            .await
+            .expect_err("sweep"),
+        store.compact().await.expect_err("compact"),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(!error.outcome_unknown());
+    }
+    assert!(
+        payload(&place.open().await, &a).await.is_some(),
+        "the lock is free although the closed store is alive"
+    );
+}
+
+#[tokio::test]
+async fn what_is_asked_for_before_a_drop_is_durable() {
+    let place = Place::new();
+    let store = std::sync::Arc::new(place.open().await);
+    let tasks: Vec<_> = (0..100)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { store.insert(&id("u", &format!("{number}")), &record("{}")).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("task").expect("insert");
+    }
+    drop(store);
+    assert_eq!(all(&place.open().await).await.len(), 100);
+}
+
+#[tokio::test]
+async fn the_journal_is_folded_into_the_document_while_writes_go_on() {
+    let place = Place::new();
+    let store = place.options().compact_after(2_000).open().await.expect("open");
+    for number in 0..500 {
+        let session = id("u", &format!("{}", number % 20));
+        let content = record(format!("{{\"n\":{number}}}"));
+        if number < 20 {
+            store.insert(&session, &content).await.expect("insert");
+        } else {
+            store.replace(&session, None, &content).await.expect("replace");
+        }
+    }
+    store.compact().await.expect("compact");
+    let before = all(&store).await;
+    assert_eq!(before.len(), 20);
+    let journals: Vec<_> = place
+        .names()
+        .into_iter()
+        .filter(|name| name.contains("journal"))
+        .collect();
+    assert_eq!(journals.len(), 1, "{journals:?}");
+    let generation: u64 = journals[0]
+        .rsplit('-')
+        .next()
+        .expect("generation")
+        .parse()
+        .expect("number");
+    assert!(generation > 2, "it was compacted {generation} times");
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(store.recovery().replayed, 0);
+    assert_eq!(all(&store).await, before);
+}
+
+#[tokio::test]
+async fn compaction_leaves_out_what_has_expired() {
+    let place = Place::new();
+    let store = place.open().await;
+    store
+        .insert(&id("u", "old"), &file_support::until("{}", 1_010))
+        .await
+        .expect("insert");
+    store.insert(&id("u", "new"), &record("{}")).await.expect("insert");
+    place.clock.set(jam_core::Timestamp::from_secs(1_010));
+    store.compact().await.expect("compact");
+    let text = std::fs::read_to_string(place.path()).expect("read");
+    assert!(text.contains("\"new\"") && !text.contains("\"old\""), "{text}");
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_a_sessions_file_is_a_config_error() {
+    let place = Place::new();
+    let folder = place.folder.path();
+    for path in [
+        folder.to_owned(),
+        folder.join("missing").join("sessions.json"),
+        "/".into(),
+        "".into(),
+    ] {
+        let error = JsonFile::open(&path).await.expect_err("no file");
+        assert_eq!(error.kind(), ErrorKind::Config, "{}", path.display());
+    }
+    assert!(place.names().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_left_alone() {
+    let foreign = [
+        (r#"{"name":"package.json"}"#, ErrorKind::Config),
+        ("[1,2,3]", ErrorKind::Config),
+        ("null", ErrorKind::Config),
+        (r#"{"_default":{"1":{"title":"a book"}}}"#, ErrorKind::Config),
+        (r#"{"_default":{},"books":{}}"#, ErrorKind::Config),
+        ("hello", ErrorKind::Corrupt),
+        ("\u{0}", ErrorKind::Corrupt),
+    ];
+    for (content, kind) in foreign {
+        let place = Place::new();
+        std::fs::write(place.path(), content).expect("write");
+        let error = place.options().open().await.expect_err("foreign");
+        assert_eq!(error.kind(), kind, "{content}: {error}");
+        assert!(error.message().contains("sessions.json"));
+        assert_eq!(std::fs::read_to_string(place.path()).expect("read"), content);
+        assert_eq!(place.names(), ["sessions.json", "sessions.json.lock"]);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_is_a_new_store_but_not_one_that_was_used_before() {
+    let place = Place::new();
+    std::fs::write(place.path(), "").expect("write");
+    let store = place.open().await;
+    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(all(&store).await.len(), 1);
+    store.close().await.expect("close");
+    std::fs::write(place.path(), "").expect("truncate");
+    let error = place.options().open().await.expect_err("lost");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn the_factory_reads_path_and_durability_from_config_and_url() {
+    let place = Place::new();
+    let path = place.path().display().to_string();
+    let mut registry = Registry::new();
+    registry.register(JsonFileFactory);
+    let fields = json!({"json_path": path, "durability": "os", "accept_edited_document": false});
+    let fields = fields.as_object().expect("object").clone();
+    let store = registry
+        .open("json", StoreConfig::new("jam.toml", fields))
+        .await
+        .expect("open");
+    assert_eq!(store.name(), "json");
+    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    store.close().await.expect("close");
+    let config = StoreConfig::from_url(&format!("json:{path}")).expect("url");
+    let store = registry.open("json", config).await.expect("open");
+    assert_eq!(all(&store).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_config_is_named_and_leaves_no_files() {
+    let place = Place::new();
+    let path = place.path().display().to_string();
+    let mut registry = Registry::new();
+    registry.register(JsonFileFactory);
+    for (query, named) in [
+        ("durabilty=os", "durability"),
+        ("durability=fast", "\"sync\" or \"os\""),
+        ("json_path=x", "json_path"),
+        ("accept_edited_document=maybe", "true or false"),
+    ] {
+        let config = StoreConfig::from_url(&format!("json:{path}?{query}")).expect("url");
+        let error = registry.open("json", config).await.expect_err("mistake");
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains(named), "{error}");
+    }
+    assert!(place.names().is_empty());
+}
