@@ -268,3 +268,14 @@ async fn main() -> Result<()> {
     println!("{sessions:?}");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::TreeStore;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_tree_store_keeps_the_contract() {
+        let open = |clock| async move { Ok(TreeStore::new(clock)) };
+        jam::conformance::run(open, |task| drop(tokio::spawn(task))).await;
+    }
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jam::{Clock, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder, Timestamp};
+use jam_crypto::{AesIds, AesSealer, KeyRing};
 use jam_json::{Durability, JsonDir, JsonFile};
 use tempfile::TempDir;
 
@@ -16,6 +17,7 @@ pub struct Stage {
     /// The store.
     pub store: Arc<dyn SessionStore>,
     directory: TempDir,
+    ring: Option<KeyRing>,
 }
 
 impl Stage {
@@ -28,6 +30,15 @@ impl Stage {
     /// If the stage cannot be set; so do all of these.
     pub async fn memory() -> Self {
         Self::set(async |clock, _| Arc::new(MemoryStore::with_clock(clock)) as Arc<dyn SessionStore>).await
+    }
+
+    /// The in-memory store, with ids and data encrypted.
+    pub async fn encrypted() -> Self {
+        let key = jam_crypto::generate_aes_key().expect("a key");
+        Self {
+            ring: Some(key.parse().expect("a ring")),
+            ..Self::memory().await
+        }
     }
 
     /// One JSON file.
@@ -68,12 +79,19 @@ impl Stage {
             clock,
             store,
             directory,
+            ring: None,
         }
     }
 
     /// A manager on the stage's store and clock, with more settings to come.
     pub fn builder(&self) -> SessionsBuilder {
-        Sessions::builder(Arc::clone(&self.store)).clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
+        let builder = Sessions::builder(Arc::clone(&self.store)).clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
+        match &self.ring {
+            Some(ring) => builder
+                .ids(AesIds::new(ring.clone()))
+                .sealer(AesSealer::new(ring.clone())),
+            None => builder,
+        }
     }
 
     /// A manager with the default settings.
@@ -105,6 +123,7 @@ pub fn rounds(default: u64) -> u64 {
 macro_rules! on_every_store {
     ($($promise:ident),+ $(,)?) => {
         $crate::on_every_store!(@store memory: $($promise),+);
+        $crate::on_every_store!(@store encrypted: $($promise),+);
         $crate::on_every_store!(@store json_file: $($promise),+);
         $crate::on_every_store!(@store json_dir: $($promise),+);
     };

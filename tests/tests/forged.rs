@@ -1,0 +1,209 @@
+//! Forged, malformed and foreign ids: none is accepted, none panics, and with encryption on the store is never asked.
+//!
+//! `JAM_TEST_FORGED=1000000` runs the long version.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use jam::{
+    Cursor, Entry, MemoryStore, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionOptions,
+    SessionStore, Sessions, Stored, Timestamp, Version,
+};
+use jam_crypto::{AesIds, AesSealer, KeyRing};
+use serde_json::json;
+
+/// Counts how often the store underneath is asked anything.
+#[derive(Debug)]
+struct Counting {
+    store: MemoryStore,
+    calls: Arc<AtomicU64>,
+}
+
+impl Counting {
+    fn counted(&self) -> &MemoryStore {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        &self.store
+    }
+}
+
+#[async_trait]
+impl SessionStore for Counting {
+    fn name(&self) -> &'static str {
+        "counting"
+    }
+    async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
+        self.counted().insert(id, record).await
+    }
+    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+        self.counted().load(id, renew).await
+    }
+    async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
+        self.counted().replace(id, expected, record).await
+    }
+    async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
+        self.counted().touch(id, expires_at).await
+    }
+    async fn rename(&self, rename: Rename<'_>) -> Result<()> {
+        self.counted().rename(rename).await
+    }
+    async fn remove(&self, id: &RecordId) -> Result<bool> {
+        self.counted().remove(id).await
+    }
+    async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
+        self.counted().list(key).await
+    }
+    async fn clear(&self, key: &SessionKey) -> Result<u64> {
+        self.counted().clear(key).await
+    }
+    async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
+        self.counted().remove_expired(now).await
+    }
+    async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
+        self.counted().scan(cursor, limit).await
+    }
+    async fn close(&self) -> Result<()> {
+        self.counted().close().await
+    }
+}
+
+/// A small generator with a seed, so that a failure can be run again (splitmix64, public domain, Sebastiano Vigna).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).unwrap()
+    }
+}
+
+/// Something a client might send instead of an id it was given.
+fn forge(random: &mut Random, ids: &[String]) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:$~ \0=+/%";
+    let mut id = ids[random.below(ids.len())].clone().into_bytes();
+    match random.below(6) {
+        0 => {
+            let at = random.below(id.len());
+            id[at] ^= 1 << random.below(7);
+        }
+        1 => id.truncate(random.below(id.len())),
+        2 => id.insert(random.below(id.len()), ALPHABET[random.below(ALPHABET.len())]),
+        3 => {
+            let other = &ids[random.below(ids.len())];
+            let at = random.below(id.len().min(other.len()) - 1) + 1;
+            id.truncate(at);
+            id.extend_from_slice(&other.as_bytes()[at..]);
+        }
+        4 => {
+            id = (0..random.below(200))
+                .map(|_| ALPHABET[random.below(ALPHABET.len())])
+                .collect()
+        }
+        _ => {
+            for _ in 0..2 {
+                let at = random.below(id.len());
+                id[at] = ALPHABET[random.below(ALPHABET.len())];
+            }
+        }
+    }
+    String::from_utf8_lossy(&id).into_owned()
+}
+
+async fn nothing_forged_is_accepted(sessions: &Sessions, calls: &AtomicU64, store_may_be_asked: bool) {
+    let mut ids = Vec::new();
+    for number in 0..16 {
+        ids.push(
+            sessions
+                .create(format!("user{number}"), json!({}))
+                .await
+                .unwrap()
+                .into_string(),
+        );
+    }
+    let asked_before = calls.load(Ordering::Relaxed);
+    let count: u64 = std::env::var("JAM_TEST_FORGED").map_or(20_000, |count| count.parse().unwrap());
+    let mut random = Random(0x6a61_6d5f_7365_6564);
+    for round in 0..count {
+        let forged = forge(&mut random, &ids);
+        if ids.contains(&forged) {
+            continue;
+        }
+        let accepted = match round % 5 {
+            0 => sessions.delete(&forged).await.unwrap(),
+            1 => sessions.touch(&forged).await.unwrap(),
+            2 => sessions.update(&forged, json!({})).await.is_ok(),
+            3 => sessions
+                .rework_as(&forged, "user0", SessionOptions::new())
+                .await
+                .is_ok(),
+            _ => sessions.get(&forged).await.unwrap().is_some(),
+        };
+        assert!(!accepted, "round {round}: {forged:?} was accepted");
+    }
+    if !store_may_be_asked {
+        assert_eq!(
+            calls.load(Ordering::Relaxed),
+            asked_before,
+            "the store was asked for a forged id"
+        );
+    }
+    for id in &ids {
+        assert!(sessions.exists(id).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn no_forged_encrypted_id_reaches_the_store() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let store = Counting {
+        store: MemoryStore::new(),
+        calls: Arc::clone(&calls),
+    };
+    let ring: KeyRing = jam_crypto::generate_aes_key().unwrap().parse().unwrap();
+    let builder = Sessions::builder(store)
+        .ids(AesIds::new(ring.clone()))
+        .sealer(AesSealer::new(ring));
+    let sessions = builder.grace(std::time::Duration::from_secs(30)).build().unwrap();
+    nothing_forged_is_accepted(&sessions, &calls, false).await;
+}
+
+#[tokio::test]
+async fn no_forged_plain_id_is_accepted() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let sessions = Sessions::new(Counting {
+        store: MemoryStore::new(),
+        calls: Arc::clone(&calls),
+    });
+    nothing_forged_is_accepted(&sessions, &calls, true).await;
+}
+
+#[tokio::test]
+async fn a_record_moved_to_another_session_does_not_open() {
+    let store = Arc::new(MemoryStore::new());
+    let ring: KeyRing = jam_crypto::generate_aes_key().unwrap().parse().unwrap();
+    let builder = Sessions::builder(Arc::clone(&store))
+        .ids(AesIds::new(ring.clone()))
+        .sealer(AesSealer::new(ring));
+    let sessions = builder.build().unwrap();
+    let victim = sessions.create("admin", json!({"role": "admin"})).await.unwrap();
+    let attacker = sessions.create("mallory", json!({"role": "guest"})).await.unwrap();
+    let of = async |key: &str| store.list(&key.parse().unwrap()).await.unwrap().remove(0);
+    let (admin, mallory) = (of("admin").await, of("mallory").await);
+    // Whoever can write to the store copies the administrator's data over their own.
+    store
+        .replace(&mallory.id, None, &Record::new(admin.stored.payload, None))
+        .await
+        .unwrap();
+    assert_eq!(
+        sessions.get(&attacker).await.unwrap_err().kind(),
+        jam::ErrorKind::Crypto
+    );
+    assert!(sessions.get(&victim).await.unwrap().is_some());
+}

@@ -1,0 +1,178 @@
+//! Nothing secret is shown: not by a span, an event, an error or a `Debug`, at any level.
+
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use jam::{ErrorKind, SessionOptions, WhenFull};
+use jam_tests::{Stage, on_every_store};
+use serde_json::json;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+on_every_store!(
+    nothing_logged_or_shown_is_secret,
+    every_operation_has_a_span_that_says_how_it_went
+);
+
+/// Writes down everything there is to see, at every level.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<String>>);
+
+impl Recorder {
+    /// The one recorder of this process: stores log from threads of their own, which a recorder of one thread would miss.
+    fn global() -> Self {
+        static RECORDER: OnceLock<Recorder> = OnceLock::new();
+        let install = || {
+            let recorder = Self::default();
+            tracing::subscriber::set_global_default(recorder.clone()).unwrap();
+            recorder
+        };
+        RECORDER.get_or_init(install).clone()
+    }
+
+    fn note(&self, write: impl FnOnce(&mut String)) {
+        write(&mut self.0.lock().unwrap());
+    }
+
+    fn seen(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+struct Visitor<'a>(&'a mut String);
+
+impl Visit for Visitor<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        write!(self.0, " {field}={value}").unwrap();
+    }
+}
+
+impl Subscriber for Recorder {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.note(|seen| {
+            write!(seen, "\nspan {}", span.metadata().name()).unwrap();
+            span.record(&mut Visitor(seen));
+        });
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        self.note(|seen| values.record(&mut Visitor(seen)));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.note(|seen| {
+            write!(seen, "\nevent {}", event.metadata().level()).unwrap();
+            event.record(&mut Visitor(seen));
+        });
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+async fn nothing_logged_or_shown_is_secret(stage: Stage) {
+    let recorder = Recorder::global();
+    let mut shown = String::new();
+    let mut secrets: Vec<String> = ["sesame-open", "alice@example.org"].map(str::to_owned).into();
+    {
+        let sessions = stage
+            .builder()
+            .grace(std::time::Duration::from_secs(30))
+            .max_sessions(3, WhenFull::Refuse)
+            .renew_on_read(true)
+            .build()
+            .unwrap();
+        let data = json!({"pin": "sesame-open"});
+        let id = sessions.create("alice@example.org", &data).await.unwrap();
+        secrets.push(id.as_str().to_owned());
+        let session = sessions.get(&id).await.unwrap().unwrap();
+        write!(shown, "{sessions:?} {id:?} {session:?} {:?}", stage.store).unwrap();
+        sessions
+            .modify(&id, |data| data.insert("more".into(), "sesame-open".into()))
+            .await
+            .unwrap();
+        let id = sessions.rework_with_grace(&id).await.unwrap();
+        secrets.push(id.as_str().to_owned());
+        sessions.touch(&id).await.unwrap();
+        let error = sessions.get_as::<Vec<u8>>(&id).await.unwrap_err();
+        write!(shown, "{error} {error:?}").unwrap();
+        let mut errors = vec![
+            sessions.update("no-session", &data).await.unwrap_err(),
+            sessions.update(&id, "sesame-open").await.unwrap_err(),
+            sessions
+                .commit(session)
+                .await
+                .err()
+                .unwrap_or_else(|| ErrorKind::NotFound.into()),
+            sessions.create("x".repeat(600), &data).await.unwrap_err(),
+        ];
+        for _ in 0..3 {
+            if let Err(error) = sessions.create("alice@example.org", &data).await {
+                errors.push(error);
+            }
+        }
+        let list = sessions.list("alice@example.org").await.unwrap();
+        write!(shown, "{list:?}").unwrap();
+        for entry in stage.store.list(&"alice@example.org".parse().unwrap()).await.unwrap() {
+            secrets.push(entry.id.id().to_owned());
+            write!(shown, "{entry:?}").unwrap();
+        }
+        let id = sessions.rework_as(&id, "bob", SessionOptions::new()).await.unwrap();
+        secrets.push(id.as_str().to_owned());
+        sessions.clear_others(&id).await.unwrap();
+        sessions.clear("alice@example.org").await.unwrap();
+        sessions.remove_expired().await.unwrap();
+        errors.push(sessions.rework("alice@example.org:x").await.unwrap_err());
+        sessions.close().await.unwrap();
+        errors.push(sessions.get(&id).await.unwrap_err());
+        for error in errors {
+            write!(shown, "{error} {error:?}").unwrap();
+        }
+    }
+    let seen = recorder.seen();
+    assert!(seen.contains("span jam"), "nothing was recorded");
+    for secret in &secrets {
+        assert!(!seen.contains(secret.as_str()), "a log shows {secret}: {seen}");
+        assert!(
+            !shown.contains(secret.as_str()),
+            "an error or Debug shows {secret}: {shown}"
+        );
+    }
+}
+
+async fn every_operation_has_a_span_that_says_how_it_went(stage: Stage) {
+    let recorder = Recorder::global();
+    {
+        let sessions = stage.sessions();
+        let id = sessions.create("user1", json!({})).await.unwrap();
+        sessions.get(&id).await.unwrap();
+        sessions.get("nothing").await.unwrap();
+        sessions.update("nothing", json!({})).await.unwrap_err();
+        sessions.clear("user1").await.unwrap();
+    }
+    let seen = recorder.seen();
+    let backend = stage.store.name();
+    for (operation, outcome) in [
+        ("create", "ok"),
+        ("get", "ok"),
+        ("get", "missing"),
+        ("update", "not found"),
+        ("clear", "ok"),
+    ] {
+        let span = format!("span jam operation={operation} backend={backend} outcome={outcome}");
+        assert!(seen.contains(&span), "{span} is missing in {seen}");
+    }
+}
