@@ -15,9 +15,9 @@ on_every_store!(
     every_operation_has_a_span_that_says_how_it_went
 );
 
-/// Writes down everything there is to see, at every level.
+/// Writes down everything there is to see, at every level: a line for each span and each event.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<String>>);
+struct Recorder(Arc<Mutex<Vec<String>>>);
 
 impl Recorder {
     /// The one recorder of this process: stores log from threads of their own, which a recorder of one thread would miss.
@@ -31,12 +31,17 @@ impl Recorder {
         RECORDER.get_or_init(install).clone()
     }
 
-    fn note(&self, write: impl FnOnce(&mut String)) {
-        write(&mut self.0.lock().unwrap());
+    /// Begins a line and gives its number, counted from 1.
+    fn begin(&self, write: impl FnOnce(&mut String)) -> u64 {
+        let mut lines = self.0.lock().unwrap();
+        let mut line = String::new();
+        write(&mut line);
+        lines.push(line);
+        lines.len() as u64
     }
 
     fn seen(&self) -> String {
-        self.0.lock().unwrap().clone()
+        self.0.lock().unwrap().join("\n")
     }
 }
 
@@ -58,23 +63,23 @@ impl Subscriber for Recorder {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.note(|seen| {
-            write!(seen, "\nspan {}", span.metadata().name()).unwrap();
-            span.record(&mut Visitor(seen));
-        });
-        Id::from_u64(1)
+        Id::from_u64(self.begin(|line| {
+            write!(line, "span {}", span.metadata().name()).unwrap();
+            span.record(&mut Visitor(line));
+        }))
     }
 
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        self.note(|seen| values.record(&mut Visitor(seen)));
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        let number = usize::try_from(span.into_u64()).unwrap();
+        values.record(&mut Visitor(&mut self.0.lock().unwrap()[number - 1]));
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        self.note(|seen| {
-            write!(seen, "\nevent {}", event.metadata().level()).unwrap();
-            event.record(&mut Visitor(seen));
+        self.begin(|line| {
+            write!(line, "event {}", event.metadata().level()).unwrap();
+            event.record(&mut Visitor(line));
         });
     }
 
