@@ -1,6 +1,8 @@
 //! Setting the stage for tests that run on every store.
 #![forbid(unsafe_code)]
 
+mod hooked;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use jam::{Clock, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuild
 use jam_crypto::{AesIds, AesSealer, KeyRing};
 use jam_json::{Durability, JsonDir, JsonFile};
 use tempfile::TempDir;
+
+pub use self::hooked::Hooked;
 
 /// An open store of some kind, the clock it goes by, and the directory it lives in.
 #[derive(Debug)]

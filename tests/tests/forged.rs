@@ -5,66 +5,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_trait::async_trait;
-use jam::{
-    Cursor, Entry, MemoryStore, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionOptions,
-    SessionStore, Sessions, Stored, Timestamp, Version,
-};
+use jam::{MemoryStore, Record, SessionOptions, SessionStore, Sessions};
 use jam_crypto::{AesIds, AesSealer, KeyRing};
+use jam_tests::Hooked;
 use serde_json::json;
 
-/// Counts how often the store underneath is asked anything.
-#[derive(Debug)]
-struct Counting {
-    store: MemoryStore,
-    calls: Arc<AtomicU64>,
-}
-
-impl Counting {
-    fn counted(&self) -> &MemoryStore {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        &self.store
-    }
-}
-
-#[async_trait]
-impl SessionStore for Counting {
-    fn name(&self) -> &'static str {
-        "counting"
-    }
-    async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
-        self.counted().insert(id, record).await
-    }
-    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
-        self.counted().load(id, renew).await
-    }
-    async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
-        self.counted().replace(id, expected, record).await
-    }
-    async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
-        self.counted().touch(id, expires_at).await
-    }
-    async fn rename(&self, rename: Rename<'_>) -> Result<()> {
-        self.counted().rename(rename).await
-    }
-    async fn remove(&self, id: &RecordId) -> Result<bool> {
-        self.counted().remove(id).await
-    }
-    async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
-        self.counted().list(key).await
-    }
-    async fn clear(&self, key: &SessionKey) -> Result<u64> {
-        self.counted().clear(key).await
-    }
-    async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
-        self.counted().remove_expired(now).await
-    }
-    async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
-        self.counted().scan(cursor, limit).await
-    }
-    async fn close(&self) -> Result<()> {
-        self.counted().close().await
-    }
+/// A store that counts how often it is asked anything.
+fn counting(calls: &Arc<AtomicU64>) -> Hooked {
+    let calls = Arc::clone(calls);
+    Hooked::new(Arc::new(MemoryStore::new()), move |_| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Ok(()))
+    })
 }
 
 /// A small generator with a seed, so that a failure can be run again (splitmix64, public domain, Sebastiano Vigna).
@@ -162,12 +114,8 @@ async fn nothing_forged_is_accepted(sessions: &Sessions, calls: &AtomicU64, stor
 #[tokio::test]
 async fn no_forged_encrypted_id_reaches_the_store() {
     let calls = Arc::new(AtomicU64::new(0));
-    let store = Counting {
-        store: MemoryStore::new(),
-        calls: Arc::clone(&calls),
-    };
     let ring: KeyRing = jam_crypto::generate_aes_key().unwrap().parse().unwrap();
-    let builder = Sessions::builder(store)
+    let builder = Sessions::builder(counting(&calls))
         .ids(AesIds::new(ring.clone()))
         .sealer(AesSealer::new(ring));
     let sessions = builder.grace(std::time::Duration::from_secs(30)).build().unwrap();
@@ -177,10 +125,7 @@ async fn no_forged_encrypted_id_reaches_the_store() {
 #[tokio::test]
 async fn no_forged_plain_id_is_accepted() {
     let calls = Arc::new(AtomicU64::new(0));
-    let sessions = Sessions::new(Counting {
-        store: MemoryStore::new(),
-        calls: Arc::clone(&calls),
-    });
+    let sessions = Sessions::new(counting(&calls));
     nothing_forged_is_accepted(&sessions, &calls, true).await;
 }
 

@@ -1,0 +1,225 @@
+//! Stores that fail, and others who act at the worst moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use jam::{Error, ErrorKind, MemoryStore, SessionId, SessionStore, Sessions};
+use jam_tests::Hooked;
+use serde_json::json;
+
+fn unavailable() -> Error {
+    Error::new(ErrorKind::Unavailable, "the server is gone")
+}
+
+/// Does something to the store just before the first call of a method, as a racing request of another process would.
+fn just_before<F>(
+    method: &'static str,
+    store: &Arc<MemoryStore>,
+    act: impl Fn(Sessions) -> F + Send + Sync + 'static,
+) -> Sessions
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let rival = Sessions::new(Arc::clone(store));
+    let pending = AtomicBool::new(true);
+    let act = Arc::new(act);
+    let store: Arc<dyn SessionStore> = Arc::clone(store) as _;
+    Sessions::new(Hooked::new(store, move |called| {
+        let due = called == method && pending.swap(false, Ordering::SeqCst);
+        let (rival, act) = (rival.clone(), Arc::clone(&act));
+        async move {
+            if due {
+                act(rival).await;
+            }
+            Ok(())
+        }
+    }))
+}
+
+/// The same with one session to act on.
+async fn racing<F>(
+    method: &'static str,
+    act: impl Fn(Sessions, SessionId) -> F + Send + Sync + 'static,
+) -> (Sessions, SessionId, Arc<MemoryStore>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let store = Arc::new(MemoryStore::new());
+    let id = Sessions::new(Arc::clone(&store))
+        .create("user1", json!({"count": 0}))
+        .await
+        .unwrap();
+    let acted_on = id.clone();
+    let sessions = just_before(method, &store, move |rival| act(rival, acted_on.clone()));
+    (sessions, id, store)
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_an_error_and_never_an_absent_session() {
+    let store = Arc::new(MemoryStore::new());
+    let id = Sessions::new(Arc::clone(&store))
+        .create("user1", json!({}))
+        .await
+        .unwrap();
+    let sessions = Sessions::new(Hooked::new(store, |_| async { Err(unavailable()) }));
+    let kinds = [
+        sessions.get(&id).await.map(drop),
+        sessions.exists(&id).await.map(drop),
+        sessions.touch(&id).await.map(drop),
+        sessions.delete(&id).await.map(drop),
+        sessions.update(&id, json!({})).await,
+        sessions.modify(&id, |_| ()).await,
+        sessions.rework(&id).await.map(drop),
+        sessions.list("user1").await.map(drop),
+        sessions.revoke("user1", "x").await.map(drop),
+        sessions.clear("user1").await.map(drop),
+        sessions.clear_others(&id).await.map(drop),
+        sessions.create("user1", json!({})).await.map(drop),
+        sessions.remove_expired().await.map(drop),
+    ]
+    .map(|outcome| outcome.unwrap_err().kind());
+    assert_eq!(kinds, [ErrorKind::Unavailable; 13]);
+}
+
+#[tokio::test]
+async fn a_write_of_unknown_outcome_is_never_sent_again() {
+    let store = Arc::new(MemoryStore::new());
+    let id = Sessions::new(Arc::clone(&store))
+        .create("user1", json!({"count": 0}))
+        .await
+        .unwrap();
+    let writes = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&writes);
+    let sessions = Sessions::new(Hooked::new(store, move |method| {
+        let lost = matches!(method, "insert" | "replace" | "touch" | "rename" | "remove" | "clear");
+        if lost {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        async move {
+            if lost {
+                Err(unavailable().with_outcome_unknown())
+            } else {
+                Ok(())
+            }
+        }
+    }));
+    let errors = [
+        sessions.modify(&id, |data| data["count"] = 1.into()).await.unwrap_err(),
+        sessions.update(&id, json!({})).await.unwrap_err(),
+        sessions.rework(&id).await.unwrap_err(),
+        sessions.touch(&id).await.unwrap_err(),
+        sessions.delete(&id).await.unwrap_err(),
+        sessions.clear("user1").await.unwrap_err(),
+        sessions.create("user1", json!({})).await.unwrap_err(),
+    ];
+    for error in &errors {
+        assert!(error.outcome_unknown() && !error.is_retryable(), "{error}");
+    }
+    assert_eq!(writes.load(Ordering::SeqCst), errors.len() as u64);
+}
+
+#[tokio::test]
+async fn a_rework_just_before_the_removal_does_not_save_a_revoked_session() {
+    let (sessions, id, store) = racing("remove", |rival, id| async move {
+        rival.rework(&id).await.unwrap();
+    })
+    .await;
+    let handle = Sessions::new(Arc::clone(&store))
+        .get(&id)
+        .await
+        .unwrap()
+        .unwrap()
+        .handle()
+        .clone();
+    assert!(sessions.revoke("user1", &handle).await.unwrap());
+    assert!(sessions.list("user1").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_change_just_before_the_write_is_not_lost() {
+    let add = |data: &mut jam::Data| data["count"] = (data["count"].as_u64().unwrap() + 1).into();
+    let (sessions, id, _) = racing("replace", move |rival, id| async move {
+        rival.modify(&id, add).await.unwrap();
+    })
+    .await;
+    sessions.modify(&id, add).await.unwrap();
+    assert_eq!(sessions.get(&id).await.unwrap().unwrap().get("count").unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn a_change_just_before_the_rename_moves_along() {
+    let (sessions, id, _) = racing("rename", |rival, id| async move {
+        rival.update(&id, json!({"count": 7})).await.unwrap();
+    })
+    .await;
+    let id = sessions.rework(&id).await.unwrap();
+    assert_eq!(sessions.get(&id).await.unwrap().unwrap().get("count").unwrap(), Some(7));
+}
+
+#[tokio::test]
+async fn a_logout_just_before_the_write_stays_a_logout() {
+    for method in ["replace", "rename"] {
+        let (sessions, id, _) = racing(method, |rival, id| async move {
+            assert!(rival.delete(&id).await.unwrap());
+        })
+        .await;
+        let outcome = match method {
+            "replace" => sessions.modify(&id, |_| ()).await,
+            _ => sessions.rework(&id).await.map(drop),
+        };
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(sessions.list("user1").await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn modify_gives_up_after_so_many_attempts_and_says_so() {
+    let store = Arc::new(MemoryStore::new());
+    let rival = Sessions::new(Arc::clone(&store));
+    let id = rival.create("user1", json!({"count": 0})).await.unwrap();
+    let (busy, busy_id) = (rival.clone(), id.clone());
+    let always_first = Hooked::new(store, move |method| {
+        let (busy, id) = (busy.clone(), busy_id.clone());
+        async move {
+            if method == "replace" {
+                busy.update(&id, json!({"count": 1})).await
+            } else {
+                Ok(())
+            }
+        }
+    });
+    let sessions = Sessions::builder(always_first).max_attempts(5).build().unwrap();
+    let mut rounds = 0;
+    let error = sessions.modify(&id, |_| rounds += 1).await.unwrap_err();
+    assert_eq!((error.kind(), rounds), (ErrorKind::Conflict, 5));
+    assert!(error.message().contains("gave up after 5 attempts"), "{error}");
+}
+
+#[tokio::test]
+async fn the_clock_turned_back_revives_nothing_and_prolongs_nothing() {
+    use jam::{Clock, ManualClock, Timestamp};
+    use std::time::Duration;
+
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(10_000)));
+    let store = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let sessions = Sessions::builder(store)
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .ttl(Duration::from_secs(100))
+        .max_lifetime(Duration::from_secs(500))
+        .build()
+        .unwrap();
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    clock.set(Timestamp::from_secs(5_000));
+    sessions.touch(&id).await.unwrap();
+    let expires_at = sessions.list("user1").await.unwrap()[0].expires_at();
+    assert_eq!(
+        expires_at,
+        Some(Timestamp::from_secs(10_100)),
+        "a touch never shortens, whatever the clock says"
+    );
+    clock.set(Timestamp::from_secs(10_100));
+    assert!(!sessions.exists(&id).await.unwrap());
+    assert_eq!(sessions.remove_expired().await.unwrap(), 1);
+    clock.set(Timestamp::from_secs(10_000));
+    assert!(!sessions.exists(&id).await.unwrap(), "swept is swept");
+}
