@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jam_core::MemoryStore;
 use jam_core::conformance::{Suite, Task, cases, on_threads, run};
-use jam_core::{MemoryStore, SystemClock};
 
 fn on_tokio(task: Task) {
     drop(tokio::spawn(task));
@@ -18,27 +18,6 @@ fn memory() -> Suite<MemoryStore> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_memory_store_keeps_the_contract() {
     run(|clock| async move { Ok(MemoryStore::with_clock(clock)) }, on_tokio).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_memory_store_keeps_the_contract_on_a_shared_handle_that_is_reopened() {
-    // One table for every case, so that what one leaves behind would disturb the next.
-    let clock = Arc::new(SystemClock);
-    let shared = Arc::new(Reopened(MemoryStore::with_clock(clock)));
-    let report = Suite::new(
-        move |_| {
-            let shared = Arc::clone(&shared);
-            async move { Ok(Open::new(shared)) }
-        },
-        on_tokio,
-    )
-    .server_clock()
-    .second_handle(|first: Arc<Open>| async move { Ok(Open::new(Arc::clone(&first.shared))) })
-    .durable()
-    .run()
-    .await;
-    let groups: Vec<_> = report.not_run().iter().map(|left_out| left_out.name).collect();
-    assert_eq!(groups, ["clock"]);
 }
 
 #[tokio::test]

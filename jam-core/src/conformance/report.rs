@@ -130,7 +130,8 @@ impl fmt::Display for Report {
             writeln!(f, "    seen at   {}:{}", failure.at.file(), failure.at.line())?;
         }
         for NotRun { name, cases, why } in &self.not_run {
-            writeln!(f, "\nnot run: {name} ({cases} cases): {why}")?;
+            let unit = if *cases == 1 { "case" } else { "cases" };
+            writeln!(f, "\nnot run: {name} ({cases} {unit}): {why}")?;
         }
         if let Some(first) = self.failed.first() {
             writeln!(

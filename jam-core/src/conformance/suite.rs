@@ -56,7 +56,7 @@ impl<S: SessionStore> Suite<S> {
             only: Vec::new(),
             skipped: Vec::new(),
             intensity: None,
-            patience: Duration::from_secs(120),
+            patience: Duration::from_mins(2),
         }
     }
 
@@ -124,7 +124,6 @@ impl<S: SessionStore> Suite<S> {
     ///
     /// # Panics
     /// With the [`Report`] if a case failed.
-    #[expect(clippy::panic, reason = "this is how a test fails")]
     pub async fn run(self) -> Report {
         let report = self.check().await;
         assert!(report.is_passed(), "{report}");

@@ -14,8 +14,8 @@ use crate::{
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const MINUTE: Duration = Duration::from_secs(60);
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 /// Who tells the store what time it is.
 #[derive(Clone, Debug)]
@@ -132,10 +132,10 @@ impl Trial {
         self.now().minus(MINUTE)
     }
 
-    /// Turns the clock, if it can be turned.
-    pub(super) fn turn(&self, by: Duration) {
+    /// Turns the clock, if it can be turned, forward or back.
+    pub(super) fn turn(&self, to: Timestamp) {
         if let Time::Turned(clock) = &self.time {
-            clock.advance(by);
+            clock.set(to);
         }
     }
 
@@ -166,9 +166,11 @@ impl Trial {
                 self.store.replace(id, None, &record).await?;
             }
             Way::Turned => {
-                let record = Record::new("expired", Some(self.now().plus(SECOND)));
-                self.store.replace(id, None, &record).await?;
-                self.turn(SECOND);
+                let ends = self.now().plus(SECOND);
+                self.store
+                    .replace(id, None, &Record::new("expired", Some(ends)))
+                    .await?;
+                self.turn(ends);
             }
         }
         Ok(())
@@ -315,7 +317,6 @@ pub(super) struct Seen {
 pub(super) fn unchanged(what: &str, before: &[Option<Seen>], after: &[Option<Seen>]) -> Verdict {
     for (number, (before, after)) in before.iter().zip(after).enumerate() {
         let changed = match (before, after) {
-            (None, None) => continue,
             (Some(_), None) => "is gone",
             (None, Some(_)) => "has come into being",
             (Some(before), Some(after)) if before.stored.payload != after.stored.payload => "has another payload",
