@@ -53,8 +53,17 @@ async fn only_runs_what_is_named_and_the_report_lists_the_rest() {
         .await;
     let chosen = cases().filter(|case| case.group() == "clearing").count() + 1;
     assert_eq!(report.passed().len(), chosen);
-    let left_out: usize = report.not_run().iter().map(|left_out| left_out.cases).sum();
+    let left_out: usize = report.not_run().iter().map(|left_out| left_out.cases.len()).sum();
     assert_eq!(chosen + left_out, cases().count());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_store_has_not_got_is_in_the_report_by_name() {
+    let text = memory().server_clock().check().await.to_string();
+    for group in ["clock", "handles", "durable"] {
+        let count = cases().filter(|case| case.group() == group).count();
+        assert!(text.contains(&format!("not run: {count} cases of {group}: ")), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +76,7 @@ async fn a_skipped_case_is_in_the_report_with_its_reason() {
     let text = report.to_string();
     assert!(report.is_passed(), "{text}");
     assert!(
-        text.contains("not run: a_payload_of_a_megabyte_comes_back (1 case): the service takes 400 KiB"),
+        text.contains("not run: a_payload_of_a_megabyte_comes_back (payloads): the service takes 400 KiB"),
         "{text}"
     );
 }

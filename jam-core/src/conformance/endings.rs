@@ -1,9 +1,10 @@
 //! Removing, clearing and reclaiming while others write: what has ended stays ended, and each ending counts once.
 
 use super::case::group;
-use super::check::{equal, gone, holds, same_bytes, won};
+use super::check::{equal, gone, holds, same_bytes, that, won};
 use super::races::{TASKS, renewal};
-use super::report::Verdict;
+use super::report::{Failure, Verdict};
+use super::tasks::give_way;
 use super::trial::{HOUR, Trial, Way};
 use crate::ErrorKind::{Conflict, NotFound};
 
@@ -15,6 +16,7 @@ group! { "endings", Nothing,
     1 => renewal_racing_remove_does_not_revive,
     1 => racing_removes_have_one_winner,
     1 => racing_clears_count_each_record_once,
+    1 => a_clear_is_one_step_to_a_reader,
     1 => insert_racing_clear_is_there_or_counted,
     1 => insert_racing_remove_is_there_or_removed,
     5 => remove_expired_racing_writes_takes_no_live_record,
@@ -135,6 +137,47 @@ async fn racing_clears_count_each_record_once(t: &Trial) -> Verdict {
         }
         equal("records counted by racing clears", &count, &many)?;
         equal("records left", &t.store.list(&key).await?.len(), &0)?;
+    }
+    Ok(())
+}
+
+/// Who misses one record of a cleared key misses all others from then on.
+async fn a_clear_is_one_step_to_a_reader(t: &Trial) -> Verdict {
+    for round in 0..t.rounds(40) {
+        let mut ids = Vec::new();
+        for number in 0..6 {
+            let id = t.id(format!("{round} {number}"))?;
+            t.put(&id, "one").await?;
+            ids.push(id);
+        }
+        let key = t.key("main")?;
+        let readers = (0..4).map(|task| {
+            let (hand, mut ids) = (t.hand(task), ids.clone());
+            if task % 2 == 0 {
+                ids.reverse();
+            }
+            async move {
+                let mut missed = false;
+                for id in &ids {
+                    let there = hand.load(id, None).await?.is_some();
+                    that(
+                        !(missed && there),
+                        "once one record of a cleared key is gone, all are",
+                        "another is still there",
+                    )?;
+                    missed |= !there;
+                    if !missed {
+                        give_way().await;
+                    }
+                }
+                Ok::<_, Failure>(())
+            }
+        });
+        let (read, cleared) = t.race(round, readers, [t.hand(1).clear(&key)]).await?;
+        read.into_iter().collect::<Verdict>()?;
+        for result in cleared {
+            equal("clear between reads", &result?, &(ids.len() as u64))?;
+        }
     }
     Ok(())
 }

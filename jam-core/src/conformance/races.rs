@@ -100,13 +100,17 @@ async fn racing_swaps_lose_no_increment(t: &Trial) -> Verdict {
 }
 
 pub(super) async fn increments(hand: Hand, id: RecordId, times: usize, mut record: Record) -> Verdict {
-    for _ in 0..times {
+    for round in 0..times {
         loop {
             let loaded = hand.load(&id, None).await?;
             let loaded = loaded.ok_or_else(|| Failure::new("a record that is only replaced stays", "it is gone"))?;
             let count: Option<usize> = str::from_utf8(&loaded.payload).ok().and_then(|text| text.parse().ok());
             let count = count.ok_or_else(|| Failure::new("a counter", "something else"))?;
             record.payload = format!("{}", count + 1).into();
+            if round % 2 == 0 {
+                // Somebody else may well come in between now.
+                give_way().await;
+            }
             let swapped = hand.replace(&id, Some(&loaded.version), &record).await;
             if won("a swap", swapped, &[Conflict])? {
                 break;
