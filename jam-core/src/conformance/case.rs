@@ -7,8 +7,8 @@ use std::pin::Pin;
 use super::report::Verdict;
 use super::trial::Trial;
 use super::{
-    clearing, clock, closing, dropping, durable, expiry, handles, hostile, listing, moving, payloads, races, renaming,
-    revival, scanning, secrecy, writing,
+    clearing, clock, closing, dropping, durable, endings, expiry, handles, hostile, listing, moving, payloads, races,
+    renaming, revival, scanning, secrecy, writing,
 };
 
 type Run = for<'a> fn(&'a Trial) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
@@ -106,6 +106,7 @@ pub(super) const GROUPS: &[Group] = &[
     payloads::GROUP,
     hostile::GROUP,
     races::GROUP,
+    endings::GROUP,
     moving::GROUP,
     dropping::GROUP,
     handles::GROUP,

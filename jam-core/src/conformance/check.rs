@@ -49,6 +49,16 @@ pub(super) fn won<T>(what: &str, result: Result<T>, losing: &[ErrorKind]) -> Ver
     }
 }
 
+/// Whether any of these calls succeeded, in a race that they may lose only with one of these errors.
+#[track_caller]
+pub(super) fn any_won<T>(what: &str, results: Vec<Result<T>>, losing: &[ErrorKind]) -> Verdict<bool> {
+    let mut any = false;
+    for result in results {
+        any |= won(what, result, losing)?;
+    }
+    Ok(any)
+}
+
 /// That there is a record, with this payload.
 #[track_caller]
 pub(super) fn holds(what: &str, stored: Option<&Stored>, payload: &[u8]) -> Verdict {

@@ -84,6 +84,7 @@ async fn what_one_handle_ends_the_other_does_not_revive(t: &Trial) -> Verdict {
     second.remove(&removed).await?;
     second.clear(cleared.key()).await?;
     for id in [&removed, &cleared] {
+        gone("through the first", t.load(id).await?.as_ref())?;
         fails(
             "a late replace through the first",
             t.store.replace(id, None, &t.record("late")).await,

@@ -47,7 +47,8 @@
 //! | `scanning` | every record, page by page, while others write |
 //! | `payloads` | any bytes come back: JSON in odd spellings, no UTF-8, a megabyte, look-alikes of a store's own format |
 //! | `hostile` | keys and ids with `/`, `..`, NUL, quotes, globs, emoji, look-alikes, at their longest |
-//! | `races` | tasks against one session, every pair of calls: one winner, no lost update, no revival |
+//! | `races` | tasks against one session: one winner, no lost update, no write undone |
+//! | `endings` | removing, clearing and reclaiming while others write: no revival, each ending counts once |
 //! | `moving` | the same with renames: never twice, never lost on the way, and revoking catches it |
 //! | `dropping` | calls dropped at any await point: whole or not at all, nothing stays locked, no crossed replies |
 //! | `handles` | two handles see each other's writes; with [`Suite::second_handle`], which also makes races use both |
@@ -89,6 +90,7 @@ mod clock;
 mod closing;
 mod dropping;
 mod durable;
+mod endings;
 mod expiry;
 mod handles;
 mod hostile;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::case::group;
-use super::check::{equal, gone, holds, that, won};
+use super::check::{any_won, equal, gone, holds, that, won};
 use super::hand::Hand;
 use super::report::{Failure, Verdict};
 use super::tasks::give_way;
@@ -53,12 +53,12 @@ async fn racing_renames_have_one_winner(t: &Trial) -> Verdict {
             let key = if task % 3 == 2 { t.key("other")? } else { t.key("main")? };
             targets.push(RecordId::new(key, format!("to {round} {task}"))?);
         }
-        let renames = targets
+        let calls = targets
             .iter()
             .enumerate()
             .map(|(task, to)| t.hand(task).rename(&from, &version, to, &t.record("two")));
         let mut winners = 0;
-        for (to, result) in targets.iter().zip(t.together(renames).await?) {
+        for (to, result) in targets.iter().zip(t.together(calls).await?) {
             let renamed = won("a racing rename", result, &[NotFound, Conflict])?;
             winners += usize::from(renamed);
             equal(
@@ -82,12 +82,12 @@ async fn renames_racing_for_one_id_have_one_winner(t: &Trial) -> Verdict {
             let version = t.put(&from, "one").await?;
             sources.push((from, version));
         }
-        let renames = sources.iter().enumerate().map(|(task, (from, version))| {
+        let calls = sources.iter().enumerate().map(|(task, (from, version))| {
             t.hand(task)
                 .rename(from, version, &to, &t.record(format!("task {task}")))
         });
         let mut winners = Vec::new();
-        for (task, result) in t.together(renames).await?.into_iter().enumerate() {
+        for (task, result) in t.together(calls).await?.into_iter().enumerate() {
             let renamed = won("a rename to a contested id", result, &[AlreadyExists])?;
             let (from, _) = &sources[task];
             equal(
@@ -114,14 +114,9 @@ async fn rename_racing_insert_has_one_winner(t: &Trial) -> Verdict {
             let version = t.put(&from, "one").await?;
             let rename = t.hand(0).rename(&from, &version, &to, &t.record("renamed"));
             let insert = t.hand(1).insert(&to, &t.record("inserted"));
-            let (renames, inserts) = t.race(round, [rename], [insert]).await?;
-            let (mut renamed, mut inserted) = (false, false);
-            for result in renames {
-                renamed |= won("rename racing insert", result, &[AlreadyExists])?;
-            }
-            for result in inserts {
-                inserted |= won("insert racing rename", result, &[AlreadyExists])?;
-            }
+            let (ones, others) = t.race(round, [rename], [insert]).await?;
+            let renamed = any_won("rename racing insert", ones, &[AlreadyExists])?;
+            let inserted = any_won("insert racing rename", others, &[AlreadyExists])?;
             that(
                 renamed != inserted,
                 "rename and insert of one new id have one winner",
@@ -146,14 +141,9 @@ async fn replace_racing_rename_does_not_revive(t: &Trial) -> Verdict {
             let expected = round.is_multiple_of(2).then_some(&version);
             let replace = t.hand(0).replace(&from, expected, &t.record("replaced"));
             let rename = t.hand(1).rename(&from, &version, &to, &t.record("renamed"));
-            let (replaces, renames) = t.race(round, [replace], [rename]).await?;
-            let (mut replaced, mut renamed) = (false, false);
-            for result in replaces {
-                replaced |= won("replace racing rename", result, &[NotFound])?;
-            }
-            for result in renames {
-                renamed |= won("rename racing replace", result, &[Conflict])?;
-            }
+            let (ones, others) = t.race(round, [replace], [rename]).await?;
+            let replaced = any_won("replace racing rename", ones, &[NotFound])?;
+            let renamed = any_won("rename racing replace", others, &[Conflict])?;
             that(
                 replaced != renamed,
                 "of a replace and a rename of one version one succeeds",
@@ -170,14 +160,9 @@ async fn rename_racing_remove_has_one_winner(t: &Trial) -> Verdict {
         for (from, to) in moves(t, round)? {
             let version = t.put(&from, "one").await?;
             let rename = t.hand(0).rename(&from, &version, &to, &t.record("two"));
-            let (renames, removes) = t.race(round, [rename], [t.hand(1).remove(&from)]).await?;
-            let (mut renamed, mut removed) = (false, false);
-            for result in renames {
-                renamed |= won("rename racing remove", result, &[NotFound])?;
-            }
-            for result in removes {
-                removed |= result?;
-            }
+            let (ones, others) = t.race(round, [rename], [t.hand(1).remove(&from)]).await?;
+            let renamed = any_won("rename racing remove", ones, &[NotFound])?;
+            let removed = others.into_iter().collect::<Result<Vec<_>, _>>()?.contains(&true);
             that(
                 renamed != removed,
                 "of a rename and a remove of one record one succeeds",
@@ -200,11 +185,11 @@ async fn rename_racing_clear_leaves_nothing_behind(t: &Trial) -> Verdict {
         let (from, to) = (t.id(format!("from {round}"))?, t.id(format!("to {round}"))?);
         let version = t.put(&from, "one").await?;
         let rename = t.hand(0).rename(&from, &version, &to, &t.record("two"));
-        let (renames, clears) = t.race(round, [rename], [t.hand(1).clear(from.key())]).await?;
-        for result in renames {
+        let (ones, others) = t.race(round, [rename], [t.hand(1).clear(from.key())]).await?;
+        for result in ones {
             won("rename racing clear", result, &[NotFound])?;
         }
-        for result in clears {
+        for result in others {
             equal("clear racing rename", &result?, &1)?;
         }
         gone("the old id", t.load(&from).await?.as_ref())?;
@@ -217,9 +202,9 @@ async fn touch_racing_rename_neither_hinders_nor_revives(t: &Trial) -> Verdict {
     for round in 0..t.rounds(60) {
         for (from, to) in moves(t, round)? {
             let version = t.put(&from, "one").await?;
-            let touches = (0..3).map(|task| t.hand(task).touch(&from, t.later().plus(HOUR)));
+            let calls = (0..3).map(|task| t.hand(task).touch(&from, t.later().plus(HOUR)));
             let rename = t.hand(1).rename(&from, &version, &to, &t.record("two"));
-            let (touched, renamed) = t.race(round, touches, [rename]).await?;
+            let (touched, renamed) = t.race(round, calls, [rename]).await?;
             for result in touched {
                 result?;
             }
@@ -257,10 +242,10 @@ async fn a_listing_never_misses_a_record_being_renamed(t: &Trial) -> Verdict {
         t.put(&t.id(format!("{name} 0"))?, name).await?;
         t.put(&t.id(format!("beside {name}"))?, "beside").await?;
     }
-    let wanderers: Vec<_> = (names.iter().enumerate())
+    let wanderings: Vec<_> = (names.iter().enumerate())
         .map(|(task, name)| wander(t.hand(task), key.clone(), (*name).to_owned(), rounds, t.record(*name)))
         .collect();
-    let lister = {
+    let listing = {
         let hand = t.hand(1);
         let rounds = t.rounds(100);
         async move {
@@ -278,7 +263,7 @@ async fn a_listing_never_misses_a_record_being_renamed(t: &Trial) -> Verdict {
             Ok(())
         }
     };
-    let (wandered, listed) = t.race(0, wanderers, [lister]).await?;
+    let (wandered, listed) = t.race(0, wanderings, [listing]).await?;
     for result in wandered {
         equal("renames that succeeded", &result?, &rounds)?;
     }
@@ -328,8 +313,8 @@ async fn revoking_catches_a_record_being_renamed(t: &Trial) -> Verdict {
         let name = format!("session {round}");
         t.put(&t.id(format!("{name} 0"))?, "one").await?;
         let revoked = Arc::new(AtomicBool::new(false));
-        let wanderer = wander(t.hand(0), key.clone(), name, 1_000, t.record("one"));
-        let revoker = {
+        let wandering = wander(t.hand(0), key.clone(), name, 1_000, t.record("one"));
+        let revoking = {
             let (hand, key, revoked) = (t.hand(1), key.clone(), Arc::clone(&revoked));
             async move {
                 loop {
@@ -345,7 +330,7 @@ async fn revoking_catches_a_record_being_renamed(t: &Trial) -> Verdict {
                 }
             }
         };
-        let (wandered, ended): (_, Vec<Verdict>) = t.race(round, [wanderer], [revoker]).await?;
+        let (wandered, ended): (_, Vec<Verdict>) = t.race(round, [wandering], [revoking]).await?;
         ended.into_iter().collect::<Verdict>()?;
         for result in wandered {
             result?;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::case::group;
-use super::check::{equal, gone, holds, same_bytes, that, won};
+use super::check::{equal, holds, that, won};
 use super::hand::Hand;
 use super::report::{Failure, Verdict};
 use super::tasks::give_way;
 use super::trial::{HOUR, Trial};
-use crate::ErrorKind::{AlreadyExists, Conflict, NotFound};
+use crate::ErrorKind::{AlreadyExists, Conflict};
 use crate::{Record, RecordId, Renewal};
 
 group! { "races", Nothing,
@@ -17,22 +17,13 @@ group! { "races", Nothing,
     2 => racing_swaps_have_one_winner,
     2 => racing_swaps_lose_no_increment,
     1 => racing_replaces_are_whole,
-    1 => replace_racing_remove_does_not_revive,
-    1 => replace_racing_clear_does_not_revive,
-    1 => touch_racing_remove_does_not_revive,
-    1 => touch_racing_clear_does_not_revive,
-    1 => renewal_racing_remove_does_not_revive,
     2 => touch_and_renewal_racing_replace_undo_no_write,
     2 => racing_touches_keep_the_latest_expiry,
-    1 => racing_removes_have_one_winner,
-    1 => racing_clears_count_each_record_once,
-    1 => insert_racing_clear_is_there_or_counted,
-    1 => insert_racing_remove_is_there_or_removed,
-    5 => remove_expired_racing_writes_takes_no_live_record,
     1 => writes_of_different_records_all_land,
 }
 
-const TASKS: usize = 8;
+/// How many tasks meet at one session.
+pub(super) const TASKS: usize = 8;
 
 async fn racing_inserts_have_one_winner(t: &Trial) -> Verdict {
     for round in 0..t.rounds(40) {
@@ -108,15 +99,18 @@ async fn racing_swaps_lose_no_increment(t: &Trial) -> Verdict {
     )
 }
 
-/// Adds one, `times` times, each by load and swap until it succeeds.
 pub(super) async fn increments(hand: Hand, id: RecordId, times: usize, mut record: Record) -> Verdict {
-    for _ in 0..times {
+    for round in 0..times {
         loop {
             let loaded = hand.load(&id, None).await?;
             let loaded = loaded.ok_or_else(|| Failure::new("a record that is only replaced stays", "it is gone"))?;
             let count: Option<usize> = str::from_utf8(&loaded.payload).ok().and_then(|text| text.parse().ok());
             let count = count.ok_or_else(|| Failure::new("a counter", "something else"))?;
             record.payload = format!("{}", count + 1).into();
+            if round % 2 == 0 {
+                // Somebody else may well come in between now.
+                give_way().await;
+            }
             let swapped = hand.replace(&id, Some(&loaded.version), &record).await;
             if won("a swap", swapped, &[Conflict])? {
                 break;
@@ -127,7 +121,6 @@ pub(super) async fn increments(hand: Hand, id: RecordId, times: usize, mut recor
     Ok(())
 }
 
-/// Writers that each have a payload and an expiry of their own; a listing must never mix them.
 async fn racing_replaces_are_whole(t: &Trial) -> Verdict {
     let (id, later) = (t.id("whole")?, t.later());
     let versions = |task: usize| {
@@ -176,106 +169,13 @@ async fn racing_replaces_are_whole(t: &Trial) -> Verdict {
     read.into_iter().collect()
 }
 
-/// After both have finished the record is gone, whoever came first.
-async fn replace_racing_remove_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
-        let id = t.id(format!("{round}"))?;
-        let version = t.put(&id, "one").await?;
-        let replaces = (0..4).map(|task| {
-            let expected = (task % 2 == 0).then_some(&version);
-            t.hand(task).replace(&id, expected, &t.record(format!("late {task}")))
-        });
-        let (replaced, removed) = t.race(round, replaces, [t.hand(1).remove(&id)]).await?;
-        for result in replaced {
-            won("replace racing remove", result, &[NotFound, Conflict])?;
-        }
-        for result in removed {
-            equal("remove racing replace", &result?, &true)?;
-        }
-        gone("after replaces and a remove", t.load(&id).await?.as_ref())?;
-    }
-    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
-}
-
-async fn replace_racing_clear_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
-        let id = t.id(format!("{round}"))?;
-        t.put(&id, "one").await?;
-        let replaces = (0..4).map(|task| t.hand(task).replace(&id, None, &t.record("late")));
-        let (replaced, cleared) = t.race(round, replaces, [t.hand(1).clear(id.key())]).await?;
-        for result in replaced {
-            won("replace racing clear", result, &[NotFound])?;
-        }
-        for result in cleared {
-            equal("clear racing replace", &result?, &1)?;
-        }
-        gone("after replaces and a clear", t.load(&id).await?.as_ref())?;
-    }
-    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
-}
-
-async fn touch_racing_remove_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
-        let id = t.id(format!("{round}"))?;
-        t.put(&id, "one").await?;
-        let touches = (0..4).map(|task| t.hand(task).touch(&id, t.later().plus(HOUR)));
-        let (touched, removed) = t.race(round, touches, [t.hand(1).remove(&id)]).await?;
-        for result in touched {
-            result?;
-        }
-        for result in removed {
-            equal("remove racing touch", &result?, &true)?;
-        }
-        gone("after touches and a remove", t.load(&id).await?.as_ref())?;
-    }
-    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
-}
-
-async fn touch_racing_clear_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
-        let id = t.id(format!("{round}"))?;
-        t.put(&id, "one").await?;
-        let touches = (0..4).map(|task| t.hand(task).touch(&id, t.later().plus(HOUR)));
-        let (touched, cleared) = t.race(round, touches, [t.hand(1).clear(id.key())]).await?;
-        for result in touched {
-            result?;
-        }
-        for result in cleared {
-            equal("clear racing touch", &result?, &1)?;
-        }
-        gone("after touches and a clear", t.load(&id).await?.as_ref())?;
-    }
-    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
-}
-
-/// A renewal that is due for the records of a trial.
-fn renewal(t: &Trial) -> Renewal {
+pub(super) fn renewal(t: &Trial) -> Renewal {
     Renewal {
         to: t.later().plus(HOUR),
         when_before: t.later().plus(HOUR),
     }
 }
 
-async fn renewal_racing_remove_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
-        let id = t.id(format!("{round}"))?;
-        t.put(&id, "one").await?;
-        let loads = (0..4).map(|task| t.hand(task).load(&id, Some(renewal(t))));
-        let (loaded, removed) = t.race(round, loads, [t.hand(1).remove(&id)]).await?;
-        for result in loaded {
-            if let Some(stored) = result? {
-                same_bytes("a load with renewal racing remove", &stored.payload, b"one")?;
-            }
-        }
-        for result in removed {
-            equal("remove racing renewal", &result?, &true)?;
-        }
-        gone("after renewals and a remove", t.load(&id).await?.as_ref())?;
-    }
-    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
-}
-
-/// A swap between touches and renewals always succeeds, since they keep the version, and is never undone by them.
 async fn touch_and_renewal_racing_replace_undo_no_write(t: &Trial) -> Verdict {
     for round in 0..t.rounds(60) {
         let id = t.id(format!("{round}"))?;
@@ -323,106 +223,6 @@ async fn racing_touches_keep_the_latest_expiry(t: &Trial) -> Verdict {
             &t.expiry(&id).await?,
             &Some(ends(TASKS - 1)),
         )?;
-    }
-    Ok(())
-}
-
-async fn racing_removes_have_one_winner(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(40) {
-        let id = t.id(format!("{round}"))?;
-        t.put(&id, "one").await?;
-        let mut winners = 0;
-        for result in t.together((0..TASKS).map(|task| t.hand(task).remove(&id))).await? {
-            winners += usize::from(result?);
-        }
-        equal("removes that met the record", &winners, &1)?;
-    }
-    Ok(())
-}
-
-async fn racing_clears_count_each_record_once(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(20) {
-        let many = 10;
-        for number in 0..many {
-            t.put(&t.id(format!("{round} {number}"))?, "one").await?;
-        }
-        let (key, mut count) = (t.key("main")?, 0);
-        for result in t.together((0..TASKS).map(|task| t.hand(task).clear(&key))).await? {
-            count += result?;
-        }
-        equal("records counted by racing clears", &count, &many)?;
-        equal("records left", &t.store.list(&key).await?.len(), &0)?;
-    }
-    Ok(())
-}
-
-async fn insert_racing_clear_is_there_or_counted(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
-        let ids: Vec<_> = (0..4)
-            .map(|task| t.id(format!("{round} {task}")))
-            .collect::<Result<_, _>>()?;
-        let inserts = ids
-            .iter()
-            .enumerate()
-            .map(|(task, id)| t.hand(task).insert(id, &t.record("one")));
-        let key = t.key("main")?;
-        let (inserted, cleared) = t.race(round, inserts, [t.hand(1).clear(&key)]).await?;
-        for result in inserted {
-            result?;
-        }
-        let mut counted = 0;
-        for result in cleared {
-            counted += usize::try_from(result?).unwrap_or(usize::MAX);
-        }
-        let left = t.store.list(&key).await?.len();
-        equal("records cleared and records left", &(counted + left), &ids.len())?;
-        equal("a second clear", &t.store.clear(&key).await?, &(left as u64))?;
-    }
-    Ok(())
-}
-
-async fn insert_racing_remove_is_there_or_removed(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
-        let id = t.id(format!("{round}"))?;
-        let removes = (0..3).map(|task| t.hand(task).remove(&id));
-        let (removed, inserted) = t
-            .race(round, removes, [t.hand(1).insert(&id, &t.record("one"))])
-            .await?;
-        for result in inserted {
-            result?;
-        }
-        let mut met = 0;
-        for result in removed {
-            met += usize::from(result?);
-        }
-        let left = usize::from(t.load(&id).await?.is_some());
-        equal("removes that met the record, and records left", &(met + left), &1)?;
-    }
-    Ok(())
-}
-
-async fn remove_expired_racing_writes_takes_no_live_record(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(30) {
-        let (id, fresh) = (t.id(format!("old {round}"))?, t.id(format!("fresh {round}"))?);
-        t.put(&id, "old").await?;
-        t.expire(&id, *t.ways().last().unwrap_or(&super::trial::Way::Past))
-            .await?;
-        // New life at an id whose old record is just being reclaimed.
-        let inserts = [&id, &fresh].map(|id| t.hand(0).insert(id, &t.record("new")));
-        let reclaim = (0..2).map(|task| t.hand(task).remove_expired(t.now()));
-        let (inserted, reclaimed) = t.race(round, inserts, reclaim).await?;
-        for result in inserted {
-            result?;
-        }
-        for result in reclaimed {
-            result?;
-        }
-        holds(
-            "a new record where one had expired",
-            t.load(&id).await?.as_ref(),
-            b"new",
-        )?;
-        holds("a new record", t.load(&fresh).await?.as_ref(), b"new")?;
     }
     Ok(())
 }

@@ -59,15 +59,24 @@ pub struct FailedCase {
     pub failure: Failure,
 }
 
-/// A case, or a whole group, that was not run.
+/// Cases that were not run, for one reason.
 #[derive(Clone, Debug)]
 pub struct NotRun {
-    /// The name of the case or the group.
-    pub name: &'static str,
-    /// How many cases that is.
-    pub cases: usize,
+    /// Which cases.
+    pub cases: Vec<&'static Case>,
     /// Why not.
     pub why: String,
+}
+
+impl fmt::Display for NotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [case] = self.cases[..] {
+            return write!(f, "{} ({}): {}", case.name(), case.group(), self.why);
+        }
+        let mut groups: Vec<_> = self.cases.iter().map(|case| case.group()).collect();
+        groups.dedup();
+        write!(f, "{} cases of {}: {}", self.cases.len(), groups.join(", "), self.why)
+    }
 }
 
 /// The outcome of a [`Suite`](super::Suite). `Display` gives it as text.
@@ -81,6 +90,16 @@ pub struct Report {
 }
 
 impl Report {
+    pub(super) fn leave_out(&mut self, case: &'static Case, why: &str) {
+        match self.not_run.iter_mut().find(|not_run| not_run.why == why) {
+            Some(not_run) => not_run.cases.push(case),
+            None => self.not_run.push(NotRun {
+                cases: vec![case],
+                why: why.to_owned(),
+            }),
+        }
+    }
+
     /// Whether every case that was run passed, and the suite was set up rightly.
     pub fn is_passed(&self) -> bool {
         self.failed.is_empty() && self.mistakes.is_empty()
@@ -129,8 +148,12 @@ impl fmt::Display for Report {
             writeln!(f, "    happened  {}", failure.happened)?;
             writeln!(f, "    seen at   {}:{}", failure.at.file(), failure.at.line())?;
         }
-        for NotRun { name, cases, why } in &self.not_run {
-            writeln!(f, "\nnot run: {name} ({cases} cases): {why}")?;
+        for not_run in &self.not_run {
+            writeln!(
+                f,
+                "
+not run: {not_run}"
+            )?;
         }
         if let Some(first) = self.failed.first() {
             writeln!(

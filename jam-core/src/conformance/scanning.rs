@@ -8,6 +8,7 @@ use super::case::group;
 use super::check::{equal, fails, holds, that};
 use super::hand::Hand;
 use super::report::{Failure, Verdict};
+use super::tasks::give_way;
 use super::trial::Trial;
 use crate::{Cursor, Entry, ErrorKind, Record, RecordId, SessionStore};
 
@@ -42,6 +43,7 @@ async fn scan(
         if cursor.is_none() {
             return Ok(found);
         }
+        give_way().await;
     }
     Err(Failure::new(
         "a scan comes to an end",
@@ -152,28 +154,37 @@ async fn scan_goes_on_after_records_were_removed(t: &Trial) -> Verdict {
     Ok(())
 }
 
-/// Scans again and again while `work` runs, which must leave `ids` alone.
-async fn scan_during(t: &Trial, ids: &[RecordId], work: impl Future<Output = Verdict> + Send + 'static) -> Verdict {
+/// Scans so many times while `work`, which must leave `ids` alone, is done again and again with a growing number.
+async fn scan_during<W>(t: &Trial, ids: &[RecordId], mut work: impl FnMut(usize) -> W + Send + 'static) -> Verdict
+where
+    W: Future<Output = Verdict> + Send,
+{
     let done = Arc::new(AtomicBool::new(false));
     let (store, ids) = (Arc::clone(&t.store), Arc::<[RecordId]>::from(ids));
+    let scans = t.rounds(9);
     let scanning = {
         let done = Arc::clone(&done);
         async move {
-            let mut limits = [1, 3, 50].into_iter().cycle();
-            loop {
-                let last = done.load(Ordering::SeqCst);
-                let found = scan(&store, None, limits.next().unwrap_or(1), |id| ids.contains(id)).await?;
-                found_all("a scan while others write", &found, &ids)?;
-                if last {
-                    return Ok(());
+            let verdict = async {
+                for limit in [1, 3, 50].into_iter().cycle().take(scans) {
+                    let found = scan(&store, None, limit, |id| ids.contains(id)).await?;
+                    found_all("a scan while others write", &found, &ids)?;
                 }
-            }
+                Ok(())
+            };
+            let verdict = verdict.await;
+            done.store(true, Ordering::SeqCst);
+            verdict
         }
     };
     let writing = async move {
-        let verdict = work.await;
-        done.store(true, Ordering::SeqCst);
-        verdict
+        let mut round = 0;
+        while !done.load(Ordering::SeqCst) {
+            round += 1;
+            work(round).await?;
+            give_way().await;
+        }
+        Ok(())
     };
     let (scanned, written) = t.race(0, [scanning], [writing]).await?;
     scanned.into_iter().chain(written).collect()
@@ -181,7 +192,6 @@ async fn scan_during(t: &Trial, ids: &[RecordId], work: impl Future<Output = Ver
 
 async fn scan_misses_no_record_while_others_come_and_go(t: &Trial) -> Verdict {
     let ids = spread(t, 6, 4).await?;
-    let hand = t.hand(1);
     let mut churn = Vec::new();
     for key in 0..6 {
         for number in 0..4 {
@@ -191,18 +201,19 @@ async fn scan_misses_no_record_while_others_come_and_go(t: &Trial) -> Verdict {
             )?);
         }
     }
-    let (rounds, record) = (t.rounds(30), t.record("churn"));
-    scan_during(t, &ids, async move {
-        for round in 0..rounds {
-            for (number, id) in churn.iter().enumerate() {
-                if (round + number) % 2 == 0 {
-                    hand.insert(id, &record).await?;
-                } else {
-                    hand.remove(id).await?;
-                }
+    let (hand, record) = (t.hand(1), t.record("churn"));
+    scan_during(t, &ids, move |round| {
+        // Each comes in one pass and goes in the next.
+        let (id, comes) = (&churn[round % churn.len()], (round / churn.len()).is_multiple_of(2));
+        let (insert, remove) = (hand.insert(id, &record), hand.remove(id));
+        async move {
+            if comes {
+                insert.await?;
+            } else {
+                remove.await?;
             }
+            Ok(())
         }
-        Ok(())
     })
     .await
 }
@@ -211,29 +222,37 @@ async fn scan_misses_no_record_while_others_are_renamed(t: &Trial) -> Verdict {
     let ids = spread(t, 6, 4).await?;
     let mut moving = Vec::new();
     for key in 0..6 {
-        let id = RecordId::new(t.key(&format!("scanned {key}"))?, "moving 0")?;
+        let id = RecordId::new(t.key(&format!("scanned {key}"))?, "a moving 0")?;
         t.put(&id, "moving").await?;
         moving.push(id);
     }
-    let (hand, rounds, record) = (t.hand(1), t.rounds(30), t.record("moving"));
-    scan_during(t, &ids, async move {
-        for round in 1..=rounds {
-            for id in &mut moving {
-                *id = renamed(&hand, id, &format!("moving {round}"), &record).await?;
-            }
+    let (hand, record) = (t.hand(1), t.record("moving"));
+    scan_during(t, &ids, move |round| {
+        let number = round % moving.len();
+        let key = moving[number].key().clone();
+        let from = moving[number].clone();
+        // In front of the others, then behind them.
+        let place = if (round / moving.len()).is_multiple_of(2) {
+            "z"
+        } else {
+            "a"
+        };
+        let to = RecordId::new(key, format!("{place} moving {round}"));
+        if let Ok(to) = &to {
+            moving[number] = to.clone();
         }
-        Ok(())
+        let (hand, record) = (hand.clone(), record.clone());
+        async move { renamed(&hand, &from, &to?, &record).await }
     })
     .await
 }
 
-/// Moves a record to another id of its key.
-async fn renamed(hand: &Hand, from: &RecordId, to: &str, record: &Record) -> Verdict<RecordId> {
-    let to = RecordId::new(from.key().clone(), to)?;
+/// Moves a record that has to be there.
+async fn renamed(hand: &Hand, from: &RecordId, to: &RecordId, record: &Record) -> Verdict {
     let loaded = hand.load(from, None).await?;
     let loaded = loaded.ok_or_else(|| Failure::new("a record that was just renamed is there", "there is none"))?;
-    hand.rename(from, &loaded.version, &to, record).await?;
-    Ok(to)
+    hand.rename(from, &loaded.version, to, record).await?;
+    Ok(())
 }
 
 async fn a_cursor_can_be_used_again(t: &Trial) -> Verdict {
@@ -256,7 +275,7 @@ async fn a_cursor_can_be_used_again(t: &Trial) -> Verdict {
     }
     // Written down and read again, as a tool that goes on in another process does.
     let Some(cursor) = cursor.map(|cursor| Cursor::new(cursor.as_bytes().to_vec())) else {
-        return Ok(());
+        return found_all("a scan that ended at once", &before, &ids);
     };
     for _ in 0..2 {
         let mut found = scan(&t.store, Some(cursor.clone()), 5, mine).await?;

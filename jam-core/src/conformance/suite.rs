@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::case::{Case, GROUPS, Group, Need, cases};
-use super::report::{FailedCase, Failure, NotRun, Report, Verdict};
+use super::case::{Case, GROUPS, Need, cases};
+use super::report::{FailedCase, Failure, Report, Verdict};
 use super::tasks::{Spawner, Task, guarded, spawn, within};
 use super::trial::{Time, Trial};
 use crate::{Clock, ManualClock, Result, SessionStore, SystemClock, did_you_mean};
@@ -56,7 +56,7 @@ impl<S: SessionStore> Suite<S> {
             only: Vec::new(),
             skipped: Vec::new(),
             intensity: None,
-            patience: Duration::from_secs(120),
+            patience: Duration::from_mins(2),
         }
     }
 
@@ -124,7 +124,6 @@ impl<S: SessionStore> Suite<S> {
     ///
     /// # Panics
     /// With the [`Report`] if a case failed.
-    #[expect(clippy::panic, reason = "this is how a test fails")]
     pub async fn run(self) -> Report {
         let report = self.check().await;
         assert!(report.is_passed(), "{report}");
@@ -146,50 +145,19 @@ impl<S: SessionStore> Suite<S> {
         };
         let store_name = Arc::new(Mutex::new(""));
         for group in GROUPS {
-            if let Some(why) = self.lacks(group.need) {
-                report.not_run.push(NotRun {
-                    name: group.name,
-                    cases: group.cases.len(),
-                    why: why.to_owned(),
-                });
-                continue;
+            for case in group.cases {
+                if let Some(why) = self.leaves_out(group.need, case) {
+                    report.leave_out(case, why);
+                    continue;
+                }
+                match self.check_case(case, intensity, &store_name).await {
+                    Ok(()) => report.passed.push(case),
+                    Err(failure) => report.failed.push(FailedCase { case, failure }),
+                }
             }
-            self.check_group(group, intensity, &store_name, &mut report).await;
         }
         report.store = *store_name.lock().unwrap_or_else(PoisonError::into_inner);
         report
-    }
-
-    async fn check_group(
-        &self,
-        group: &'static Group,
-        intensity: usize,
-        store_name: &Arc<Mutex<&'static str>>,
-        report: &mut Report,
-    ) {
-        for case in group.cases {
-            let meant = |name: &String| name == case.name() || name == case.group();
-            if !self.only.is_empty() && !self.only.iter().any(meant) {
-                report.not_run.push(NotRun {
-                    name: case.name(),
-                    cases: 1,
-                    why: "`Suite::only` leaves it out".to_owned(),
-                });
-                continue;
-            }
-            if let Some((_, why)) = self.skipped.iter().find(|(name, _)| meant(name)) {
-                report.not_run.push(NotRun {
-                    name: case.name(),
-                    cases: 1,
-                    why: why.clone(),
-                });
-                continue;
-            }
-            match self.check_case(case, intensity, store_name).await {
-                Ok(()) => report.passed.push(case),
-                Err(failure) => report.failed.push(FailedCase { case, failure }),
-            }
-        }
     }
 
     /// Opens, runs, closes: in a task of its own, so that a case that never comes back cannot hold the suite up.
@@ -228,13 +196,19 @@ impl<S: SessionStore> Suite<S> {
         ended.map_or_else(stuck, Result::flatten)
     }
 
-    fn lacks(&self, need: Need) -> Option<&'static str> {
+    /// Why a case is not run, if it is not.
+    fn leaves_out(&self, need: Need, case: &Case) -> Option<&str> {
+        let meant = |name: &str| name == case.name() || name == case.group();
+        if !self.only.is_empty() && !self.only.iter().any(|name| meant(name)) {
+            return Some("`Suite::only` names others");
+        }
+        if let Some((_, why)) = self.skipped.iter().find(|(name, _)| meant(name)) {
+            return Some(why);
+        }
         match need {
-            Need::Clock if self.server_clock => {
-                Some("the store judges time by a server's clock (`Suite::server_clock`)")
-            }
-            Need::SecondHandle if self.second.is_none() => Some("no second handle (`Suite::second_handle`)"),
-            Need::Durability if !self.durable => Some("sessions end with the store (no `Suite::durable`)"),
+            Need::Clock if self.server_clock => Some("a server's clock cannot be turned (`Suite::server_clock`)"),
+            Need::SecondHandle if self.second.is_none() => Some("there is no `Suite::second_handle`"),
+            Need::Durability if !self.durable => Some("the store is not said to be `Suite::durable`"),
             _ => None,
         }
     }

@@ -33,6 +33,8 @@ pub fn on_threads(task: Task) {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         while task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
             thread::park();
+            // One that only gives way is awake again at once; let the other threads have the core.
+            thread::yield_now();
         }
     });
 }

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::hint;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::hand::Hand;
 use super::report::{Failure, Verdict};
-use super::tasks::{Gate, Spawner, spawn};
+use super::tasks::{Gate, Spawner, give_way, spawn};
 use crate::{
     Clock, Entry, ManualClock, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored, Timestamp, Version,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const MINUTE: Duration = Duration::from_secs(60);
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 /// Who tells the store what time it is.
 #[derive(Clone, Debug)]
@@ -132,10 +133,10 @@ impl Trial {
         self.now().minus(MINUTE)
     }
 
-    /// Turns the clock, if it can be turned.
-    pub(super) fn turn(&self, by: Duration) {
+    /// Turns the clock, if it can be turned, forward or back.
+    pub(super) fn turn(&self, to: Timestamp) {
         if let Time::Turned(clock) = &self.time {
-            clock.advance(by);
+            clock.set(to);
         }
     }
 
@@ -166,9 +167,11 @@ impl Trial {
                 self.store.replace(id, None, &record).await?;
             }
             Way::Turned => {
-                let record = Record::new("expired", Some(self.now().plus(SECOND)));
-                self.store.replace(id, None, &record).await?;
-                self.turn(SECOND);
+                let ends = self.now().plus(SECOND);
+                self.store
+                    .replace(id, None, &Record::new("expired", Some(ends)))
+                    .await?;
+                self.turn(ends);
             }
         }
         Ok(())
@@ -269,10 +272,10 @@ impl Trial {
         let (ones, others): (Vec<_>, Vec<_>) = (ones.into_iter().collect(), others.into_iter().collect());
         let gate = Gate::of(ones.len() + others.len());
         let ones: Vec<_> = (ones.into_iter().enumerate())
-            .map(|(task, work)| spawn(&self.spawner, start(Arc::clone(&gate), round * task, work)))
+            .map(|(task, work)| spawn(&self.spawner, start(Arc::clone(&gate), [round, 0, task], work)))
             .collect();
         let others: Vec<_> = (others.into_iter().enumerate())
-            .map(|(task, work)| spawn(&self.spawner, start(Arc::clone(&gate), round * (task + 3), work)))
+            .map(|(task, work)| spawn(&self.spawner, start(Arc::clone(&gate), [round, 1, task], work)))
             .collect();
         let (mut first, mut second) = (Vec::new(), Vec::new());
         for one in ones {
@@ -294,10 +297,17 @@ impl Trial {
     }
 }
 
-/// Waits for the others, then a moment that differs from round to round, so that tasks meet at different steps.
-async fn start<T>(gate: Arc<Gate>, delay: usize, work: impl Future<Output = T>) -> T {
+/// Waits for the others, then a moment that differs from round to round and from task to task, so that tasks meet at
+/// different steps and in every order.
+async fn start<T>(gate: Arc<Gate>, seed: [usize; 3], work: impl Future<Output = T>) -> T {
+    let mut hasher = DefaultHasher::new();
+    seed.hash(&mut hasher);
+    let delay = hasher.finish();
     gate.pass().await;
-    for _ in 0..(delay % 13) * 40 {
+    for _ in 0..delay % 4 {
+        give_way().await;
+    }
+    for _ in 0..(delay >> 32) % 500 {
         hint::spin_loop();
     }
     work.await
@@ -315,7 +325,6 @@ pub(super) struct Seen {
 pub(super) fn unchanged(what: &str, before: &[Option<Seen>], after: &[Option<Seen>]) -> Verdict {
     for (number, (before, after)) in before.iter().zip(after).enumerate() {
         let changed = match (before, after) {
-            (None, None) => continue,
             (Some(_), None) => "is gone",
             (None, Some(_)) => "has come into being",
             (Some(before), Some(after)) if before.stored.payload != after.stored.payload => "has another payload",
