@@ -1,0 +1,5 @@
+//! What happens to a `JsonDir` when a single operation of the file system fails, tears or is the last one.
+
+mod faulty;
+mod operations;
+mod scenario;
