@@ -146,7 +146,7 @@ async fn race(stores: &[Arc<JsonDir>; 2], round: u64, end: End) {
             })
         })
         .collect();
-    let ender = {
+    let finisher = {
         let (old, new, ended) = (old.clone(), new.clone(), Arc::clone(&ended));
         spawn(stores, 1, move |store| async move {
             tokio::task::yield_now().await;
@@ -158,7 +158,7 @@ async fn race(stores: &[Arc<JsonDir>; 2], round: u64, end: End) {
             ended.store(true, Ordering::SeqCst);
         })
     };
-    ender.await.expect("no panic");
+    finisher.await.expect("no panic");
     for writer in writers {
         writer.await.expect("no panic");
     }

@@ -81,11 +81,10 @@ impl FaultyFs {
             _ if index < self.at => Fate::Works,
             Fault::Fail if index == self.at => Fate::Fails(error),
             Fault::Tear | Fault::Crash if index == self.at => Fate::Half(error),
-            Fault::Fail | Fault::Tear => Fate::Works,
             Fault::Crash => Fate::Fails(error),
             Fault::Full if kind == Kind::Grow => Fate::Half(error),
             Fault::ReadOnly if kind != Kind::Look => Fate::Fails(error),
-            Fault::Full | Fault::ReadOnly => Fate::Works,
+            _ => Fate::Works,
         }
     }
 
