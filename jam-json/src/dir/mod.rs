@@ -4,6 +4,8 @@ mod default_dir;
 mod disk;
 mod document;
 mod factory;
+#[cfg(test)]
+mod faults;
 mod folder;
 mod locks;
 mod moving;

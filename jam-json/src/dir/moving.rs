@@ -64,12 +64,15 @@ fn step(source: &Folder<'_>, target: &Folder<'_>, rename: Rename<'_>) -> Result<
         moved = target.create_dir().and_then(|()| disk.fs.rename(&old_file, &new_file));
     }
     moved.map_err(|error| trouble::failed("giving a session file its new name", &new_file, error))?;
+    // The old name first: a disk that has the new one and still has what the old one was before step 1 would have both.
+    let left = disk.sync_after_write(&source.dir);
+    if source.key != target.key {
+        disk.sync_after_write(&target.dir)?;
+    }
+    left?;
+    // Not before the new name is durable: under the old one, all of the file is needed.
     if let Err(error) = file.set_len(keep as u64) {
         tracing::warn!(%error, "what a session was before it got a new id stays in its file until its next write");
     }
-    let arrived = disk.sync_after_write(&target.dir);
-    if source.key != target.key {
-        disk.sync_after_write(&source.dir)?;
-    }
-    arrived
+    Ok(())
 }

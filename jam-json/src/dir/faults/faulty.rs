@@ -1,0 +1,199 @@
+//! A file system on which one chosen operation goes wrong.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::fs::{Fs, FsFile, LockFile, RealFs};
+
+/// How an operation goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It fails and does nothing; the next one works again.
+    Fail,
+    /// It does half of its work and fails; the next one works again.
+    Tear,
+    /// The process ends in the middle of it: it does half of its work, and nothing works any more.
+    Crash,
+    /// From here on there is no space for anything new.
+    Full,
+    /// From here on nothing can be changed.
+    ReadOnly,
+}
+
+impl Fault {
+    fn error(self) -> io::Error {
+        match self {
+            Self::Full => io::ErrorKind::StorageFull.into(),
+            Self::ReadOnly => io::ErrorKind::ReadOnlyFilesystem.into(),
+            _ => io::Error::other(format!("{self:?}, as the test wants it")),
+        }
+    }
+}
+
+/// The real file system, but the `at`th operation goes wrong.
+#[derive(Clone, Debug)]
+pub(super) struct FaultyFs {
+    fault: Fault,
+    at: u64,
+    count: Arc<AtomicU64>,
+}
+
+/// What an operation does, as far as faults are concerned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Look,
+    Grow,
+    Change,
+}
+
+/// What is to become of an operation.
+enum Fate {
+    Works,
+    Half(io::Error),
+    Fails(io::Error),
+}
+
+impl FaultyFs {
+    pub(super) fn new(fault: Fault, at: u64) -> Self {
+        Self {
+            fault,
+            at,
+            count: Arc::default(),
+        }
+    }
+
+    /// Whether the fault has struck.
+    pub(super) fn struck(&self) -> bool {
+        self.count() > self.at
+    }
+
+    /// Operations so far.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    fn fate(&self, kind: Kind) -> Fate {
+        let index = self.count.fetch_add(1, Ordering::SeqCst);
+        let error = self.fault.error();
+        match self.fault {
+            _ if index < self.at => Fate::Works,
+            Fault::Fail if index == self.at => Fate::Fails(error),
+            Fault::Tear | Fault::Crash if index == self.at => Fate::Half(error),
+            Fault::Crash => Fate::Fails(error),
+            Fault::Full if kind == Kind::Grow => Fate::Half(error),
+            Fault::ReadOnly if kind != Kind::Look => Fate::Fails(error),
+            _ => Fate::Works,
+        }
+    }
+
+    fn when<T>(&self, kind: Kind, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self.fate(kind) {
+            Fate::Works => work(),
+            Fate::Half(error) | Fate::Fails(error) => Err(error),
+        }
+    }
+
+    fn file(&self, file: Box<dyn FsFile>) -> Box<dyn FsFile> {
+        Box::new(FaultyFile { fs: self.clone(), file })
+    }
+}
+
+impl Fs for FaultyFs {
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        let file = self.when(Kind::Grow, || RealFs.create_new(path))?;
+        Ok(self.file(file))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        let file = self.when(Kind::Grow, || RealFs.append(path))?;
+        Ok(self.file(file))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.when(Kind::Look, || RealFs.read(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.when(Kind::Change, || RealFs.rename(from, to))
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.when(Kind::Change, || RealFs.remove_file(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.when(Kind::Change, || RealFs.remove_dir(path))
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        match self.fate(Kind::Change) {
+            Fate::Works => RealFs.remove_dir_all(path),
+            Fate::Fails(error) => Err(error),
+            Fate::Half(error) => {
+                if let Some(first) = RealFs.read_dir(path).unwrap_or_default().first() {
+                    RealFs.remove_file(first)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.when(Kind::Grow, || RealFs.create_dir(path))
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.when(Kind::Look, || RealFs.exists(path))
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        self.when(Kind::Look, || RealFs.read_dir(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.when(Kind::Look, || RealFs.sync_dir(path))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<LockFile> {
+        self.when(Kind::Look, || RealFs.lock(path))
+    }
+
+    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
+        self.when(Kind::Look, || RealFs.lock_existing(path))
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
+        self.when(Kind::Look, || RealFs.try_lock(path))
+    }
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    fs: FaultyFs,
+    file: Box<dyn FsFile>,
+}
+
+impl FsFile for FaultyFile {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.fs.fate(Kind::Grow) {
+            Fate::Works => self.file.write_all(bytes),
+            Fate::Fails(error) => Err(error),
+            Fate::Half(error) => {
+                self.file.write_all(&bytes[..bytes.len() / 2])?;
+                Err(error)
+            }
+        }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let Self { fs, file } = self;
+        fs.when(Kind::Look, || file.sync())
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        let Self { fs, file } = self;
+        fs.when(Kind::Change, || file.set_len(len))
+    }
+}

@@ -1,0 +1,7 @@
+//! What happens to a `JsonDir` when a single operation of the file system fails, tears or is the last one.
+
+mod faulty;
+mod machine;
+mod operations;
+mod power_cut;
+mod scenario;

@@ -1,0 +1,179 @@
+//! Every single operation of every write fails, tears or is the last one.
+
+use std::path::Path;
+
+use jam_core::{ErrorKind, Record, SessionStore};
+
+use super::faulty::{Fault, FaultyFs};
+use super::scenario::{Action, State, id, open, set_up, state};
+use crate::fs::RealFs;
+
+/// What is there after the action when nothing goes wrong.
+async fn good_end(action: Action) -> (State, State) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let store = open(directory.path(), RealFs).await.expect("opened");
+    set_up(&store).await;
+    let before = state(&store).await;
+    action.run(&store).await.expect("nothing goes wrong");
+    (before, state(&store).await)
+}
+
+/// Lets the `at`th operation of the action go wrong. Tells whether it has that many.
+async fn strike(directory: &Path, fault: Fault, at: u64, action: Action, before: &State, after: &State) -> bool {
+    set_up(&open(directory, RealFs).await.expect("opened")).await;
+    let fs = FaultyFs::new(fault, at);
+    let case = format!("{action:?}, {fault:?} at {at}");
+    let (result, store) = match open(directory, fs.clone()).await {
+        Ok(store) => (action.run(&store).await, Some(store)),
+        Err(error) => (Err(error), None),
+    };
+    if !fs.struck() {
+        assert_eq!(result.err().map(|error| error.to_string()), None, "{case}");
+        return false;
+    }
+    let found = state(&open(directory, RealFs).await.expect("opens again")).await;
+    match &result {
+        Ok(()) => assert_eq!(found, *after, "{case}: acknowledged"),
+        Err(error) => {
+            assert!(
+                matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Config),
+                "{case}: {error}"
+            );
+            let unknown = error.outcome_unknown() || fault == Fault::Crash;
+            assert!(
+                found == *before || (unknown && found == *after),
+                "{case}: {error}: nothing may have changed, or everything"
+            );
+        }
+    }
+    if let (Some(store), Fault::Fail | Fault::Tear) = (store, fault) {
+        assert_eq!(
+            state(&store).await,
+            found,
+            "{case}: the store that saw the error sees the same"
+        );
+        let record = Record::new("{\"later\":1}", None);
+        store.insert(&id("user2", "later"), &record).await.expect("works again");
+    }
+    let store = open(directory, RealFs).await.expect("opens again");
+    store
+        .insert(&id("user1", "later"), &Record::new("{}", None))
+        .await
+        .expect("writable");
+    assert_eq!(leftovers(directory), Vec::<String>::new(), "{case}");
+    true
+}
+
+/// Names that no session file or lock has.
+fn leftovers(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("listed") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && path.extension().is_none() {
+            found.extend(leftovers(&path));
+        } else if path
+            .extension()
+            .is_none_or(|ending| ending != "json" && ending != "lock")
+        {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+async fn strike_everywhere(fault: Fault) {
+    for action in Action::ALL {
+        let (before, after) = good_end(action).await;
+        let mut at = 0;
+        loop {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            if !strike(directory.path(), fault, at, action, &before, &after).await {
+                break;
+            }
+            at += 1;
+            assert!(at < 200, "an action has an end");
+        }
+        assert!(at > 3, "{action:?}: the fault did strike");
+    }
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_leaves_everything_as_it_was_or_says_that_it_does_not_know() {
+    strike_everywhere(Fault::Fail).await;
+}
+
+#[tokio::test]
+async fn an_operation_that_does_half_its_work_leaves_nothing_half_done() {
+    strike_everywhere(Fault::Tear).await;
+}
+
+#[tokio::test]
+async fn a_crash_at_any_operation_leaves_every_session_whole_and_a_renamed_one_under_one_id() {
+    strike_everywhere(Fault::Crash).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_at_any_operation_is_an_error_and_loses_nothing() {
+    strike_everywhere(Fault::Full).await;
+}
+
+#[tokio::test]
+async fn a_file_system_that_becomes_read_only_is_an_error_and_loses_nothing() {
+    strike_everywhere(Fault::ReadOnly).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_and_a_read_only_one_are_told_apart_in_words() {
+    for (fault, words) in [(Fault::Full, "the disk is full"), (Fault::ReadOnly, "read-only")] {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+        // Late enough for the store to be open.
+        let fs = FaultyFs::new(fault, 8);
+        let store = open(directory.path(), fs).await.expect("opened");
+        while store.load(&id("user1", "a"), None).await.is_ok() {
+            if let Err(error) = Action::Replace.run(&store).await {
+                assert_eq!(error.kind(), ErrorKind::Unavailable);
+                assert!(error.message().contains(words), "{error}");
+                break;
+            }
+        }
+        assert!(
+            store
+                .load(&id("user1", "a"), None)
+                .await
+                .expect("reading goes on")
+                .is_some(),
+            "{fault:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_failed_is_made_up_for_before_anything_is_answered() {
+    let mut unknown = 0;
+    for at in 0..40 {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+        let fs = FaultyFs::new(Fault::Fail, at);
+        let Ok(store) = open(directory.path(), fs.clone()).await else {
+            continue;
+        };
+        let Err(error) = store.remove(&id("user1", "a")).await else {
+            continue;
+        };
+        if error.outcome_unknown() {
+            unknown += 1;
+            let before = fs.count();
+            assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
+            let again = fs.count() - before;
+            let before = fs.count();
+            assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
+            assert_eq!(
+                again,
+                fs.count() - before + 1,
+                "one operation more: the sync that was owed"
+            );
+        }
+    }
+    assert_eq!(unknown, 1);
+}
