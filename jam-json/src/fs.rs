@@ -17,17 +17,23 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Removes a directory and everything in it.
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Creates a directory; its parent must exist. One that is there already is fine.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Whether a file or directory of that name is there.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Names in a directory, in no order.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Opens (creating it if needed) a lock file and takes an exclusive lock, waiting for it. Dropping the guard lets go.
     fn lock(&self, path: &Path) -> io::Result<LockFile>;
-    /// The same without waiting: `None` if somebody else has the lock.
+    /// Like [`lock`](Self::lock), but `None` if the lock file is not there; it is not created.
+    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>>;
+    /// Like [`lock`](Self::lock), but without waiting: `None` if somebody else has the lock.
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>>;
 }
 
@@ -64,6 +70,17 @@ fn open_lock(path: &Path) -> io::Result<File> {
     private().read(true).write(true).create(true).truncate(false).open(path)
 }
 
+fn wait_for(file: File) -> io::Result<LockFile> {
+    loop {
+        match file.lock() {
+            Ok(()) => return Ok(LockFile(file)),
+            // A signal came while waiting; that is no answer.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 impl Fs for RealFs {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         Ok(Box::new(private().write(true).create_new(true).open(path)?))
@@ -85,6 +102,10 @@ impl Fs for RealFs {
         fs::remove_file(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
         fs::remove_dir_all(path)
     }
@@ -102,6 +123,10 @@ impl Fs for RealFs {
         }
     }
 
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
+    }
+
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         fs::read_dir(path)?
             .map(|entry| entry.map(|entry| entry.path()))
@@ -113,9 +138,15 @@ impl Fs for RealFs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<LockFile> {
-        let file = open_lock(path)?;
-        file.lock()?;
-        Ok(LockFile(file))
+        wait_for(open_lock(path)?)
+    }
+
+    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => wait_for(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
