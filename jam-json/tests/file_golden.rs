@@ -1,4 +1,5 @@
 //! Files of every format version open for ever, as what they were.
+#![cfg(test)]
 
 mod file_support;
 

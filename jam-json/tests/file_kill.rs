@@ -1,6 +1,7 @@
 //! `kill -9` during writes: every acknowledged write is there, and of those in flight each is whole or not there at all.
 //!
 //! The test starts itself anew as the writer. `JAM_TEST_KILLS` sets the number of kills (25).
+#![cfg(test)]
 
 mod file_support;
 

@@ -82,6 +82,24 @@ impl FakeFs {
         self.state.lock().expect("state")
     }
 
+    /// A file that has been there for long.
+    pub(super) fn with_file(self, name: &str, content: &[u8]) -> Self {
+        {
+            let mut state = self.state();
+            let file = state.open(Path::new(name));
+            state.files[file].data = content.to_vec();
+            state.files[file].durable = content.to_vec();
+            state.durable_names = state.names.clone();
+        }
+        self
+    }
+
+    pub(super) fn content(&self, name: &str) -> Option<Vec<u8>> {
+        let state = self.state();
+        let file = state.names.get(Path::new(name))?;
+        Some(state.files[*file].data.clone())
+    }
+
     pub(super) fn fail(&self, plan: Option<Plan>) {
         self.state().plan = plan;
     }

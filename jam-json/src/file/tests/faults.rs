@@ -284,3 +284,33 @@ fn writes_work_again_in_the_same_store_once_the_cause_is_gone() {
         }
     });
 }
+
+#[test]
+fn an_import_that_is_interrupted_loses_neither_sessions_nor_the_original() {
+    const JAMLIB: &[u8] = include_bytes!("../../../tests/golden/jamlib_sessions.json");
+    let fresh = || Run::new(FakeFs::default().with_file("sessions.json", JAMLIB), Model::default());
+    block_on(async {
+        let whole = fresh();
+        drop(whole.open().await.expect("import"));
+        for (at, fault) in (0..whole.fs.operations()).flat_map(|at| [(at, Fault::Nothing), (at, Fault::Torn)]) {
+            let plan = Plan {
+                at,
+                fault,
+                lasting: true,
+            };
+            let run = fresh();
+            run.fs.fail(Some(plan));
+            drop(run.open().await);
+            for crash in Crash::ALL {
+                let after = Run::new(run.fs.after(crash), Model::default());
+                let store = after
+                    .open()
+                    .await
+                    .unwrap_or_else(|error| panic!("{plan:?} {crash:?}: {error}"));
+                assert_eq!(contents(&store).await.len(), 3, "{plan:?} {crash:?}");
+                let original = after.fs.content("sessions.json.jamlib").expect("the original");
+                assert_eq!(original, JAMLIB, "{plan:?} {crash:?}");
+            }
+        }
+    });
+}
