@@ -1,4 +1,5 @@
 //! The JSON file keeps the contract with stores, before and after it is opened anew.
+#![cfg(test)]
 
 mod file_support;
 

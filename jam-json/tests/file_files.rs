@@ -1,4 +1,5 @@
 //! The JSON file as files: what lies on the disk, who may open it, what an operator sees.
+#![cfg(test)]
 
 mod file_support;
 

@@ -31,6 +31,9 @@ use crate::fs::{Fs, FsFile};
 /// How every document of ours begins, in every format.
 pub(super) const MAGIC: &[u8] = b"{\"jam\":{\"format\":";
 
+/// No file gets here by counting; and up to here every JSON reader is exact.
+const MOST: u64 = 1 << 53;
+
 const END: &[u8] = b"\"}\n";
 const DIGITS: usize = 8;
 
@@ -88,6 +91,9 @@ pub(super) fn read(file: &Path, bytes: &[u8], accept_edited: bool, table: &Table
     let text: DocumentText<'_> = serde_json::from_slice(bytes).map_err(|error| misread(file, bytes, &error))?;
     if text.jam.format != FORMAT {
         return Err(newer(file));
+    }
+    if text.jam.generation > MOST || text.jam.sequence > MOST {
+        return Err(corrupt(file, 0, "generation or sequence is out of bounds"));
     }
     if intact && text.count != text.sessions.len() as u64 {
         return Err(corrupt(

@@ -84,7 +84,7 @@ fn write_line(out: &mut Vec<u8>, json: impl FnOnce(&mut Vec<u8>) -> io::Result<(
 }
 
 /// One line of a journal, checked or not.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Line<'a> {
     /// Where it begins.
     pub(super) offset: usize,

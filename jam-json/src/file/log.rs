@@ -53,7 +53,6 @@ pub(super) struct Log {
     compact_at: u64,
     /// When a new document may be tried again.
     retry_at: Option<Instant>,
-    line: Vec<u8>,
     // Last, so that it is let go when everything else is closed.
     _lock: LockFile,
 }
@@ -76,7 +75,6 @@ impl Log {
             compaction: None,
             compact_at: 0,
             retry_at: None,
-            line: Vec::new(),
             _lock: lock,
         };
         match found.start {
@@ -110,8 +108,8 @@ impl Log {
     /// [`Unavailable`](ErrorKind::Unavailable): none of them was made; with
     /// [`outcome_unknown`](Error::outcome_unknown), a crash before the next successful write may bring them back.
     pub(super) fn commit(&mut self, changes: &[Change]) -> Result<()> {
-        self.line.clear();
-        write_batch(&mut self.line, self.sequence + 1, changes).map_err(unwritable)?;
+        let mut line = Vec::new();
+        write_batch(&mut line, self.sequence + 1, changes).map_err(unwritable)?;
         if self.journal.is_none() {
             self.begin_anew()?;
         }
@@ -119,7 +117,7 @@ impl Log {
             return Err(Error::new(ErrorKind::Unexpected, "a new journal is not there"));
         };
         let failed = |error| unavailable("writing", &self.place.paths.journal(self.generation), error);
-        match journal.append(&self.line) {
+        match journal.append(&line) {
             Ok(()) => {
                 self.at_rest = false;
                 self.sequence += changes.len() as u64;

@@ -1,6 +1,6 @@
 //! How a payload is written into JSON text: embedded as it is where that is possible, in base64 where not.
 
-use serde_json::value::RawValue;
+use jam_core::Record;
 
 /// How a payload is written into the journal and the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,19 +15,12 @@ impl Form {
     /// Deeper nesting than other JSON readers take goes into base64, so that they can read the rest.
     const MAX_DEPTH: usize = 100;
 
-    /// The form of a payload.
-    pub(super) fn of(payload: &[u8]) -> Self {
-        let one_line = || !payload.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-        let object = || serde_json::from_slice::<&RawValue>(payload).is_ok();
-        if payload.first() == Some(&b'{')
-            && payload.last() == Some(&b'}')
-            && one_line()
-            && object()
-            && depth(payload) <= Self::MAX_DEPTH
-        {
-            Self::Json
-        } else {
-            Self::Base64
+    /// The form of a record's payload.
+    pub(super) fn of(record: &Record) -> Self {
+        let fits = |json: &str| !json.contains(['\n', '\r']) && depth(json.as_bytes()) <= Self::MAX_DEPTH;
+        match record.as_json_object() {
+            Some(json) if fits(json) => Self::Json,
+            _ => Self::Base64,
         }
     }
 }
@@ -78,7 +71,7 @@ mod tests {
     #[test]
     fn objects_on_one_line_are_embedded() {
         for json in [r"{}", r#"{"a": [1, {"b":"\"{"}]}"#, "{\"ä\":\"\u{2028}\"}"] {
-            assert_eq!(Form::of(json.as_bytes()), Form::Json, "{json}");
+            assert_eq!(Form::of(&Record::new(json, None)), Form::Json, "{json}");
         }
     }
 
@@ -98,7 +91,7 @@ mod tests {
             deep.as_bytes(),
         ];
         for payload in other {
-            assert_eq!(Form::of(payload), Form::Base64);
+            assert_eq!(Form::of(&Record::new(payload.to_vec(), None)), Form::Base64);
         }
     }
 

@@ -26,7 +26,7 @@ impl Put {
     pub(super) fn new(id: &RecordId, record: &Record) -> Self {
         Self {
             id: id.clone(),
-            form: Form::of(&record.payload),
+            form: Form::of(record),
             record: record.clone(),
         }
     }

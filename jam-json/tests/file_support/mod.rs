@@ -9,40 +9,40 @@ use jam_json::{Durability, JsonFile, JsonFileOptions};
 use tempfile::TempDir;
 
 /// A store in a directory of its own, on a clock that is turned by hand.
-pub struct Place {
-    pub folder: TempDir,
-    pub clock: Arc<ManualClock>,
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("tempdir"),
             clock: Arc::new(ManualClock::new(Timestamp::from_secs(1_000))),
         }
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("sessions.json")
     }
 
-    pub fn beside(&self, suffix: &str) -> PathBuf {
+    pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
         self.folder.path().join(format!("sessions.json{suffix}"))
     }
 
     /// Options without syncing: what these tests are about survives a killed process.
-    pub fn options(&self) -> JsonFileOptions {
+    pub(crate) fn options(&self) -> JsonFileOptions {
         JsonFile::options(self.path())
             .clock(self.clock.clone())
             .durability(Durability::Os)
     }
 
-    pub async fn open(&self) -> JsonFile {
+    pub(crate) async fn open(&self) -> JsonFile {
         self.options().open().await.expect("open")
     }
 
     /// The names in the directory, sorted.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).expect("read_dir");
         let mut names: Vec<_> = entries
             .map(|entry| entry.expect("entry").file_name().into_string().expect("utf-8"))
@@ -52,30 +52,30 @@ impl Place {
     }
 
     /// Everything in the directory.
-    pub fn copy_to(&self, target: &Path) {
+    pub(crate) fn copy_to(&self, target: &Path) {
         for name in self.names() {
             std::fs::copy(self.folder.path().join(&name), target.join(&name)).expect("copy");
         }
     }
 }
 
-pub fn key(text: &str) -> SessionKey {
+pub(crate) fn key(text: &str) -> SessionKey {
     SessionKey::new(text).expect("key")
 }
 
-pub fn id(key_text: &str, id: &str) -> RecordId {
+pub(crate) fn id(key_text: &str, id: &str) -> RecordId {
     RecordId::new(key(key_text), id).expect("id")
 }
 
-pub fn record(payload: impl AsRef<[u8]>) -> Record {
+pub(crate) fn record(payload: impl AsRef<[u8]>) -> Record {
     Record::new(payload.as_ref().to_vec(), None)
 }
 
-pub fn until(payload: &str, secs: u64) -> Record {
+pub(crate) fn until(payload: &str, secs: u64) -> Record {
     Record::new(payload.as_bytes().to_vec(), Some(Timestamp::from_secs(secs)))
 }
 
-pub async fn payload(store: &impl SessionStore, id: &RecordId) -> Option<Vec<u8>> {
+pub(crate) async fn payload(store: &impl SessionStore, id: &RecordId) -> Option<Vec<u8>> {
     store
         .load(id, None)
         .await
@@ -83,12 +83,12 @@ pub async fn payload(store: &impl SessionStore, id: &RecordId) -> Option<Vec<u8>
         .map(|stored| stored.payload.to_vec())
 }
 
-pub async fn version(store: &impl SessionStore, id: &RecordId) -> Version {
+pub(crate) async fn version(store: &impl SessionStore, id: &RecordId) -> Version {
     store.load(id, None).await.expect("load").expect("a record").version
 }
 
 /// Every live record: key, id, payload, expiry; sorted.
-pub async fn all(store: &impl SessionStore) -> Vec<(String, String, Vec<u8>, Option<Timestamp>)> {
+pub(crate) async fn all(store: &impl SessionStore) -> Vec<(String, String, Vec<u8>, Option<Timestamp>)> {
     let mut found = Vec::new();
     let mut cursor = None;
     loop {

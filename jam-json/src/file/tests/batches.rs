@@ -1,0 +1,125 @@
+//! Writes that wait together share one sync, and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jam_core::{ErrorKind, Record, RecordId, SessionKey, SessionStore};
+use tokio::task::JoinHandle;
+
+use super::fake_fs::{FakeFs, Fault, Plan};
+use crate::JsonFile;
+
+fn id(name: &str) -> RecordId {
+    RecordId::new(SessionKey::new("u").expect("key"), name).expect("id")
+}
+
+fn insert(store: &Arc<JsonFile>, name: &str) -> JoinHandle<jam_core::Result<()>> {
+    let (store, id) = (Arc::clone(store), id(name));
+    tokio::spawn(async move { store.insert(&id, &Record::new("{}", None)).await })
+}
+
+async fn open(fs: &FakeFs) -> (tempfile::TempDir, Arc<JsonFile>) {
+    let folder = tempfile::tempdir().expect("tempdir");
+    let options = JsonFile::options(folder.path().join("sessions.json")).fs(Arc::new(fs.clone()));
+    let store = options.open().await.expect("open");
+    (folder, Arc::new(store))
+}
+
+/// Lets every task of a current-thread runtime run until it waits.
+async fn let_all_queue() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until the writer has taken what is queued and stands before the sync.
+async fn until_written(fs: &FakeFs, operations: usize) {
+    while fs.operations() < operations {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn writes_that_wait_together_share_one_sync() {
+    let fs = FakeFs::default();
+    let (_folder, store) = open(&fs).await;
+    let (operations, before) = (fs.operations(), fs.file_syncs());
+    fs.hold_syncs(true);
+    let first = insert(&store, "first");
+    until_written(&fs, operations + 1).await;
+    let rest: Vec<_> = (0..50).map(|number| insert(&store, &format!("{number}"))).collect();
+    let_all_queue().await;
+    fs.hold_syncs(false);
+    first.await.expect("task").expect("insert");
+    for task in rest {
+        task.await.expect("task").expect("insert");
+    }
+    assert_eq!(fs.file_syncs() - before, 2);
+}
+
+#[tokio::test]
+async fn no_reader_sees_a_write_before_it_is_durable() {
+    let fs = FakeFs::default();
+    let (_folder, store) = open(&fs).await;
+    let operations = fs.operations();
+    fs.hold_syncs(true);
+    let first = insert(&store, "first");
+    until_written(&fs, operations + 1).await;
+    assert!(store.load(&id("first"), None).await.expect("load").is_none());
+    assert!(store.list(id("first").key()).await.expect("list").is_empty());
+    fs.hold_syncs(false);
+    first.await.expect("task").expect("insert");
+    assert!(store.load(&id("first"), None).await.expect("load").is_some());
+}
+
+#[tokio::test]
+async fn what_one_caller_did_wrong_fails_nobody_else() {
+    let fs = FakeFs::default();
+    let (_folder, store) = open(&fs).await;
+    let operations = fs.operations();
+    fs.hold_syncs(true);
+    let first = insert(&store, "first");
+    until_written(&fs, operations + 1).await;
+    let names = ["a", "b", "a", "c", "first"];
+    let calls = names.map(|name| insert(&store, name));
+    let_all_queue().await;
+    fs.hold_syncs(false);
+    first.await.expect("task").expect("insert");
+    let mut kinds = Vec::new();
+    for call in calls {
+        kinds.push(call.await.expect("task").err().map(|error| error.kind()));
+    }
+    let exists = Some(ErrorKind::AlreadyExists);
+    assert_eq!(kinds, [None, None, exists, None, exists]);
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_fails_all_that_rests_on_it() {
+    let fs = FakeFs::default();
+    let (_folder, store) = open(&fs).await;
+    let operations = fs.operations();
+    fs.hold_syncs(true);
+    let first = insert(&store, "first");
+    until_written(&fs, operations + 1).await;
+    let calls = ["first", "a", "a"].map(|name| insert(&store, name));
+    let_all_queue().await;
+    // The sync that is held is the next operation; the one after it is the write of the batch.
+    let at = fs.operations() + 1;
+    fs.fail(Some(Plan {
+        at,
+        fault: Fault::Torn,
+        lasting: false,
+    }));
+    fs.hold_syncs(false);
+    first.await.expect("task").expect("insert");
+    let mut errors = Vec::new();
+    for call in calls {
+        errors.push(call.await.expect("task").expect_err("failed").kind());
+    }
+    assert_eq!(
+        errors,
+        [ErrorKind::AlreadyExists, ErrorKind::Unavailable, ErrorKind::Unavailable]
+    );
+    assert!(store.load(&id("a"), None).await.expect("load").is_none());
+    insert(&store, "a").await.expect("task").expect("works again");
+}

@@ -1,0 +1,313 @@
+//! A file system in memory that fails, tears and forgets where a test wants it to.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use crate::fs::{Fs, FsFile, LockFile, RealFs};
+
+/// What happens to the operation that is to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing of it is done. A failed sync drops what it should have written, as Linux does.
+    Nothing,
+    /// A write is done by half; anything else wholly, but says that it failed.
+    Torn,
+}
+
+/// Which operations fail.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    pub(super) at: usize,
+    pub(super) fault: Fault,
+    /// From there on all of them, until the plan is lifted.
+    pub(super) lasting: bool,
+}
+
+/// What a crash leaves.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Crash {
+    /// The process is killed: everything it did is there.
+    Killed,
+    /// The power fails: names and content are as they were synced.
+    Power,
+    /// The power fails; names had reached the device early, content as far as it was synced.
+    PowerEarlyNames,
+    /// The power fails; names and a half of what was not synced had reached the device early.
+    PowerHalfContent,
+}
+
+impl Crash {
+    pub(super) const ALL: [Self; 4] = [Self::Killed, Self::Power, Self::PowerEarlyNames, Self::PowerHalfContent];
+}
+
+/// The file system. Names are those of one directory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FakeFs {
+    state: Arc<Mutex<State>>,
+    gate: Arc<(Mutex<bool>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: Vec<Content>,
+    names: BTreeMap<PathBuf, usize>,
+    durable_names: BTreeMap<PathBuf, usize>,
+    operations: usize,
+    file_syncs: usize,
+    plan: Option<Plan>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    data: Vec<u8>,
+    durable: Vec<u8>,
+    /// Bytes of `data` that a failed sync has dropped.
+    lost: Vec<std::ops::Range<usize>>,
+}
+
+impl Content {
+    fn sync(&mut self) {
+        self.durable.clone_from(&self.data);
+        for lost in &self.lost {
+            let end = lost.end.min(self.durable.len());
+            self.durable[lost.start.min(end)..end].fill(0);
+        }
+    }
+}
+
+impl FakeFs {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("state")
+    }
+
+    /// A file that has been there for long.
+    pub(super) fn with_file(self, name: &str, content: &[u8]) -> Self {
+        {
+            let mut state = self.state();
+            let file = state.open(Path::new(name));
+            state.files[file].data = content.to_vec();
+            state.files[file].durable = content.to_vec();
+            state.durable_names = state.names.clone();
+        }
+        self
+    }
+
+    pub(super) fn content(&self, name: &str) -> Option<Vec<u8>> {
+        let state = self.state();
+        let file = state.names.get(Path::new(name))?;
+        Some(state.files[*file].data.clone())
+    }
+
+    pub(super) fn fail(&self, plan: Option<Plan>) {
+        self.state().plan = plan;
+    }
+
+    pub(super) fn operations(&self) -> usize {
+        self.state().operations
+    }
+
+    pub(super) fn file_syncs(&self) -> usize {
+        self.state().file_syncs
+    }
+
+    /// Makes syncs wait until the gate is opened.
+    pub(super) fn hold_syncs(&self, hold: bool) {
+        *self.gate.0.lock().expect("gate") = hold;
+        self.gate.1.notify_all();
+    }
+
+    /// What a crash now would leave.
+    pub(super) fn after(&self, crash: Crash) -> Self {
+        let state = self.state();
+        let names = match crash {
+            Crash::Power => &state.durable_names,
+            _ => &state.names,
+        };
+        let mut left = State::default();
+        for (name, file) in names {
+            let Content { data, durable, .. } = &state.files[*file];
+            let mut kept = match crash {
+                Crash::Killed => data.clone(),
+                Crash::Power | Crash::PowerEarlyNames | Crash::PowerHalfContent => durable.clone(),
+            };
+            if matches!(crash, Crash::PowerHalfContent) && data.len() > durable.len() {
+                let half = durable.len() + (data.len() - durable.len()) / 2;
+                kept.extend_from_slice(&data[durable.len()..half]);
+            }
+            left.names.insert(name.clone(), left.files.len());
+            left.files.push(Content {
+                data: kept.clone(),
+                durable: kept,
+                lost: Vec::new(),
+            });
+        }
+        left.durable_names = left.names.clone();
+        Self {
+            state: Arc::new(Mutex::new(left)),
+            gate: Arc::default(),
+        }
+    }
+
+    /// Does an operation, or what the plan makes of it.
+    fn operate<T>(&self, work: impl FnOnce(&mut State, bool) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.state();
+        let number = state.operations;
+        state.operations += 1;
+        let fault = state.plan.and_then(|plan| {
+            let hit = number == plan.at || (plan.lasting && number > plan.at);
+            hit.then_some(plan.fault)
+        });
+        match fault {
+            None => work(&mut state, false),
+            Some(Fault::Torn) => {
+                work(&mut state, true)?;
+                Err(io::Error::other("torn on purpose"))
+            }
+            Some(Fault::Nothing) => Err(io::Error::other("failed on purpose")),
+        }
+    }
+
+    fn name(path: &Path) -> PathBuf {
+        path.file_name().map(PathBuf::from).unwrap_or_default()
+    }
+}
+
+fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+impl State {
+    fn open(&mut self, path: &Path) -> usize {
+        let files = &mut self.files;
+        *self.names.entry(FakeFs::name(path)).or_insert_with(|| {
+            files.push(Content::default());
+            files.len() - 1
+        })
+    }
+}
+
+impl Fs for FakeFs {
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        let file = self.operate(|state, _| {
+            if state.names.contains_key(&Self::name(path)) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            Ok(state.open(path))
+        })?;
+        Ok(Box::new(FakeFile { fs: self.clone(), file }))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        let file = self.operate(|state, _| Ok(state.open(path)))?;
+        Ok(Box::new(FakeFile { fs: self.clone(), file }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.operate(|state, _| {
+            let file = state.names.get(&Self::name(path)).ok_or_else(not_found)?;
+            Ok(state.files[*file].data.clone())
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.operate(|state, _| {
+            let file = state.names.remove(&Self::name(from)).ok_or_else(not_found)?;
+            state.names.insert(Self::name(to), file);
+            Ok(())
+        })
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.operate(|state, _| state.names.remove(&Self::name(path)).map(drop).ok_or_else(not_found))
+    }
+
+    fn remove_dir(&self, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn remove_dir_all(&self, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn create_dir(&self, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.state().names.contains_key(&Self::name(path)))
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut names: Vec<_> =
+            self.operate(|state, _| Ok(state.names.keys().map(|name| path.join(name)).collect()))?;
+        // The locks are real.
+        names.extend(RealFs.read_dir(path)?);
+        Ok(names)
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        self.operate(|state, _| {
+            state.durable_names = state.names.clone();
+            Ok(())
+        })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<LockFile> {
+        RealFs.lock(path)
+    }
+
+    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
+        RealFs.lock_existing(path)
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
+        RealFs.try_lock(path)
+    }
+}
+
+#[derive(Debug)]
+struct FakeFile {
+    fs: FakeFs,
+    file: usize,
+}
+
+impl FsFile for FakeFile {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.fs.operate(|state, torn| {
+            let written = if torn { &bytes[..bytes.len() / 2] } else { bytes };
+            state.files[self.file].data.extend_from_slice(written);
+            Ok(())
+        })
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let gate = self.fs.gate.0.lock().expect("gate");
+        drop(self.fs.gate.1.wait_while(gate, |hold| *hold).expect("gate"));
+        let synced = self.fs.operate(|state, _| {
+            state.file_syncs += 1;
+            state.files[self.file].sync();
+            Ok(())
+        });
+        if synced.is_err() {
+            let mut state = self.fs.state();
+            let content = &mut state.files[self.file];
+            if content.data != content.durable {
+                let lost = content.durable.len()..content.data.len();
+                content.lost.push(lost);
+            }
+        }
+        synced
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        self.fs.operate(|state, _| {
+            let content = &mut state.files[self.file];
+            content.data.truncate(len);
+            content.lost.retain(|lost| lost.start < len);
+            Ok(())
+        })
+    }
+}
