@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -19,6 +20,7 @@ use jam::{
 /// Keeps sessions in a sorted map.
 pub struct TreeStore {
     rows: Mutex<Option<Rows>>,
+    last_version: AtomicU64,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,8 +58,20 @@ impl TreeStore {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             rows: Mutex::new(Some(Rows::new())),
+            last_version: AtomicU64::new(0),
             clock,
         }
+    }
+
+    /// Puts a row there with a version no row has had, so that a new record under an old id is never taken for the old one.
+    fn put(&self, rows: &mut Rows, id: &RecordId, record: &Record) {
+        let version = self.last_version.fetch_add(1, Ordering::Relaxed);
+        let row = Row {
+            payload: record.payload.clone(),
+            expires_at: record.expires_at,
+            version,
+        };
+        rows.insert(id.clone(), row);
     }
 
     /// Runs one atomic step. The lock is never held across an await, so dropping a future cannot leave it behind.
@@ -84,17 +98,6 @@ fn check(row: &Row, expected: Option<&Version>) -> Result<()> {
     }
 }
 
-fn put(rows: &mut Rows, id: &RecordId, record: &Record, version: u64) {
-    rows.insert(
-        id.clone(),
-        Row {
-            payload: record.payload.clone(),
-            expires_at: record.expires_at,
-            version,
-        },
-    );
-}
-
 // What a store shows of itself holds no id and no payload.
 impl fmt::Debug for TreeStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,14 +112,12 @@ impl SessionStore for TreeStore {
     }
 
     async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
-        self.step(|rows, now| match live(rows, id, now) {
-            Ok(_) => Err(ErrorKind::AlreadyExists.into()),
-            Err(_) => {
-                // A row that expired may still be there; its version must not come again.
-                let version = rows.get(id).map_or(0, |row| row.version + 1);
-                put(rows, id, record, version);
-                Ok(())
+        self.step(|rows, now| {
+            if live(rows, id, now).is_ok() {
+                return Err(ErrorKind::AlreadyExists.into());
             }
+            self.put(rows, id, record);
+            Ok(())
         })
     }
 
@@ -132,10 +133,8 @@ impl SessionStore for TreeStore {
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
         self.step(|rows, now| {
-            let row = live(rows, id, now)?;
-            check(row, expected)?;
-            let version = row.version + 1;
-            put(rows, id, record, version);
+            check(live(rows, id, now)?, expected)?;
+            self.put(rows, id, record);
             Ok(())
         })
     }
@@ -150,14 +149,12 @@ impl SessionStore for TreeStore {
 
     async fn rename(&self, rename: Rename<'_>) -> Result<()> {
         self.step(|rows, now| {
-            let row = live(rows, rename.from, now)?;
-            check(row, Some(rename.expected))?;
-            let version = row.version + 1;
+            check(live(rows, rename.from, now)?, Some(rename.expected))?;
             if live(rows, rename.to, now).is_ok() {
                 return Err(ErrorKind::AlreadyExists.into());
             }
             rows.remove(rename.from);
-            put(rows, rename.to, rename.record, version);
+            self.put(rows, rename.to, rename.record);
             Ok(())
         })
     }

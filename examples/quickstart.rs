@@ -91,7 +91,8 @@ async fn run(wanted: &str) -> jam::Result<()> {
         tasks.push(tokio::spawn(async move {
             sessions
                 .modify(&id, |data| {
-                    data["visits"] = (data["visits"].as_u64().unwrap_or(0) + 1).into()
+                    let visits = data["visits"].as_u64().unwrap_or(0) + 1;
+                    data["visits"] = visits.into();
                 })
                 .await
         }));

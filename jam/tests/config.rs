@@ -1,4 +1,10 @@
 //! Configuration: what is right opens, what is wrong gets an error a person can act on.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

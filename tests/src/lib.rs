@@ -1,5 +1,10 @@
 //! Setting the stage for tests that run on every store.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a stage that cannot be set fails the test"
+)]
 
 mod hooked;
 
@@ -29,9 +34,6 @@ impl Stage {
     pub const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 
     /// The in-memory store.
-    ///
-    /// # Panics
-    /// If the stage cannot be set; so do all of these.
     pub async fn memory() -> Self {
         Self::set(async |clock, _| Arc::new(MemoryStore::with_clock(clock)) as Arc<dyn SessionStore>).await
     }

@@ -1,4 +1,5 @@
 //! Stores that fail, and others who act at the worst moment.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

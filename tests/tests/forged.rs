@@ -1,6 +1,7 @@
 //! Forged, malformed and foreign ids: none is accepted, none panics, and with encryption on the store is never asked.
 //!
 //! `JAM_TEST_FORGED=1000000` runs the long version.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +57,7 @@ fn forge(random: &mut Random, ids: &[String]) -> String {
         4 => {
             id = (0..random.below(200))
                 .map(|_| ALPHABET[random.below(ALPHABET.len())])
-                .collect()
+                .collect();
         }
         _ => {
             for _ in 0..2 {

@@ -1,4 +1,5 @@
 //! Rotation with grace: parallel requests keep working, and nothing outlives a logout.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! What the manager promises, on every store: the six operations, lifetimes, listing, rotation, caps.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::duration_suboptimal_units, reason = "lifetimes are set in seconds")]
 
 use std::time::Duration;
 

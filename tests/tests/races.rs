@@ -1,6 +1,7 @@
 //! Races on every store: no lost update, no session that comes back, a cap that holds.
 //!
 //! `JAM_TEST_ROUNDS=100000` runs the long version.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
@@ -34,11 +35,11 @@ async fn count(sessions: &Sessions, id: &str) -> u64 {
 }
 
 async fn increments(stage: &Stage, managers: usize) {
-    const TASKS: u64 = 32;
+    const TASKS: usize = 32;
     let managers: Vec<_> = (0..managers).map(|_| stage.sessions()).collect();
     let id = managers[0].create("user1", json!({"count": 0})).await.unwrap();
-    let each = rounds(320).div_ceil(TASKS);
-    let tasks: Vec<_> = (0..TASKS as usize)
+    let each = rounds(320).div_ceil(TASKS as u64);
+    let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             let (sessions, id) = (managers[task % managers.len()].clone(), id.clone());
             tokio::spawn(async move {
@@ -51,7 +52,7 @@ async fn increments(stage: &Stage, managers: usize) {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(count(&managers[0], id.as_str()).await, TASKS * each);
+    assert_eq!(count(&managers[0], id.as_str()).await, TASKS as u64 * each);
 }
 
 async fn concurrent_increments_lose_none(stage: Stage) {

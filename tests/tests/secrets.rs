@@ -1,4 +1,5 @@
 //! Nothing secret is shown: not by a span, an event, an error or a `Debug`, at any level.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
