@@ -1,4 +1,4 @@
-//! The cap on sessions per key: insert first, then trim in one order that all managers agree on.
+//! The cap on sessions per key: insert first, then trim, so that it holds whoever creates at the same time.
 
 use super::{Located, Sessions, WhenFull};
 use crate::{Entry, Error, ErrorKind, Handle, RecordId, Result, SessionKey, Timestamp};
@@ -11,52 +11,67 @@ pub(crate) struct Cap {
 }
 
 impl Sessions {
-    /// Brings a key back to its cap after `newcomer` was added.
+    /// Brings a key back to its cap after `newcomer` was written.
     ///
-    /// Whoever lists last sees everybody, and all go by the same order, so the cap holds once concurrent creates are done.
-    /// Creates of one process take turns; of processes that race for the last place, the later by that order loses it.
+    /// Whoever lists last sees everybody, so the cap holds once concurrent creates are done. Nobody ends the newcomer but
+    /// itself, and in refusing mode nobody ends anybody else. The newcomer is there by now: a store that fails here
+    /// does not undo that, and the next create trims.
     pub(super) async fn trim(&self, newcomer: &RecordId) -> Result<()> {
-        let Some(cap) = self.inner.cap else { return Ok(()) };
-        let ranked = self.ranked(newcomer.key()).await?;
-        let surplus = ranked.len().saturating_sub(cap.max);
-        if surplus == 0 {
-            return Ok(());
-        }
-        let surplus = match cap.when_full {
-            WhenFull::EvictOldest => &ranked[..surplus],
-            WhenFull::Refuse => &ranked[cap.max..],
+        let trimmed = match self.inner.cap {
+            None => return Ok(()),
+            Some(Cap { max, when_full: WhenFull::EvictOldest }) => self.evict(newcomer, max).await,
+            Some(Cap { max, when_full: WhenFull::Refuse }) => self.step_back(newcomer, max).await,
         };
-        for record in surplus {
-            self.inner.store.remove(record).await?;
-        }
-        if surplus.contains(newcomer) {
-            Err(limit_reached(cap.max))
-        } else {
-            Ok(())
+        match trimmed {
+            Err(error) if error.kind() != ErrorKind::LimitReached => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a session key could not be trimmed to its cap");
+                Ok(())
+            }
+            outcome => outcome,
         }
     }
 
-    /// Refuses before anything is lost, where a session moves to a full key and newcomers are refused.
+    /// Refuses before anything is written, where newcomers are refused.
     pub(super) async fn check_room(&self, key: &SessionKey) -> Result<()> {
         match self.inner.cap {
-            Some(Cap {
-                max,
-                when_full: WhenFull::Refuse,
-            }) if self.ranked(key).await?.len() >= max => Err(limit_reached(max)),
+            Some(Cap { max, when_full: WhenFull::Refuse }) if self.ranked(key).await?.len() >= max => {
+                Err(limit_reached(max))
+            }
             _ => Ok(()),
         }
     }
 
+    /// Ends the oldest of the others until there is room; looks again as long as one got away by a rework.
+    async fn evict(&self, newcomer: &RecordId, max: usize) -> Result<()> {
+        for _ in 0..self.inner.attempts {
+            let ranked = self.ranked(newcomer.key()).await?;
+            let surplus = ranked.len().saturating_sub(max);
+            let mut all_ended = true;
+            for record in ranked.iter().filter(|record| *record != newcomer).take(surplus) {
+                all_ended &= self.inner.store.remove(record).await?;
+            }
+            if all_ended {
+                return Ok(());
+            }
+        }
+        Err(self.gave_up())
+    }
+
+    /// Ends the newcomer if there are too many with it.
+    async fn step_back(&self, newcomer: &RecordId, max: usize) -> Result<()> {
+        if self.ranked(newcomer.key()).await?.len() <= max {
+            return Ok(());
+        }
+        self.inner.store.remove(newcomer).await?;
+        Err(limit_reached(max))
+    }
+
     /// The records of a key's sessions, oldest first.
     async fn ranked(&self, key: &SessionKey) -> Result<Vec<RecordId>> {
-        let mut sessions: Vec<_> = self
-            .sessions_of(key)
-            .await?
-            .into_iter()
-            .map(|(at, entry)| (rank(&at, &entry), at.record))
-            .collect();
-        sessions.sort();
-        Ok(sessions.into_iter().map(|(_, record)| record).collect())
+        let sessions = self.sessions_of(key).await?;
+        let mut ranked: Vec<_> = sessions.into_iter().map(|(at, entry)| (rank(&at, &entry), at.record)).collect();
+        ranked.sort();
+        Ok(ranked.into_iter().map(|(_, record)| record).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rotation with grace: the note at an old id that leads to the session's new one.
 
 use super::{Located, Sessions};
-use crate::{Error, ErrorKind, Record, RecordId, Result, SealDomain, Stored};
+use crate::{Error, ErrorKind, Record, RecordId, Renewal, Result, SealDomain, Stored};
 
 /// What a note begins with; no JSON object does, so no application data can pass for one.
 const FRAME: &[u8] = b"\0jam-grace\x01";
@@ -14,11 +14,14 @@ impl Sessions {
     /// The session that a missing record was rotated to, if a note leads there.
     ///
     /// A note names every id a rotation tried to give; at most one of them was given, and the others never resolve.
-    pub(super) async fn successor(&self, missing: &Located) -> Result<Option<(Located, Stored)>> {
+    pub(super) async fn successor(
+        &self,
+        missing: &Located,
+        renew: Option<Renewal>,
+    ) -> Result<Option<(Located, Stored)>> {
         if self.inner.grace.is_none() {
             return Ok(None);
         }
-        let renew = self.inner.expiry.renewal(missing.life(), self.inner.clock.now());
         let mut looks = 0;
         let mut trail = vec![missing.record.clone()];
         while let Some(record) = trail.pop() {
@@ -57,7 +60,7 @@ impl Sessions {
                 }
                 Some(stored) => {
                     // Another process rotates the same session right now, or gave up half way: keep its target as well.
-                    let mut targets = self.open_note(at, &stored)?;
+                    let mut targets = self.open_note(at, &stored);
                     targets.push(target.clone());
                     let surplus = targets.len().saturating_sub(MAX_TARGETS);
                     let note = self.seal_note(at, &targets[surplus..])?;
@@ -76,10 +79,8 @@ impl Sessions {
     }
 
     async fn note_targets(&self, at: &Located, record: &RecordId) -> Result<Vec<RecordId>> {
-        match self.inner.store.load(&record.reserved()?, None).await? {
-            Some(stored) => self.open_note(at, &stored),
-            None => Ok(Vec::new()),
-        }
+        let note = self.inner.store.load(&record.reserved()?, None).await?;
+        Ok(note.map(|stored| self.open_note(at, &stored)).unwrap_or_default())
     }
 
     fn seal_note(&self, at: &Located, targets: &[RecordId]) -> Result<Vec<u8>> {
@@ -92,25 +93,25 @@ impl Sessions {
         }
     }
 
-    fn open_note(&self, at: &Located, stored: &Stored) -> Result<Vec<RecordId>> {
+    /// Where a note leads. One that does not open or reads wrong, such as from before encryption was switched on, leads
+    /// nowhere: the old id is dead a little early, and nobody is kept from logging out.
+    fn open_note(&self, at: &Located, stored: &Stored) -> Vec<RecordId> {
+        self.read_note(at, stored).unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the note of a rotation with grace leads nowhere");
+            Vec::new()
+        })
+    }
+
+    fn read_note(&self, at: &Located, stored: &Stored) -> Result<Vec<RecordId>> {
         let opened = match &self.inner.sealer {
             Some(sealer) => sealer.open(&at.context(SealDomain::GraceNote), &stored.payload)?,
             None => stored.payload.to_vec(),
         };
-        let ids = opened.strip_prefix(FRAME).and_then(|ids| str::from_utf8(ids).ok());
         let corrupt = || Error::new(ErrorKind::Corrupt, "the note of a rotation with grace is damaged");
-        let targets: Vec<_> = ids
-            .ok_or_else(corrupt)?
-            .split('\n')
-            .map(|id| RecordId::new(at.record.key().clone(), id))
-            .collect::<Result<_>>()
-            .map_err(|_| corrupt())?;
+        let ids = opened.strip_prefix(FRAME).and_then(|ids| str::from_utf8(ids).ok()).ok_or_else(corrupt)?;
         // A note can only lead to the same session: same key, same handle, same life.
         let same = |target: &RecordId| self.inner.codec.describe(target) == at.described && !target.is_reserved();
-        if targets.iter().all(same) {
-            Ok(targets)
-        } else {
-            Err(corrupt())
-        }
+        let target = |id: &str| RecordId::new(at.record.key().clone(), id).ok().filter(same).ok_or_else(corrupt);
+        ids.split('\n').map(target).collect()
     }
 }

@@ -61,7 +61,7 @@ impl Sessions {
         };
         match self.inner.store.load(&at.record, renewal).await? {
             Some(stored) => Ok(Some((at, stored))),
-            None => self.successor(&at).await,
+            None => self.successor(&at, renewal).await,
         }
     }
 

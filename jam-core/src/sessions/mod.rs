@@ -200,7 +200,7 @@ impl Sessions {
             let record = self.record(&at, payload.into())?;
             for _ in 0..self.inner.attempts {
                 match self.inner.store.replace(&at.record, None, &record).await {
-                    Err(error) if error.kind() == ErrorKind::NotFound => match self.successor(&at).await? {
+                    Err(error) if error.kind() == ErrorKind::NotFound => match self.successor(&at, None).await? {
                         Some((next, _)) => at = next,
                         None => return Err(error),
                     },
@@ -229,7 +229,7 @@ impl Sessions {
                 if alive {
                     return Ok(true);
                 }
-                match self.successor(&at).await? {
+                match self.successor(&at, None).await? {
                     Some((next, _)) => at = next,
                     None => return Ok(false),
                 }
@@ -253,7 +253,7 @@ impl Sessions {
                 if self.inner.store.remove(&at.record).await? {
                     return Ok(!self.is_over(&at));
                 }
-                match self.successor(&at).await? {
+                match self.successor(&at, None).await? {
                     Some((next, _)) => at = next,
                     None => return Ok(false),
                 }

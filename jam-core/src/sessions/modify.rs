@@ -102,7 +102,7 @@ impl Sessions {
                 .replace(&session.at.record, Some(&session.version), &record)
                 .await
             {
-                Err(error) if error.kind() == ErrorKind::NotFound && self.successor(&session.at).await?.is_some() => {
+                Err(error) if error.kind() == ErrorKind::NotFound && self.successor(&session.at, None).await?.is_some() => {
                     Err(ErrorKind::Conflict.into())
                 }
                 result => result,

@@ -8,20 +8,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_lock::MutexGuardArc;
 
-type Lock = Arc<async_lock::Mutex<()>>;
-
 /// One waiting line per session that somebody works on; a line vanishes with the last who stands in it.
 ///
 /// It only saves work: across processes, and for callers that do not queue, the store's compare-and-swap decides.
 #[derive(Default)]
 pub(crate) struct Queue {
-    lines: Mutex<HashMap<u64, Lock>>,
+    lines: Mutex<HashMap<u64, Line>>,
     hasher: RandomState,
+}
+
+/// A line and how many stand in it, whoever has the turn included.
+#[derive(Default)]
+struct Line {
+    lock: Arc<async_lock::Mutex<()>>,
+    standing: usize,
 }
 
 /// A turn. Dropping it lets the next one in.
 pub(crate) struct Turn<'a> {
-    // Dropped before the ticket: the ticket counts who is left.
     _guard: MutexGuardArc<()>,
     _ticket: Ticket<'a>,
 }
@@ -29,27 +33,23 @@ pub(crate) struct Turn<'a> {
 struct Ticket<'a> {
     queue: &'a Queue,
     line: u64,
-    lock: Lock,
 }
 
 impl Queue {
     /// Waits for a turn in the line of `whom`. Dropping the future leaves the line.
     pub(crate) async fn turn(&self, whom: impl Hash) -> Turn<'_> {
-        let line = self.hasher.hash_one(whom);
-        let lock = Arc::clone(self.lines().entry(line).or_default());
-        let ticket = Ticket {
-            queue: self,
-            line,
-            lock,
+        let number = self.hasher.hash_one(whom);
+        let lock = {
+            let mut lines = self.lines();
+            let line = lines.entry(number).or_default();
+            line.standing += 1;
+            Arc::clone(&line.lock)
         };
-        let guard = ticket.lock.lock_arc().await;
-        Turn {
-            _guard: guard,
-            _ticket: ticket,
-        }
+        let ticket = Ticket { queue: self, line: number };
+        Turn { _guard: lock.lock_arc().await, _ticket: ticket }
     }
 
-    fn lines(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Lock>> {
+    fn lines(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Line>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -57,8 +57,9 @@ impl Queue {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut lines = self.queue.lines();
-        // One reference in the map, one here: nobody else is in this line, and nobody can join while the map is locked.
-        if Arc::strong_count(&self.lock) == 2 {
+        let Some(line) = lines.get_mut(&self.line) else { return };
+        line.standing -= 1;
+        if line.standing == 0 {
             lines.remove(&self.line);
         }
     }
@@ -94,5 +95,38 @@ mod tests {
         }
         drop(turn);
         assert!(queue.lines().is_empty());
+    }
+
+    #[test]
+    fn no_line_is_left_when_many_come_and_go_at_once() {
+        let queue = Queue::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for number in 0..20_000 {
+                        drop(futures_lite::future::block_on(queue.turn(number % 3)));
+                    }
+                });
+            }
+        });
+        assert!(queue.lines().is_empty());
+    }
+
+    #[test]
+    fn only_one_has_the_turn() {
+        let queue = Queue::default();
+        let inside = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let turn = futures_lite::future::block_on(queue.turn("a"));
+                        assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        drop(turn);
+                    }
+                });
+            }
+        });
     }
 }
