@@ -452,6 +452,37 @@ async fn a_scan_gives_what_was_there_throughout_whatever_is_written_meanwhile() 
 }
 
 #[tokio::test]
+async fn a_scan_gives_keys_that_came_after_another_scan_began() {
+    let it = Fixture::new().await;
+    for index in 0..5 {
+        it.store
+            .insert(&id(&format!("early {index}"), "a"), &forever("{}"))
+            .await
+            .expect("inserted");
+    }
+    let earlier = it.store.scan(None, 1).await.expect("scanned").next;
+    for index in 0..20 {
+        it.store
+            .insert(&id(&format!("late {index}"), "a"), &forever("{}"))
+            .await
+            .expect("inserted");
+    }
+    let count = async |mut cursor| {
+        let mut found = 0;
+        loop {
+            let page = it.store.scan(cursor, 2).await.expect("scanned");
+            found += page.entries.len();
+            cursor = page.next;
+            if cursor.is_none() {
+                return found;
+            }
+        }
+    };
+    assert_eq!(count(None).await, 25);
+    assert!(count(earlier).await >= 4, "the earlier one goes on");
+}
+
+#[tokio::test]
 async fn a_cursor_of_something_else_is_refused() {
     let it = Fixture::new().await;
     for bytes in [&b""[..], b"1:2:3", b"zz", b"\xff\xfe", b"0:ab/cd"] {
