@@ -1,4 +1,4 @@
-//! `JsonDir` keeps the contract where many sessions are met at once: clear, remove_expired, list and scan.
+//! `JsonDir` keeps the contract where many sessions are met at once: clearing, sweeping, listing and scanning.
 #![cfg(test)]
 
 mod dir_support;

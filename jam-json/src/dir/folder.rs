@@ -196,7 +196,7 @@ impl<'a> Folder<'a> {
         let written = self.create(&temp).and_then(|mut file| {
             file.write_all(content)?;
             if self.disk.durability == Durability::Sync {
-                file.sync()?;
+                self.disk.pool.wait(|| file.sync())?;
             }
             fs.rename(&temp, path)?;
             Ok(file)
@@ -234,9 +234,9 @@ impl<'a> Folder<'a> {
         let fs = &self.disk.fs;
         fs.create_dir(&self.dir)?;
         if self.disk.durability == Durability::Sync {
-            fs.sync_dir(self.disk.layout.root()).inspect_err(|_| {
-                self.disk.owe_sync(self.disk.layout.root());
-            })?;
+            let root = self.disk.layout.root();
+            let synced = self.disk.pool.wait(|| fs.sync_dir(root));
+            synced.inspect_err(|_| self.disk.owe_sync(root))?;
         }
         Ok(())
     }

@@ -166,8 +166,8 @@ impl Fs for FaultyFs {
         self.when(Kind::Look, || self.fs.lock(path))
     }
 
-    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        self.when(Kind::Look, || self.fs.lock_existing(path))
+    fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
+        self.when(Kind::Look, || self.fs.try_lock_existing(path))
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {

@@ -319,12 +319,9 @@ impl Fs for Machine {
         RealFs.lock(&inner.lock_path(path))
     }
 
-    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        let inner = self.inner();
-        match inner.find(path) {
-            Ok(_) => RealFs.lock(&inner.lock_path(path)).map(Some),
-            Err(_) => Ok(None),
-        }
+    fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
+        self.inner().find(path)?;
+        self.lock(path)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {

@@ -237,8 +237,8 @@ impl Fs for TornRead {
         RealFs.lock(path)
     }
 
-    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        RealFs.lock_existing(path)
+    fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
+        RealFs.try_lock_existing(path)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
