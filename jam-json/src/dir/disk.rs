@@ -12,6 +12,7 @@ use jam_core::{Clock, RecordId, Renewal, Result, Stored, Timestamp};
 use super::document::{self, Session};
 use super::folder::Folder;
 use super::names::{Layout, Name, session_file};
+use super::pool::Pool;
 use super::scan::Listings;
 use super::trouble;
 use crate::Durability;
@@ -25,6 +26,7 @@ pub(super) struct Disk {
     pub(super) durability: Durability,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) listings: Listings,
+    pub(super) pool: Pool,
     unsynced: Unsynced,
     closed: AtomicBool,
 }
@@ -45,6 +47,7 @@ impl Disk {
             durability,
             clock,
             listings: Listings::new(),
+            pool: Pool::new(),
             unsynced: Unsynced::default(),
             closed: AtomicBool::new(false),
         }
@@ -132,20 +135,20 @@ impl Disk {
 
     /// Takes the lock of a key that need not have had a session yet.
     pub(super) fn lock(&self, key: Name) -> Result<Folder<'_>> {
-        let path = self.layout.lock(key);
-        match self.fs.lock(&path) {
-            Ok(lock) => Folder::new(self, key, lock),
-            Err(error) => Err(trouble::failed("taking the lock of a session key", &path, error)),
+        match self.try_lock(key)? {
+            Some(folder) => Ok(folder),
+            None => self.wait_for_lock(key),
         }
     }
 
     /// Takes the lock of a key if it ever had a session, so that made-up ids leave no lock files behind.
     pub(super) fn lock_existing(&self, key: Name) -> Result<Option<Folder<'_>>> {
         let path = self.layout.lock(key);
-        match self.fs.lock_existing(&path) {
-            Ok(Some(lock)) => Folder::new(self, key, lock).map(Some),
-            Ok(None) => {
-                // Somebody removed the lock file by hand: what it guards is there all the same.
+        match self.fs.try_lock_existing(&path) {
+            Ok(lock) => Folder::new(self, key, lock).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_lock(key).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Where somebody removed the lock file by hand, what it guards is there all the same.
                 let dir = self.layout.key_dir(key);
                 match self.fs.exists(&dir) {
                     Ok(true) => self.lock(key).map(Some),
@@ -167,12 +170,20 @@ impl Disk {
         }
     }
 
+    fn wait_for_lock(&self, key: Name) -> Result<Folder<'_>> {
+        let path = self.layout.lock(key);
+        match self.pool.wait(|| self.fs.lock(&path)) {
+            Ok(lock) => Folder::new(self, key, lock),
+            Err(error) => Err(trouble::failed("taking the lock of a session key", &path, error)),
+        }
+    }
+
     /// Makes the names in a directory durable after a write that is already in place.
     pub(super) fn sync_after_write(&self, dir: &Path) -> Result<()> {
         if self.durability != Durability::Sync {
             return Ok(());
         }
-        self.fs.sync_dir(dir).map_err(|error| {
+        self.pool.wait(|| self.fs.sync_dir(dir)).map_err(|error| {
             self.owe_sync(dir);
             trouble::not_durable(dir, error)
         })

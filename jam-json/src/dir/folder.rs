@@ -1,5 +1,6 @@
 //! The sessions of one key while its lock is held: every write happens here.
 
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ pub(super) struct Folder<'a> {
     pub(super) disk: &'a Disk,
     pub(super) key: Name,
     pub(super) dir: PathBuf,
+    /// The directory was created and the storage directory, which names it, not synced since.
+    is_new: Cell<bool>,
     _lock: LockFile,
 }
 
@@ -30,6 +33,7 @@ impl<'a> Folder<'a> {
             disk,
             key,
             dir,
+            is_new: Cell::new(false),
             _lock: lock,
         })
     }
@@ -75,7 +79,7 @@ impl<'a> Folder<'a> {
             Err(error) => return Err(error),
         };
         self.unlink(&self.file(id))?;
-        self.disk.sync_after_write(&self.dir)?;
+        self.sync()?;
         Ok(was_live)
     }
 
@@ -186,7 +190,7 @@ impl<'a> Folder<'a> {
     fn put(&self, id: &RecordId, record: &Record) -> Result<()> {
         let document = document::write(id, record).map_err(trouble::unwritable)?;
         self.place(&document, &self.file(id))?;
-        self.disk.sync_after_write(&self.dir)
+        self.sync()
     }
 
     /// Puts a file in its place in one step: whoever reads it sees what was there, or all of this.
@@ -196,7 +200,7 @@ impl<'a> Folder<'a> {
         let written = self.create(&temp).and_then(|mut file| {
             file.write_all(content)?;
             if self.disk.durability == Durability::Sync {
-                file.sync()?;
+                self.disk.pool.wait(|| file.sync())?;
             }
             fs.rename(&temp, path)?;
             Ok(file)
@@ -229,14 +233,25 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// Creates the key's directory, durably, before anything is put in it.
+    /// Creates the key's directory, which is durable after the next [`sync`](Self::sync).
     pub(super) fn create_dir(&self) -> io::Result<()> {
-        let fs = &self.disk.fs;
-        fs.create_dir(&self.dir)?;
-        if self.disk.durability == Durability::Sync {
-            fs.sync_dir(self.disk.layout.root()).inspect_err(|_| {
-                self.disk.owe_sync(self.disk.layout.root());
-            })?;
+        self.disk.fs.create_dir(&self.dir)?;
+        self.is_new.set(self.disk.durability == Durability::Sync);
+        Ok(())
+    }
+
+    /// Makes a write that is in place durable. The storage directory comes last: on journaling file systems it costs nothing
+    /// then.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.disk.sync_after_write(&self.dir)?;
+        self.sync_new_dir()
+    }
+
+    /// Makes the key's directory itself durable if it was just created.
+    pub(super) fn sync_new_dir(&self) -> Result<()> {
+        if self.is_new.get() {
+            self.disk.sync_after_write(self.disk.layout.root())?;
+            self.is_new.set(false);
         }
         Ok(())
     }
@@ -247,6 +262,15 @@ impl<'a> Folder<'a> {
                 Err(trouble::failed("removing a session file", path, error))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Folder<'_> {
+    /// Where a write failed in a directory that it had just created, the next one makes up for the sync.
+    fn drop(&mut self) {
+        if self.is_new.get() {
+            self.disk.owe_sync(self.disk.layout.root());
         }
     }
 }

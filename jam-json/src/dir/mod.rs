@@ -11,6 +11,7 @@ mod locks;
 mod moving;
 mod names;
 mod options;
+mod pool;
 mod scan;
 mod sweep;
 mod trouble;
@@ -127,10 +128,18 @@ impl JsonDir {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Disk) -> Result<T> + Send + 'static) -> Result<T> {
         self.disk.open()?;
         let disk = Arc::clone(&self.disk);
+        let pool = self.disk.pool.clone();
+        pool.run(move || work(&disk)).await
+    }
+
+    /// The same for work that goes through the whole directory: on a thread of its own, so that nobody waits behind it.
+    async fn walk<T: Send + 'static>(&self, work: impl FnOnce(&Disk) -> Result<T> + Send + 'static) -> Result<T> {
+        self.disk.open()?;
+        let disk = Arc::clone(&self.disk);
         blocking::unblock(move || work(&disk)).await
     }
 
-    /// The same for work that writes. The turn goes along, so that it lasts as long as the work, whoever still waits.
+    /// Does blocking work that writes. The turn goes along, so that it lasts as long as the work, whoever still waits.
     async fn write<T: Send + 'static>(
         &self,
         turn: Turn,
@@ -256,11 +265,11 @@ impl SessionStore for JsonDir {
     }
 
     async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
-        self.run(move |disk| sweep::expired(disk, now)).await
+        self.walk(move |disk| sweep::expired(disk, now)).await
     }
 
     async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
-        self.run(move |disk| scan::page(disk, cursor.as_ref(), limit.max(1)))
+        self.walk(move |disk| scan::page(disk, cursor.as_ref(), limit.max(1)))
             .await
     }
 

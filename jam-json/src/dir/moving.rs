@@ -60,14 +60,18 @@ fn step(source: &Folder<'_>, target: &Folder<'_>, rename: Rename<'_>) -> Result<
         .as_ref()
         .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     {
-        // The target key has no directory yet.
-        moved = target.create_dir().and_then(|()| disk.fs.rename(&old_file, &new_file));
+        // The target key has no directory yet. It must be durable before a session that was durable moves into it.
+        target
+            .create_dir()
+            .map_err(|error| trouble::failed("creating a session key's directory", &target.dir, error))?;
+        target.sync_new_dir()?;
+        moved = disk.fs.rename(&old_file, &new_file);
     }
     moved.map_err(|error| trouble::failed("giving a session file its new name", &new_file, error))?;
     // The old name first: a disk that has the new one and still has what the old one was before step 1 would have both.
-    let left = disk.sync_after_write(&source.dir);
+    let left = source.sync();
     if source.key != target.key {
-        disk.sync_after_write(&target.dir)?;
+        target.sync()?;
     }
     left?;
     // Not before the new name is durable: under the old one, all of the file is needed.

@@ -32,9 +32,10 @@ impl Fault {
     }
 }
 
-/// The real file system, but the `at`th operation goes wrong.
+/// A file system, the real one or another, but the `at`th operation goes wrong.
 #[derive(Clone, Debug)]
 pub(super) struct FaultyFs {
+    fs: Arc<dyn Fs>,
     fault: Fault,
     at: u64,
     count: Arc<AtomicU64>,
@@ -57,7 +58,12 @@ enum Fate {
 
 impl FaultyFs {
     pub(super) fn new(fault: Fault, at: u64) -> Self {
+        Self::on(Arc::new(RealFs), fault, at)
+    }
+
+    pub(super) fn on(fs: Arc<dyn Fs>, fault: Fault, at: u64) -> Self {
         Self {
+            fs,
             fault,
             at,
             count: Arc::default(),
@@ -102,38 +108,38 @@ impl FaultyFs {
 
 impl Fs for FaultyFs {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let file = self.when(Kind::Grow, || RealFs.create_new(path))?;
+        let file = self.when(Kind::Grow, || self.fs.create_new(path))?;
         Ok(self.file(file))
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let file = self.when(Kind::Grow, || RealFs.append(path))?;
+        let file = self.when(Kind::Grow, || self.fs.append(path))?;
         Ok(self.file(file))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.when(Kind::Look, || RealFs.read(path))
+        self.when(Kind::Look, || self.fs.read(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.when(Kind::Change, || RealFs.rename(from, to))
+        self.when(Kind::Change, || self.fs.rename(from, to))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.when(Kind::Change, || RealFs.remove_file(path))
+        self.when(Kind::Change, || self.fs.remove_file(path))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.when(Kind::Change, || RealFs.remove_dir(path))
+        self.when(Kind::Change, || self.fs.remove_dir(path))
     }
 
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
         match self.fate(Kind::Change) {
-            Fate::Works => RealFs.remove_dir_all(path),
+            Fate::Works => self.fs.remove_dir_all(path),
             Fate::Fails(error) => Err(error),
             Fate::Half(error) => {
-                if let Some(first) = RealFs.read_dir(path).unwrap_or_default().first() {
-                    RealFs.remove_file(first)?;
+                if let Some(first) = self.fs.read_dir(path).unwrap_or_default().first() {
+                    self.fs.remove_file(first)?;
                 }
                 Err(error)
             }
@@ -141,31 +147,31 @@ impl Fs for FaultyFs {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.when(Kind::Grow, || RealFs.create_dir(path))
+        self.when(Kind::Grow, || self.fs.create_dir(path))
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.when(Kind::Look, || RealFs.exists(path))
+        self.when(Kind::Look, || self.fs.exists(path))
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.when(Kind::Look, || RealFs.read_dir(path))
+        self.when(Kind::Look, || self.fs.read_dir(path))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.when(Kind::Look, || RealFs.sync_dir(path))
+        self.when(Kind::Look, || self.fs.sync_dir(path))
     }
 
     fn lock(&self, path: &Path) -> io::Result<LockFile> {
-        self.when(Kind::Look, || RealFs.lock(path))
+        self.when(Kind::Look, || self.fs.lock(path))
     }
 
-    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        self.when(Kind::Look, || RealFs.lock_existing(path))
+    fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
+        self.when(Kind::Look, || self.fs.try_lock_existing(path))
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        self.when(Kind::Look, || RealFs.try_lock(path))
+        self.when(Kind::Look, || self.fs.try_lock(path))
     }
 }
 

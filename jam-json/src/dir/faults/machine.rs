@@ -53,11 +53,12 @@ enum Event {
 }
 
 impl Event {
-    fn changes_names_in(&self, dir: usize) -> bool {
+    /// The directories whose names it changes; it is durable once all of them are synced.
+    fn dirs(&self) -> Vec<usize> {
         match self {
-            Self::Link(slot, _) | Self::Unlink(slot, _) => slot.0 == dir,
-            Self::Rename(from, to, _) => from.0 == dir || to.0 == dir,
-            _ => false,
+            Self::Link(slot, _) | Self::Unlink(slot, _) => vec![slot.0],
+            Self::Rename(from, to, _) => vec![from.0, to.0],
+            _ => Vec::new(),
         }
     }
 }
@@ -103,8 +104,13 @@ impl Machine {
         let events = &inner.log[..moment];
         let mut dirs: Vec<BTreeMap<String, usize>> = vec![BTreeMap::new(); inner.nodes.len()];
         for (index, event) in events.iter().enumerate() {
-            let synced = |later: &Event| matches!(later, Event::SyncDir(dir) if event.changes_names_in(*dir));
-            if index >= names && !events[index..].iter().any(synced) {
+            let later = &events[index..];
+            let synced = |dir: &usize| {
+                later
+                    .iter()
+                    .any(|event| matches!(event, Event::SyncDir(synced) if synced == dir))
+            };
+            if index >= names && !event.dirs().iter().all(synced) {
                 continue;
             }
             match event.clone() {
@@ -313,12 +319,9 @@ impl Fs for Machine {
         RealFs.lock(&inner.lock_path(path))
     }
 
-    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        let inner = self.inner();
-        match inner.find(path) {
-            Ok(_) => RealFs.lock(&inner.lock_path(path)).map(Some),
-            Err(_) => Ok(None),
-        }
+    fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
+        self.inner().find(path)?;
+        self.lock(path)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {

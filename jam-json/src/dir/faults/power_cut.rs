@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use jam_core::{Record, SessionStore};
 
+use super::faulty::{Fault, FaultyFs};
 use super::machine::{Disk, Machine, Unsynced};
 use super::scenario::{Action, State, id, open, set_up, state};
+use crate::fs::Fs;
 
 const ROOT: &str = "/sessions";
 
@@ -25,16 +28,11 @@ impl Moments {
 
 async fn machine_with_sessions() -> Machine {
     let machine = Machine::new();
-    machine_is_durable(&machine);
-    set_up(&open(Path::new(ROOT), machine.clone()).await.expect("opened")).await;
-    machine
-}
-
-/// The storage directory itself was made long ago.
-fn machine_is_durable(machine: &Machine) {
-    use crate::fs::Fs;
+    // The storage directory itself was made long ago.
     machine.create_dir(Path::new(ROOT)).expect("created");
     machine.sync_dir(Path::new("/")).expect("synced");
+    set_up(&open(Path::new(ROOT), machine.clone()).await.expect("opened")).await;
+    machine
 }
 
 async fn power_cuts_during(action: Action) -> usize {
@@ -78,5 +76,67 @@ async fn a_power_cut_at_any_moment_loses_no_acknowledged_write_and_splits_none()
     for action in Action::ALL {
         let disks = power_cuts_during(action).await;
         assert!(disks > 5, "{action:?}: there were different disks ({disks})");
+    }
+}
+
+/// Every disk there may be if the power is cut now.
+fn disks(machine: &Machine) -> BTreeSet<Disk> {
+    let moment = machine.moment();
+    let cuts = (0..=moment).flat_map(|names| [Unsynced::Lost, Unsynced::Kept].map(|content| (names, content)));
+    cuts.map(|(names, content)| machine.disk(moment, names, content))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_write_is_durable_also_where_one_before_it_failed_half_way() {
+    let payload = Record::new("{\"later\":1}", None);
+    for action in Action::ALL {
+        for at in 0..40 {
+            let machine = machine_with_sessions().await;
+            let fs = FaultyFs::on(Arc::new(machine.clone()), Fault::Fail, at);
+            let Ok(store) = open(Path::new(ROOT), fs).await else {
+                continue;
+            };
+            if action.run(&store).await.is_ok() {
+                continue;
+            }
+            // Done now, or found to be done already: an answer either way.
+            action.again(&store).await;
+            store
+                .insert(&id("user3", "later"), &payload)
+                .await
+                .expect("works again");
+            let promised = state(&store).await;
+            for disk in disks(&machine) {
+                let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
+                assert_eq!(state(&after).await, promised, "{action:?} failed at {at}: {disk:#?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_is_durable_also_where_a_process_before_it_died_half_way() {
+    let payload = Record::new("{\"later\":1}", None);
+    for action in Action::ALL {
+        for at in 0..40 {
+            let machine = machine_with_sessions().await;
+            let fs = FaultyFs::on(Arc::new(machine.clone()), Fault::Crash, at);
+            let Ok(store) = open(Path::new(ROOT), fs).await else {
+                continue;
+            };
+            let done = action.run(&store).await.is_ok();
+            let store = open(Path::new(ROOT), machine.clone()).await.expect("opens");
+            let later = id("user3", "later");
+            store.insert(&later, &payload).await.expect("inserted");
+            for disk in disks(&machine) {
+                let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
+                let found = after.load(&later, None).await.expect("nothing is damaged");
+                assert!(found.is_some(), "{action:?} died at {at}: {disk:#?}");
+            }
+            if done {
+                break;
+            }
+        }
     }
 }

@@ -1,0 +1,167 @@
+//! `JsonDir` keeps the contract where many sessions are met at once: clearing, sweeping, listing and scanning.
+#![cfg(test)]
+
+mod dir_support;
+
+use std::collections::BTreeSet;
+
+use dir_support::*;
+use jam_core::{Cursor, ErrorKind, SessionStore};
+
+#[tokio::test]
+async fn clear_ends_every_session_of_one_key_and_counts_those_that_are_sessions() {
+    let it = Fixture::new().await;
+    for index in 0..5 {
+        it.store
+            .insert(&id("user1", &format!("user1:{index}")), &forever("{}"))
+            .await
+            .expect("inserted");
+    }
+    it.store
+        .insert(&id("user1", "user1:note~"), &forever("{}"))
+        .await
+        .expect("inserted");
+    it.store
+        .insert(&id("user1", "user1:gone"), &until("{}", 1))
+        .await
+        .expect("inserted");
+    it.store
+        .insert(&id("user2", "user2:a"), &forever("{}"))
+        .await
+        .expect("inserted");
+    it.clock.set(after(1));
+    assert_eq!(it.store.clear(&key("user1")).await.expect("cleared"), 5);
+    assert!(it.store.list(&key("user1")).await.expect("listed").is_empty());
+    assert_eq!(it.store.list(&key("user2")).await.expect("listed").len(), 1);
+    assert_eq!(it.store.clear(&key("user1")).await.expect("cleared"), 0);
+    assert_eq!(it.session_files().len(), 1, "no file stays behind");
+    it.store
+        .insert(&id("user1", "user1:0"), &forever("{}"))
+        .await
+        .expect("the key is usable again");
+}
+
+#[tokio::test]
+async fn remove_expired_removes_what_has_expired_and_nothing_else() {
+    let it = Fixture::new().await;
+    for index in 0..20_u64 {
+        let id = id(&format!("user{}", index % 7), &format!("session {index}"));
+        it.store.insert(&id, &until("{}", index + 1)).await.expect("inserted");
+    }
+    it.store
+        .insert(&id("forever", "f"), &forever("{}"))
+        .await
+        .expect("inserted");
+    assert_eq!(it.store.remove_expired(after(10)).await.expect("swept"), 10);
+    assert_eq!(it.session_files().len(), 11);
+    assert_eq!(it.store.remove_expired(after(10)).await.expect("swept"), 0);
+    it.clock.set(after(15));
+    assert_eq!(it.store.remove_expired(after(15)).await.expect("swept"), 5);
+    assert_eq!(it.store.remove_expired(after(1_000)).await.expect("swept"), 5);
+    assert_eq!(it.session_files().len(), 1);
+    let directories = std::fs::read_dir(it.path()).expect("listed");
+    let directories = directories.filter(|entry| entry.as_ref().expect("an entry").path().is_dir());
+    assert_eq!(directories.count(), 1, "empty directories go, too");
+}
+
+#[tokio::test]
+async fn a_scan_gives_every_session_once_in_pages_and_goes_on_in_another_process() {
+    let it = Fixture::new().await;
+    let mut all = BTreeSet::new();
+    for index in 0..60 {
+        let id = id(&format!("user{}", index % 9), &format!("session {index}"));
+        it.store.insert(&id, &forever("{}")).await.expect("inserted");
+        all.insert(id);
+    }
+    for limit in [1, 7, 60, 1_000] {
+        let mut found = Vec::new();
+        let mut cursor: Option<Cursor> = None;
+        loop {
+            // Each page from a store of its own: what a cursor means does not depend on who gave it.
+            let store = it.again().await;
+            let page = store.scan(cursor, limit).await.expect("scanned");
+            assert!(page.entries.len() <= limit);
+            found.extend(page.entries.into_iter().map(|entry| entry.id));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found.len(), all.len(), "limit {limit}");
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), all, "limit {limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_scan_gives_what_was_there_throughout_whatever_is_written_meanwhile() {
+    let it = Fixture::new().await;
+    let stays: BTreeSet<_> = (0..30).map(|n| id(&format!("user{n}"), "stays")).collect();
+    for id in &stays {
+        it.store.insert(id, &forever("{}")).await.expect("inserted");
+    }
+    let mut found = BTreeSet::new();
+    let mut cursor = None;
+    for round in 0.. {
+        let page = it.store.scan(cursor, 3).await.expect("scanned");
+        found.extend(page.entries.into_iter().map(|entry| entry.id));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+        let passing = id(&format!("user{}", round * 7 % 30), &format!("passing {round}"));
+        it.store.insert(&passing, &forever("{}")).await.expect("inserted");
+        if round % 2 == 0 {
+            it.store.remove(&passing).await.expect("removed");
+        }
+        it.store
+            .insert(&id(&format!("new {round}"), "n"), &forever("{}"))
+            .await
+            .expect("inserted");
+        it.store
+            .clear(&key(&format!("new {}", round / 2)))
+            .await
+            .expect("cleared");
+        it.store.remove_expired(NOW).await.expect("swept");
+    }
+    assert!(found.is_superset(&stays));
+}
+
+#[tokio::test]
+async fn a_scan_gives_keys_that_came_after_another_scan_began() {
+    let it = Fixture::new().await;
+    for index in 0..5 {
+        it.store
+            .insert(&id(&format!("early {index}"), "a"), &forever("{}"))
+            .await
+            .expect("inserted");
+    }
+    let earlier = it.store.scan(None, 1).await.expect("scanned").next;
+    for index in 0..20 {
+        it.store
+            .insert(&id(&format!("late {index}"), "a"), &forever("{}"))
+            .await
+            .expect("inserted");
+    }
+    let count = async |mut cursor| {
+        let mut found = 0;
+        loop {
+            let page = it.store.scan(cursor, 2).await.expect("scanned");
+            found += page.entries.len();
+            cursor = page.next;
+            if cursor.is_none() {
+                return found;
+            }
+        }
+    };
+    assert_eq!(count(None).await, 25);
+    assert!(count(earlier).await >= 4, "the earlier one goes on");
+}
+
+#[tokio::test]
+async fn a_cursor_of_something_else_is_refused() {
+    let it = Fixture::new().await;
+    for bytes in [&b""[..], b"1:2:3", b"zz", b"\xff\xfe", b"0:ab/cd"] {
+        let cursor = Some(Cursor::new(bytes.to_vec()));
+        assert_eq!(kind(it.store.scan(cursor, 5).await), ErrorKind::InvalidInput);
+    }
+}
