@@ -31,8 +31,9 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Opens (creating it if needed) a lock file and takes an exclusive lock, waiting for it. Dropping the guard lets go.
     fn lock(&self, path: &Path) -> io::Result<LockFile>;
-    /// Like [`lock`](Self::lock), but `None` if the lock file is not there; it is not created.
-    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>>;
+    /// Like [`try_lock`](Self::try_lock), but a lock file that is not there is not created: `NotFound`. If somebody else has
+    /// the lock: `WouldBlock`.
+    fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile>;
     /// Like [`lock`](Self::lock), but without waiting: `None` if somebody else has the lock.
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>>;
 }
@@ -141,12 +142,10 @@ impl Fs for RealFs {
         wait_for(open_lock(path)?)
     }
 
-    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(file) => wait_for(file).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        file.try_lock()?;
+        Ok(LockFile(file))
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {

@@ -275,8 +275,8 @@ impl Fs for FakeFs {
         RealFs.lock(path)
     }
 
-    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        RealFs.lock_existing(path)
+    fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
+        RealFs.try_lock_existing(path)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
