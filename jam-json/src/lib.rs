@@ -1,6 +1,18 @@
 //! # jam-json
 //!
-//! Two stores that keep sessions in files.
+//! Sessions in files that a person can read, for [jam](jam_core). Two stores:
+//!
+//! | | [`JsonFile`] | `JsonDir` |
+//! |---|---|---|
+//! | on the disk | one JSON document, and a journal beside it | a directory with one file per session |
+//! | processes at once | one | several |
+//! | a read | from memory | from the file |
+//! | a write | appended to the journal; writes that wait together share one sync | one file written and renamed |
+//! | for | a service of one process, at the speed of memory | several workers on one machine, few writes |
+//!
+//! What an acknowledged write survives is [`Durability`]: by default a power cut.
+//!
+//! Through a [`Registry`](jam_core::Registry), and so from a config or a URL, [`JsonFileFactory`] opens `json`.
 #![forbid(unsafe_code)]
 
 mod dir;

@@ -301,6 +301,44 @@ async fn an_operator_may_edit_the_document_and_say_so() {
 }
 
 #[tokio::test]
+async fn the_document_of_an_open_store_is_a_backup() {
+    let place = Place::new();
+    let live = place.open().await;
+    live.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    live.compact().await.expect("compact");
+    let backup = fs::read(place.path()).expect("read");
+    live.insert(&id("u", "b"), &record("{}")).await.expect("insert");
+    let copy = Place::new();
+    fs::write(copy.path(), &backup).expect("write");
+    let refused = copy.options().open().await.expect_err("without its journal");
+    assert!(refused.message().contains("accept_edited_document"), "{refused}");
+    let store = copy
+        .options()
+        .accept_edited_document(true)
+        .open()
+        .await
+        .expect("said so");
+    assert!(store.recovery().edited_document);
+    assert_eq!(all(&store).await.len(), 1);
+    drop(store);
+    assert!(copy.open().await.recovery().is_empty());
+    // With journals of a later time beside it, saying so does not help: those would be lost.
+    drop(live);
+    drop(place.open().await);
+    let store = place.open().await;
+    store.insert(&id("u", "c"), &record("{}")).await.expect("insert");
+    drop(store);
+    fs::write(place.path(), &backup).expect("write");
+    let mixed = place
+        .options()
+        .accept_edited_document(true)
+        .open()
+        .await
+        .expect_err("mixed");
+    assert_eq!(mixed.kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
 async fn leftovers_of_a_crash_are_swept() {
     let wreck = Wreck::new().await;
     let folder = wreck.place.folder.path();

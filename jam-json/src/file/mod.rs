@@ -54,8 +54,37 @@ use self::writer::Writer;
 /// outgrown the document, the document is written anew in the background. So the cost of a write does not grow with the
 /// number of sessions.
 ///
-/// One process at a time can have a file open. Every operation of the contract is one step, a
-/// [`rename`](SessionStore::rename) between two session keys included.
+/// | file | what it is |
+/// |---|---|
+/// | `sessions.json` | the document: JSON, a session on each line, session data as JSON (sealed or other data in base64) |
+/// | `sessions.json.journal-7` | the changes since, a line with a checksum for each batch of writes; gone after a close |
+/// | `sessions.json.lock` | held while the store is open; stays for ever |
+/// | `sessions.json.tmp` | a document that is being written |
+/// | `sessions.json.jamlib` | the original of an imported `sessions.json` of Python's jamlib |
+///
+/// All of them can be read and written by their owner alone (mode 0600). A backup of a store that is open is the document
+/// after a [`compact`](Self::compact); brought back without its journal, it is opened once with
+/// [`accept_edited_document`](JsonFileOptions::accept_edited_document).
+///
+/// # Promises
+///
+/// - One process at a time can have a file open, and one store in it; a second one gets `Unavailable`.
+/// - Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included. No
+///   reader sees a write before it is durable.
+/// - Opening after a crash gives every acknowledged write, and of those in flight each as a whole or not at all. The damaged
+///   end of a journal, which a crash in the middle of a write leaves, is cut off, logged and told by
+///   [`recovery`](Self::recovery). Damage anywhere else, to a single bit, is a `Corrupt` error that names file and offset, and
+///   nothing is changed: there are never silently fewer sessions. (A journal cut off exactly between two records, by
+///   something other than a crash, cannot be told from one that ended there.)
+/// - A write that fails (disk full, I/O error) is `Unavailable`. If the file may hold a part of it,
+///   [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: the next write begins with
+///   a new document and journal. Until that works writes are refused and reads go on; a read with a renewal that is
+///   due is a write. Nothing acknowledged is lost.
+///
+/// With [`Durability::Os`](crate::Durability::Os) this holds for a crash of the process. After a power cut the end of the
+/// journal may be missing or, if the device wrote out of order, damaged in the middle, which is `Corrupt`.
+///
+/// # The end
 ///
 /// [`close`](SessionStore::close) brings everything into the document. Dropping the store instead makes what was asked for
 /// durable and lets go of the file, on the dropping thread; the next open brings the document up to date.

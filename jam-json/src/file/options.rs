@@ -51,7 +51,8 @@ impl JsonFileOptions {
         self
     }
 
-    /// Accepts a document whose checksum does not match, because an operator edited it on purpose; `false` by default.
+    /// Accepts a document whose checksum does not match, because an operator edited it on purpose, and one whose journal is
+    /// missing, because it comes from a backup; `false` by default.
     ///
     /// It still has to be JSON of the right shape. Opening writes it anew with a right checksum, so this is for one start:
     /// left on, it would take damage for an edit as well.
@@ -132,7 +133,7 @@ fn warn_of(report: &RecoveryReport) {
         );
     }
     if report.edited_document {
-        tracing::warn!("the sessions file was edited, and the options accept that");
+        tracing::warn!("the sessions file was edited, or is without its journal, and the options accept that");
     }
     if let Some(import) = &report.imported {
         tracing::info!(

@@ -65,7 +65,7 @@ pub(super) fn recover(fs: &dyn Fs, paths: &Paths, accept_edited: bool, known: bo
         }
         Some(bytes) => found.read_document(fs, paths, bytes, accept_edited)?,
     };
-    found.read_journals(fs, paths, head.as_ref())?;
+    found.read_journals(fs, paths, head.as_ref(), accept_edited)?;
     if found.journals.is_empty() && found.report == RecoveryReport::default() {
         found.start = match (&bytes, &head) {
             (None, _) => Start::New,
@@ -114,14 +114,18 @@ impl Recovered {
         }
     }
 
-    fn read_journals(&mut self, fs: &dyn Fs, paths: &Paths, head: Option<&Head>) -> Result<()> {
+    fn read_journals(&mut self, fs: &dyn Fs, paths: &Paths, head: Option<&Head>, accept_edited: bool) -> Result<()> {
         // Older ones are in the document; an import begins with generation 0, and has none.
         let first = head.map_or(1, |head| head.generation);
         let relevant = self.journals.range(first..).copied().collect::<Vec<_>>();
         let vouched = head.is_some_and(|head| head.journal);
         if vouched && relevant.first() != Some(&first) {
-            let why = "the journal that belongs to the document is missing";
-            return Err(torn_apart(&paths.journal(first), why));
+            if !(accept_edited && relevant.is_empty()) {
+                let why = "the journal that belongs to the document is missing; bring it back or, if the document alone shall \
+                           count, open it once with `accept_edited_document`";
+                return Err(torn_apart(&paths.journal(first), why));
+            }
+            self.report.edited_document = true;
         }
         let mut position = Position {
             sequence: self.sequence,

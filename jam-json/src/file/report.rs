@@ -14,7 +14,7 @@ pub struct RecoveryReport {
     /// Damaged ends of journals, cut off; there is hardly ever more than one. Usually a write that a crash interrupted, of
     /// which nobody was told that it had succeeded; but damage to the last write before the crash looks the same.
     pub damage: Vec<Damage>,
-    /// The document's checksum was wrong, and the options accepted that as an operator's edit.
+    /// The document's checksum was wrong, or its journal missing, and the options accepted that as an operator's doing.
     pub edited_document: bool,
     /// The document was one of Python's jamlib.
     pub imported: Option<Import>,

@@ -14,6 +14,8 @@ pub(super) enum Fault {
     Nothing,
     /// A write is done by half; anything else wholly, but says that it failed.
     Torn,
+    /// A write is done by half, anything else not at all.
+    Half,
 }
 
 /// Which operations fail.
@@ -34,12 +36,20 @@ pub(super) enum Crash {
     Power,
     /// The power fails; names had reached the device early, content as far as it was synced.
     PowerEarlyNames,
+    /// The power fails; of the names only removals had reached the device early, content is as it was synced.
+    PowerEarlyRemovals,
     /// The power fails; names and a half of what was not synced had reached the device early.
     PowerHalfContent,
 }
 
 impl Crash {
-    pub(super) const ALL: [Self; 4] = [Self::Killed, Self::Power, Self::PowerEarlyNames, Self::PowerHalfContent];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Killed,
+        Self::Power,
+        Self::PowerEarlyNames,
+        Self::PowerEarlyRemovals,
+        Self::PowerHalfContent,
+    ];
 }
 
 /// The file system. Names are those of one directory.
@@ -122,15 +132,16 @@ impl FakeFs {
     pub(super) fn after(&self, crash: Crash) -> Self {
         let state = self.state();
         let names = match crash {
-            Crash::Power => &state.durable_names,
+            Crash::Power | Crash::PowerEarlyRemovals => &state.durable_names,
             _ => &state.names,
         };
+        let removed = |name| matches!(crash, Crash::PowerEarlyRemovals) && !state.names.contains_key(name);
         let mut left = State::default();
-        for (name, file) in names {
+        for (name, file) in names.iter().filter(|(name, _)| !removed(*name)) {
             let Content { data, durable, .. } = &state.files[*file];
             let mut kept = match crash {
                 Crash::Killed => data.clone(),
-                Crash::Power | Crash::PowerEarlyNames | Crash::PowerHalfContent => durable.clone(),
+                _ => durable.clone(),
             };
             if matches!(crash, Crash::PowerHalfContent) && data.len() > durable.len() {
                 let half = durable.len() + (data.len() - durable.len()) / 2;
@@ -150,8 +161,15 @@ impl FakeFs {
         }
     }
 
-    /// Does an operation, or what the plan makes of it.
-    fn operate<T>(&self, work: impl FnOnce(&mut State, bool) -> io::Result<T>) -> io::Result<T> {
+    /// Does an operation that is no write, or what the plan makes of it.
+    fn operate<T>(&self, work: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+        self.operate_or_tear(|state, fault| match fault {
+            Some(Fault::Half) => Err(io::Error::other("failed on purpose")),
+            _ => work(state),
+        })
+    }
+
+    fn operate_or_tear<T>(&self, work: impl FnOnce(&mut State, Option<Fault>) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.state();
         let number = state.operations;
         state.operations += 1;
@@ -160,9 +178,9 @@ impl FakeFs {
             hit.then_some(plan.fault)
         });
         match fault {
-            None => work(&mut state, false),
-            Some(Fault::Torn) => {
-                work(&mut state, true)?;
+            None => work(&mut state, None),
+            Some(Fault::Torn | Fault::Half) => {
+                work(&mut state, fault)?;
                 Err(io::Error::other("torn on purpose"))
             }
             Some(Fault::Nothing) => Err(io::Error::other("failed on purpose")),
@@ -190,7 +208,7 @@ impl State {
 
 impl Fs for FakeFs {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let file = self.operate(|state, _| {
+        let file = self.operate(|state| {
             if state.names.contains_key(&Self::name(path)) {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
@@ -200,19 +218,19 @@ impl Fs for FakeFs {
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let file = self.operate(|state, _| Ok(state.open(path)))?;
+        let file = self.operate(|state| Ok(state.open(path)))?;
         Ok(Box::new(FakeFile { fs: self.clone(), file }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.operate(|state, _| {
+        self.operate(|state| {
             let file = state.names.get(&Self::name(path)).ok_or_else(not_found)?;
             Ok(state.files[*file].data.clone())
         })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.operate(|state, _| {
+        self.operate(|state| {
             let file = state.names.remove(&Self::name(from)).ok_or_else(not_found)?;
             state.names.insert(Self::name(to), file);
             Ok(())
@@ -220,7 +238,7 @@ impl Fs for FakeFs {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.operate(|state, _| state.names.remove(&Self::name(path)).map(drop).ok_or_else(not_found))
+        self.operate(|state| state.names.remove(&Self::name(path)).map(drop).ok_or_else(not_found))
     }
 
     fn remove_dir(&self, _: &Path) -> io::Result<()> {
@@ -240,15 +258,14 @@ impl Fs for FakeFs {
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut names: Vec<_> =
-            self.operate(|state, _| Ok(state.names.keys().map(|name| path.join(name)).collect()))?;
+        let mut names: Vec<_> = self.operate(|state| Ok(state.names.keys().map(|name| path.join(name)).collect()))?;
         // The locks are real.
         names.extend(RealFs.read_dir(path)?);
         Ok(names)
     }
 
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
-        self.operate(|state, _| {
+        self.operate(|state| {
             state.durable_names = state.names.clone();
             Ok(())
         })
@@ -258,8 +275,8 @@ impl Fs for FakeFs {
         RealFs.lock(path)
     }
 
-    fn lock_existing(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        RealFs.lock_existing(path)
+    fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
+        RealFs.try_lock_existing(path)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
@@ -275,8 +292,9 @@ struct FakeFile {
 
 impl FsFile for FakeFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.fs.operate(|state, torn| {
-            let written = if torn { &bytes[..bytes.len() / 2] } else { bytes };
+        self.fs.operate_or_tear(|state, fault| {
+            let whole = fault.is_none();
+            let written = if whole { bytes } else { &bytes[..bytes.len() / 2] };
             state.files[self.file].data.extend_from_slice(written);
             Ok(())
         })
@@ -285,7 +303,7 @@ impl FsFile for FakeFile {
     fn sync(&mut self) -> io::Result<()> {
         let gate = self.fs.gate.0.lock().expect("gate");
         drop(self.fs.gate.1.wait_while(gate, |hold| *hold).expect("gate"));
-        let synced = self.fs.operate(|state, _| {
+        let synced = self.fs.operate(|state| {
             state.file_syncs += 1;
             state.files[self.file].sync();
             Ok(())
@@ -303,7 +321,7 @@ impl FsFile for FakeFile {
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).map_err(io::Error::other)?;
-        self.fs.operate(|state, _| {
+        self.fs.operate(|state| {
             let content = &mut state.files[self.file];
             content.data.truncate(len);
             content.lost.retain(|lost| lost.start < len);

@@ -241,9 +241,14 @@ fn a_file_system_that_tears_for_good_costs_nothing_acknowledged() {
 }
 
 #[test]
+fn a_file_system_that_writes_by_half_for_good_costs_nothing_acknowledged() {
+    block_on(fail_each_operation(Fault::Half, true));
+}
+
+#[test]
 fn writes_work_again_in_the_same_store_once_the_cause_is_gone() {
     block_on(async {
-        for fault in [Fault::Nothing, Fault::Torn] {
+        for fault in [Fault::Nothing, Fault::Torn, Fault::Half] {
             let mut run = Run::new(FakeFs::default(), Model::default());
             let store = run.open().await.expect("open");
             run.write_all_kinds(&store, 0).await;
