@@ -1,12 +1,14 @@
 //! Many tasks on one session: each write happens as a whole, one after the other, and none is undone by another.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::case::group;
 use super::check::{equal, holds, that, won};
 use super::hand::Hand;
 use super::report::{Failure, Verdict};
-use super::tasks::give_way;
+use super::tasks::{Pulse, give_way};
 use super::trial::{HOUR, Trial};
 use crate::ErrorKind::{AlreadyExists, Conflict};
 use crate::{Record, RecordId, Renewal};
@@ -131,12 +133,19 @@ async fn racing_replaces_are_whole(t: &Trial) -> Verdict {
     };
     let all: Vec<_> = (0..TASKS).map(versions).collect();
     t.store.insert(&id, &versions(0)).await?;
+    let (pulse, mut listener) = Pulse::new();
+    let pulse = Arc::new(pulse);
+    let read_enough = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..TASKS)
         .map(|task| {
-            let (hand, id, record, rounds) = (t.hand(task), id.clone(), versions(task), t.rounds(40));
+            let (hand, id, record) = (t.hand(task), id.clone(), versions(task));
+            let pulse = Arc::clone(&pulse);
+            let read_enough = Arc::clone(&read_enough);
             async move {
-                for _ in 0..rounds {
+                while !read_enough.load(Ordering::SeqCst) {
                     hand.replace(&id, None, &record).await?;
+                    pulse.beat();
+                    give_way().await;
                 }
                 Ok::<_, crate::Error>(())
             }
@@ -145,21 +154,24 @@ async fn racing_replaces_are_whole(t: &Trial) -> Verdict {
     let reader = {
         let (hand, key, rounds) = (t.hand(1), id.key().clone(), t.rounds(80));
         async move {
-            for _ in 0..rounds {
-                let entries = hand.list(&key).await?;
-                equal("records of the key", &entries.len(), &1)?;
-                for entry in entries {
-                    let one_of_them = |record: &Record| {
-                        record.payload == entry.stored.payload && record.expires_at == entry.expires_at
-                    };
-                    that(
-                        all.iter().any(one_of_them),
-                        "payload and expiry of one write",
-                        "a mixture of several",
-                    )?;
+            let reading = async {
+                for _ in 0..rounds {
+                    let entries = hand.list(&key).await?;
+                    equal("records of the key", &entries.len(), &1)?;
+                    for entry in entries {
+                        let one_of_them = |record: &Record| {
+                            record.payload == entry.stored.payload && record.expires_at == entry.expires_at
+                        };
+                        let whole = all.iter().any(one_of_them);
+                        that(whole, "payload and expiry of one write", "a mixture of several")?;
+                    }
+                    listener.wait().await;
                 }
-            }
-            Ok(())
+                Ok(())
+            };
+            let verdict = reading.await;
+            read_enough.store(true, Ordering::SeqCst);
+            verdict
         }
     };
     let (written, read) = t.race(0, writers, [reader]).await?;

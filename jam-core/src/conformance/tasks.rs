@@ -189,3 +189,46 @@ impl Gate {
         }
     }
 }
+
+/// Lets one task wait for another to get on, so that the two surely meet, however the runtime shares out its threads.
+#[derive(Debug)]
+pub(super) struct Pulse(Arc<AtomicUsize>);
+
+/// The side that waits.
+#[derive(Debug)]
+pub(super) struct Listener {
+    beats: Arc<AtomicUsize>,
+    last: usize,
+}
+
+impl Pulse {
+    pub(super) fn new() -> (Self, Listener) {
+        let beats = Arc::new(AtomicUsize::new(0));
+        (Self(Arc::clone(&beats)), Listener { beats, last: 0 })
+    }
+
+    pub(super) fn beat(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Pulse {
+    /// Nobody waits for a task that has ended.
+    fn drop(&mut self) {
+        self.0.store(usize::MAX, Ordering::SeqCst);
+    }
+}
+
+impl Listener {
+    /// Waits for a beat since the last one.
+    pub(super) async fn wait(&mut self) {
+        loop {
+            let beats = self.beats.load(Ordering::SeqCst);
+            if beats != self.last || beats == usize::MAX {
+                self.last = beats;
+                return;
+            }
+            give_way().await;
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! A store that keeps every promise passes; each flaw is caught by the cases named beside it; and there is no case that
 //! catches none.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a broken store may panic")]
+
 mod contract;
 mod flaw;
 mod store;
@@ -12,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::conformance::{Report, Suite, cases};
+use jam_core::conformance::{Case, Report, Suite, cases};
 
 use self::flaw::{CAUGHT_BY, Flaw};
 use self::store::{Naive, World};
@@ -69,10 +71,7 @@ async fn every_flaw_is_caught_by_the_cases_named() {
 #[test]
 fn every_case_catches_a_flaw() {
     let named: BTreeSet<_> = CAUGHT_BY.iter().flat_map(|(_, names)| *names).copied().collect();
-    let idle: Vec<_> = cases()
-        .map(|case| case.name())
-        .filter(|name| !named.contains(name))
-        .collect();
+    let idle: Vec<_> = cases().map(Case::name).filter(|name| !named.contains(name)).collect();
     assert!(idle.is_empty(), "these cases catch no flaw: {idle:#?}");
 }
 
