@@ -174,7 +174,7 @@ where
     let (pulse, mut listener) = Pulse::new();
     let done = Arc::new(AtomicBool::new(false));
     let (store, ids) = (Arc::clone(&t.store), Arc::<[RecordId]>::from(ids));
-    let scans = t.rounds(8);
+    let scans = t.times(8);
     let scanning = {
         let done = Arc::clone(&done);
         async move {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread::{self, Thread, ThreadId};
 use std::time::Duration;
 
 use super::report::{Failure, Verdict};
@@ -173,20 +173,36 @@ pub(super) async fn drop_after<T>(polls: usize, work: impl Future<Output = T>) -
 #[derive(Debug)]
 pub(super) struct Gate {
     missing: AtomicUsize,
+    threads: Mutex<Vec<ThreadId>>,
 }
 
 impl Gate {
+    /// How often a task gives way for a second thread of the runtime to wake up and take over some of the others.
+    const WAKING: usize = 50;
+
     pub(super) fn of(tasks: usize) -> Arc<Self> {
         Arc::new(Self {
             missing: AtomicUsize::new(tasks),
+            threads: Mutex::default(),
         })
     }
 
     pub(super) async fn pass(&self) {
         self.missing.fetch_sub(1, Ordering::SeqCst);
-        while self.missing.load(Ordering::SeqCst) > 0 {
+        let mut waking = Self::WAKING;
+        while self.missing.load(Ordering::SeqCst) > 0 || (waking > 0 && self.on_one_thread()) {
             give_way().await;
+            waking = waking.saturating_sub(1);
         }
+    }
+
+    fn on_one_thread(&self) -> bool {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let this = thread::current().id();
+        if !threads.contains(&this) {
+            threads.push(this);
+        }
+        threads.len() == 1
     }
 }
 

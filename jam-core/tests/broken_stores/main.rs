@@ -68,6 +68,21 @@ async fn every_flaw_is_caught_by_the_cases_named() {
     assert!(missed.is_empty(), "these went unnoticed: {missed:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_let_go_between_check_and_write_is_caught_before_long() {
+    for run in 1..=40 {
+        let suite = suite(Flaw::ReplaceLocksTwice)
+            .only("races")
+            .only("endings")
+            .only("moving");
+        if !suite.check().await.failed().is_empty() {
+            println!("caught in run {run}");
+            return;
+        }
+    }
+    panic!("not caught in 40 runs");
+}
+
 #[test]
 fn every_case_catches_a_flaw() {
     let named: BTreeSet<_> = CAUGHT_BY.iter().flat_map(|(_, names)| *names).copied().collect();
