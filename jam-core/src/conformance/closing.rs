@@ -75,7 +75,7 @@ async fn close_may_be_called_again(t: &Trial) -> Verdict {
     }
     let (one, other) = (t.hand(0), t.hand(0));
     let closes = [one, other].map(|hand| async move { hand.0.close().await });
-    for closed in t.together(closes).await? {
+    for closed in t.together(0, closes).await? {
         closed?;
     }
     Ok(())

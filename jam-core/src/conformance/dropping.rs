@@ -231,7 +231,7 @@ async fn a_dropped_read_gives_its_reply_to_nobody_else(t: &Trial) -> Verdict {
         t.store.insert(&id, &t.record(format!("record {number}"))).await?;
         ids.push(id);
     }
-    for round in 0..t.rounds(30) {
+    for round in t.rounds(30) {
         for (number, id) in ids.iter().enumerate() {
             let polls = POLLS.get(round % 8).copied().unwrap_or(1);
             let next = &ids[(number + 1) % ids.len()];
@@ -249,7 +249,7 @@ async fn a_dropped_read_gives_its_reply_to_nobody_else(t: &Trial) -> Verdict {
 
 /// Many tasks drop calls on the same few records, while others do their work and must be served.
 async fn many_calls_dropped_at_once_leave_the_store_working(t: &Trial) -> Verdict {
-    let rounds = t.rounds(40);
+    let rounds = t.times(40);
     let (key, id) = (t.key("main")?, t.id("counter")?);
     t.put(&id, "0").await?;
     let targets: Vec<_> = (0..4)
@@ -274,7 +274,7 @@ async fn many_calls_dropped_at_once_leave_the_store_working(t: &Trial) -> Verdic
             }
         })
         .collect();
-    let each = t.rounds(10);
+    let each = t.times(10);
     let workers: Vec<_> = (0..2)
         .map(|task| super::races::increments(t.hand(task), id.clone(), each, t.record("")))
         .collect();

@@ -2,7 +2,7 @@
 
 use super::case::group;
 use super::check::{equal, gone, holds, same_bytes, that, won};
-use super::races::{TASKS, renewal};
+use super::races::{ROW, TASKS, renewal};
 use super::report::{Failure, Verdict};
 use super::tasks::give_way;
 use super::trial::{HOUR, Trial, Way};
@@ -22,28 +22,41 @@ group! { "endings", Nothing,
     5 => remove_expired_racing_writes_takes_no_live_record,
 }
 
+/// After both have gone through a row of records they are all gone, whoever came first at each.
 async fn replace_racing_remove_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
-        let id = t.id(format!("{round}"))?;
-        let version = t.put(&id, "one").await?;
-        let calls = (0..4).map(|task| {
-            let expected = (task % 2 == 0).then_some(&version);
-            t.hand(task).replace(&id, expected, &t.record(format!("late {task}")))
+    for round in t.rounds(8) {
+        let row = t.row(round, ROW).await?;
+        let replaces = (0..4).map(|task| {
+            let (hand, row, record) = (t.hand(task), row.clone(), t.record(format!("late {task}")));
+            async move {
+                for (id, version) in &row {
+                    let expected = (task % 2 == 0).then_some(version);
+                    let replaced = hand.replace(id, expected, &record).await;
+                    won("replace racing remove", replaced, &[NotFound, Conflict])?;
+                }
+                Ok::<_, Failure>(())
+            }
         });
-        let (replaced, removed) = t.race(round, calls, [t.hand(1).remove(&id)]).await?;
-        for result in replaced {
-            won("replace racing remove", result, &[NotFound, Conflict])?;
+        let remove = {
+            let (hand, row) = (t.hand(1), row.clone());
+            async move {
+                for (id, _) in &row {
+                    equal("remove racing replace", &hand.remove(id).await?, &true)?;
+                }
+                Ok::<_, Failure>(())
+            }
+        };
+        let (ones, others) = t.race(round, replaces, [remove]).await?;
+        ones.into_iter().chain(others).collect::<Verdict>()?;
+        for (id, _) in &row {
+            gone("after replaces and a remove", t.load(id).await?.as_ref())?;
         }
-        for result in removed {
-            equal("remove racing replace", &result?, &true)?;
-        }
-        gone("after replaces and a remove", t.load(&id).await?.as_ref())?;
     }
     equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
 }
 
 async fn replace_racing_clear_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         let id = t.id(format!("{round}"))?;
         t.put(&id, "one").await?;
         let calls = (0..4).map(|task| t.hand(task).replace(&id, None, &t.record("late")));
@@ -60,7 +73,7 @@ async fn replace_racing_clear_does_not_revive(t: &Trial) -> Verdict {
 }
 
 async fn touch_racing_remove_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         let id = t.id(format!("{round}"))?;
         t.put(&id, "one").await?;
         let calls = (0..4).map(|task| t.hand(task).touch(&id, t.later().plus(HOUR)));
@@ -77,7 +90,7 @@ async fn touch_racing_remove_does_not_revive(t: &Trial) -> Verdict {
 }
 
 async fn touch_racing_clear_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         let id = t.id(format!("{round}"))?;
         t.put(&id, "one").await?;
         let calls = (0..4).map(|task| t.hand(task).touch(&id, t.later().plus(HOUR)));
@@ -94,7 +107,7 @@ async fn touch_racing_clear_does_not_revive(t: &Trial) -> Verdict {
 }
 
 async fn renewal_racing_remove_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         let id = t.id(format!("{round}"))?;
         t.put(&id, "one").await?;
         let calls = (0..4).map(|task| t.hand(task).load(&id, Some(renewal(t))));
@@ -113,11 +126,14 @@ async fn renewal_racing_remove_does_not_revive(t: &Trial) -> Verdict {
 }
 
 async fn racing_removes_have_one_winner(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(40) {
+    for round in t.rounds(40) {
         let id = t.id(format!("{round}"))?;
         t.put(&id, "one").await?;
         let mut winners = 0;
-        for result in t.together((0..TASKS).map(|task| t.hand(task).remove(&id))).await? {
+        for result in t
+            .together(round, (0..TASKS).map(|task| t.hand(task).remove(&id)))
+            .await?
+        {
             winners += usize::from(result?);
         }
         equal("removes that met the record", &winners, &1)?;
@@ -126,13 +142,16 @@ async fn racing_removes_have_one_winner(t: &Trial) -> Verdict {
 }
 
 async fn racing_clears_count_each_record_once(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(20) {
+    for round in t.rounds(20) {
         let many = 10;
         for number in 0..many {
             t.put(&t.id(format!("{round} {number}"))?, "one").await?;
         }
         let (key, mut count) = (t.key("main")?, 0);
-        for result in t.together((0..TASKS).map(|task| t.hand(task).clear(&key))).await? {
+        for result in t
+            .together(round, (0..TASKS).map(|task| t.hand(task).clear(&key)))
+            .await?
+        {
             count += result?;
         }
         equal("records counted by racing clears", &count, &many)?;
@@ -143,7 +162,7 @@ async fn racing_clears_count_each_record_once(t: &Trial) -> Verdict {
 
 /// Who misses one record of a cleared key misses all others from then on.
 async fn a_clear_is_one_step_to_a_reader(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(40) {
+    for round in t.rounds(40) {
         let mut ids = Vec::new();
         for number in 0..6 {
             let id = t.id(format!("{round} {number}"))?;
@@ -183,7 +202,7 @@ async fn a_clear_is_one_step_to_a_reader(t: &Trial) -> Verdict {
 }
 
 async fn insert_racing_clear_is_there_or_counted(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         let ids: Vec<_> = (0..4)
             .map(|task| t.id(format!("{round} {task}")))
             .collect::<Result<_, _>>()?;
@@ -208,7 +227,7 @@ async fn insert_racing_clear_is_there_or_counted(t: &Trial) -> Verdict {
 }
 
 async fn insert_racing_remove_is_there_or_removed(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         let id = t.id(format!("{round}"))?;
         let calls = (0..3).map(|task| t.hand(task).remove(&id));
         let (removed, inserted) = t.race(round, calls, [t.hand(1).insert(&id, &t.record("one"))]).await?;
@@ -226,7 +245,7 @@ async fn insert_racing_remove_is_there_or_removed(t: &Trial) -> Verdict {
 }
 
 async fn remove_expired_racing_writes_takes_no_live_record(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(30) {
+    for round in t.rounds(30) {
         let (id, fresh) = (t.id(format!("old {round}"))?, t.id(format!("fresh {round}"))?);
         t.put(&id, "old").await?;
         t.expire(&id, *t.ways().last().unwrap_or(&Way::Past)).await?;

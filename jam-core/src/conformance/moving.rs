@@ -45,7 +45,7 @@ async fn moved(t: &Trial, from: &RecordId, to: &RecordId, renamed: bool) -> Verd
 }
 
 async fn racing_renames_have_one_winner(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(40) {
+    for round in t.rounds(40) {
         let from = t.id(format!("from {round}"))?;
         let version = t.put(&from, "one").await?;
         let mut targets = Vec::new();
@@ -58,7 +58,7 @@ async fn racing_renames_have_one_winner(t: &Trial) -> Verdict {
             .enumerate()
             .map(|(task, to)| t.hand(task).rename(&from, &version, to, &t.record("two")));
         let mut winners = 0;
-        for (to, result) in targets.iter().zip(t.together(calls).await?) {
+        for (to, result) in targets.iter().zip(t.together(round, calls).await?) {
             let renamed = won("a racing rename", result, &[NotFound, Conflict])?;
             winners += usize::from(renamed);
             equal(
@@ -74,7 +74,7 @@ async fn racing_renames_have_one_winner(t: &Trial) -> Verdict {
 }
 
 async fn renames_racing_for_one_id_have_one_winner(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(40) {
+    for round in t.rounds(40) {
         let to = t.id(format!("to {round}"))?;
         let mut sources = Vec::new();
         for task in 0..4 {
@@ -87,7 +87,7 @@ async fn renames_racing_for_one_id_have_one_winner(t: &Trial) -> Verdict {
                 .rename(from, version, &to, &t.record(format!("task {task}")))
         });
         let mut winners = Vec::new();
-        for (task, result) in t.together(calls).await?.into_iter().enumerate() {
+        for (task, result) in t.together(round, calls).await?.into_iter().enumerate() {
             let renamed = won("a rename to a contested id", result, &[AlreadyExists])?;
             let (from, _) = &sources[task];
             equal(
@@ -109,7 +109,7 @@ async fn renames_racing_for_one_id_have_one_winner(t: &Trial) -> Verdict {
 }
 
 async fn rename_racing_insert_has_one_winner(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(40) {
+    for round in t.rounds(40) {
         for (from, to) in moves(t, round)? {
             let version = t.put(&from, "one").await?;
             let rename = t.hand(0).rename(&from, &version, &to, &t.record("renamed"));
@@ -135,7 +135,7 @@ async fn rename_racing_insert_has_one_winner(t: &Trial) -> Verdict {
 }
 
 async fn replace_racing_rename_does_not_revive(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         for (from, to) in moves(t, round)? {
             let version = t.put(&from, "one").await?;
             let expected = round.is_multiple_of(2).then_some(&version);
@@ -156,7 +156,7 @@ async fn replace_racing_rename_does_not_revive(t: &Trial) -> Verdict {
 }
 
 async fn rename_racing_remove_has_one_winner(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         for (from, to) in moves(t, round)? {
             let version = t.put(&from, "one").await?;
             let rename = t.hand(0).rename(&from, &version, &to, &t.record("two"));
@@ -181,7 +181,7 @@ async fn rename_racing_remove_has_one_winner(t: &Trial) -> Verdict {
 
 /// Within one key, a clear takes the record under whichever id it meets it.
 async fn rename_racing_clear_leaves_nothing_behind(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         let (from, to) = (t.id(format!("from {round}"))?, t.id(format!("to {round}"))?);
         let version = t.put(&from, "one").await?;
         let rename = t.hand(0).rename(&from, &version, &to, &t.record("two"));
@@ -199,7 +199,7 @@ async fn rename_racing_clear_leaves_nothing_behind(t: &Trial) -> Verdict {
 }
 
 async fn touch_racing_rename_neither_hinders_nor_revives(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         for (from, to) in moves(t, round)? {
             let version = t.put(&from, "one").await?;
             let calls = (0..3).map(|task| t.hand(task).touch(&from, t.later().plus(HOUR)));
@@ -236,7 +236,7 @@ async fn wander(hand: Hand, key: SessionKey, name: String, rounds: usize, record
 }
 
 async fn a_listing_never_misses_a_record_being_renamed(t: &Trial) -> Verdict {
-    let (key, rounds) = (t.key("main")?, t.rounds(60));
+    let (key, rounds) = (t.key("main")?, t.times(60));
     let names = ["one", "two", "three"];
     for name in names {
         t.put(&t.id(format!("{name} 0"))?, name).await?;
@@ -247,7 +247,7 @@ async fn a_listing_never_misses_a_record_being_renamed(t: &Trial) -> Verdict {
         .collect();
     let listing = {
         let hand = t.hand(1);
-        let rounds = t.rounds(100);
+        let rounds = t.times(100);
         async move {
             for _ in 0..rounds {
                 let entries = hand.list(&key).await?;
@@ -273,7 +273,7 @@ async fn a_listing_never_misses_a_record_being_renamed(t: &Trial) -> Verdict {
 /// A record renamed within its key is at the old id until it is at the new one: whoever misses it at the old finds it at
 /// the new.
 async fn a_reader_finds_a_record_being_renamed(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         for (from, to) in moves(t, round)? {
             let version = t.put(&from, "one").await?;
             let readers = (0..3).map(|task| {
@@ -309,7 +309,7 @@ async fn a_reader_finds_a_record_being_renamed(t: &Trial) -> Verdict {
 /// What `revoke` of the manager does: list and remove what matches, until nothing does.
 async fn revoking_catches_a_record_being_renamed(t: &Trial) -> Verdict {
     let key = t.key("main")?;
-    for round in 0..t.rounds(12) {
+    for round in t.rounds(12) {
         let name = format!("session {round}");
         t.put(&t.id(format!("{name} 0"))?, "one").await?;
         let revoked = Arc::new(AtomicBool::new(false));

@@ -1,12 +1,14 @@
 //! Many tasks on one session: each write happens as a whole, one after the other, and none is undone by another.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::case::group;
 use super::check::{equal, holds, that, won};
 use super::hand::Hand;
 use super::report::{Failure, Verdict};
-use super::tasks::give_way;
+use super::tasks::{Pulse, give_way};
 use super::trial::{HOUR, Trial};
 use crate::ErrorKind::{AlreadyExists, Conflict};
 use crate::{Record, RecordId, Renewal};
@@ -25,29 +27,32 @@ group! { "races", Nothing,
 /// How many tasks meet at one session.
 pub(super) const TASKS: usize = 8;
 
+/// How many records they go through in one round, where they go through a row.
+pub(super) const ROW: usize = 10;
+
 async fn racing_inserts_have_one_winner(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(40) {
-        inserts(t, &t.id(format!("{round}"))?).await?;
+    for round in t.rounds(40) {
+        inserts(t, round, &t.id(format!("{round}"))?).await?;
     }
     Ok(())
 }
 
 async fn racing_inserts_over_an_expired_record_have_one_winner(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(20) {
+    for round in t.rounds(20) {
         for &way in t.ways() {
             let id = t.id(format!("{round} {way:?}"))?;
             t.put(&id, "old").await?;
             t.expire(&id, way).await?;
-            inserts(t, &id).await?;
+            inserts(t, round, &id).await?;
         }
     }
     Ok(())
 }
 
-async fn inserts(t: &Trial, id: &RecordId) -> Verdict {
+async fn inserts(t: &Trial, round: usize, id: &RecordId) -> Verdict {
     let calls = (0..TASKS).map(|task| t.hand(task).insert(id, &t.record(format!("task {task}"))));
     let mut winners = Vec::new();
-    for (task, result) in t.together(calls).await?.into_iter().enumerate() {
+    for (task, result) in t.together(round, calls).await?.into_iter().enumerate() {
         if won("a racing insert", result, &[AlreadyExists])? {
             winners.push(task);
         }
@@ -61,44 +66,57 @@ async fn inserts(t: &Trial, id: &RecordId) -> Verdict {
     )
 }
 
+/// Every task swaps through the same row of records: they catch up with each other and meet where one crossing would not.
 async fn racing_swaps_have_one_winner(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(40) {
-        let id = t.id(format!("{round}"))?;
-        let version = t.put(&id, "start").await?;
-        let swap = |task| {
-            t.hand(task)
-                .replace(&id, Some(&version), &t.record(format!("task {task}")))
-        };
-        let mut winners = Vec::new();
-        for (task, result) in t.together((0..TASKS).map(swap)).await?.into_iter().enumerate() {
-            if won("a racing swap", result, &[Conflict])? {
-                winners.push(task);
+    for round in t.rounds(5) {
+        let row = t.row(round, ROW).await?;
+        let swaps = (0..TASKS).map(|task| {
+            let (hand, row, record) = (t.hand(task), row.clone(), t.record(format!("task {task}")));
+            async move {
+                let mut results = Vec::new();
+                for (id, version) in &row {
+                    results.push(hand.replace(id, Some(version), &record).await);
+                }
+                results
+            }
+        });
+        let mut winners = vec![Vec::new(); ROW];
+        for (task, results) in t.together(round, swaps).await?.into_iter().enumerate() {
+            for (winners, result) in winners.iter_mut().zip(results) {
+                winners.extend(won("a racing swap", result, &[Conflict])?.then_some(task));
             }
         }
-        equal("winners of swaps with one version", &winners.len(), &1)?;
-        let payload = format!("task {}", winners.first().unwrap_or(&0));
-        holds(
-            "the record of the winner",
-            t.load(&id).await?.as_ref(),
-            payload.as_bytes(),
-        )?;
+        for ((id, _), winners) in row.iter().zip(winners) {
+            equal("winners of swaps with one version", &winners.len(), &1)?;
+            let payload = format!("task {}", winners.first().unwrap_or(&0));
+            holds(
+                "the record of the winner",
+                t.load(id).await?.as_ref(),
+                payload.as_bytes(),
+            )?;
+        }
     }
     Ok(())
 }
 
 async fn racing_swaps_lose_no_increment(t: &Trial) -> Verdict {
-    let (id, each) = (t.id("counter")?, t.rounds(25));
+    const EACH: usize = 8;
+    let id = t.id("counter")?;
     t.put(&id, "0").await?;
-    let tasks = (0..TASKS).map(|task| increments(t.hand(task), id.clone(), each, t.record("")));
-    t.together(tasks).await?.into_iter().collect::<Verdict>()?;
-    let stored = t.load(&id).await?;
-    holds(
-        "the counter in the end",
-        stored.as_ref(),
-        format!("{}", TASKS * each).as_bytes(),
-    )
+    for round in t.rounds(3) {
+        let tasks = (0..TASKS).map(|task| increments(t.hand(task), id.clone(), EACH, t.record("")));
+        t.together(round, tasks).await?.into_iter().collect::<Verdict>()?;
+        let count = format!("{}", (round + 1) * TASKS * EACH);
+        holds(
+            "the counter after so many increments",
+            t.load(&id).await?.as_ref(),
+            count.as_bytes(),
+        )?;
+    }
+    Ok(())
 }
 
+/// Adds one, so many times, each by load and swap until it succeeds.
 pub(super) async fn increments(hand: Hand, id: RecordId, times: usize, mut record: Record) -> Verdict {
     for round in 0..times {
         loop {
@@ -121,6 +139,7 @@ pub(super) async fn increments(hand: Hand, id: RecordId, times: usize, mut recor
     Ok(())
 }
 
+/// Writers that each have a payload and an expiry of their own; a listing must never mix them.
 async fn racing_replaces_are_whole(t: &Trial) -> Verdict {
     let (id, later) = (t.id("whole")?, t.later());
     let versions = |task: usize| {
@@ -131,35 +150,48 @@ async fn racing_replaces_are_whole(t: &Trial) -> Verdict {
     };
     let all: Vec<_> = (0..TASKS).map(versions).collect();
     t.store.insert(&id, &versions(0)).await?;
+    let (pulse, mut listener) = Pulse::new();
+    let pulse = Arc::new(pulse);
+    let read_enough = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..TASKS)
         .map(|task| {
-            let (hand, id, record, rounds) = (t.hand(task), id.clone(), versions(task), t.rounds(40));
+            let (hand, id, record) = (t.hand(task), id.clone(), versions(task));
+            let pulse = Arc::clone(&pulse);
+            let read_enough = Arc::clone(&read_enough);
             async move {
-                for _ in 0..rounds {
+                while !read_enough.load(Ordering::SeqCst) {
                     hand.replace(&id, None, &record).await?;
+                    pulse.beat();
+                    // Each at a pace of its own, so that they do not fall into step.
+                    for _ in 0..=task % 3 {
+                        give_way().await;
+                    }
                 }
                 Ok::<_, crate::Error>(())
             }
         })
         .collect();
     let reader = {
-        let (hand, key, rounds) = (t.hand(1), id.key().clone(), t.rounds(80));
+        let (hand, key, rounds) = (t.hand(1), id.key().clone(), t.times(80));
         async move {
-            for _ in 0..rounds {
-                let entries = hand.list(&key).await?;
-                equal("records of the key", &entries.len(), &1)?;
-                for entry in entries {
-                    let one_of_them = |record: &Record| {
-                        record.payload == entry.stored.payload && record.expires_at == entry.expires_at
-                    };
-                    that(
-                        all.iter().any(one_of_them),
-                        "payload and expiry of one write",
-                        "a mixture of several",
-                    )?;
+            let reading = async {
+                for _ in 0..rounds {
+                    let entries = hand.list(&key).await?;
+                    equal("records of the key", &entries.len(), &1)?;
+                    for entry in entries {
+                        let one_of_them = |record: &Record| {
+                            record.payload == entry.stored.payload && record.expires_at == entry.expires_at
+                        };
+                        let whole = all.iter().any(one_of_them);
+                        that(whole, "payload and expiry of one write", "a mixture of several")?;
+                    }
+                    listener.wait().await;
                 }
-            }
-            Ok(())
+                Ok(())
+            };
+            let verdict = reading.await;
+            read_enough.store(true, Ordering::SeqCst);
+            verdict
         }
     };
     let (written, read) = t.race(0, writers, [reader]).await?;
@@ -169,6 +201,7 @@ async fn racing_replaces_are_whole(t: &Trial) -> Verdict {
     read.into_iter().collect()
 }
 
+/// A renewal that is due for the records of a trial.
 pub(super) fn renewal(t: &Trial) -> Renewal {
     Renewal {
         to: t.later().plus(HOUR),
@@ -176,8 +209,9 @@ pub(super) fn renewal(t: &Trial) -> Renewal {
     }
 }
 
+/// A swap between touches and renewals always succeeds, since they keep the version, and is never undone by them.
 async fn touch_and_renewal_racing_replace_undo_no_write(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(60) {
+    for round in t.rounds(60) {
         let id = t.id(format!("{round}"))?;
         let version = t.put(&id, "one").await?;
         let prolong = (0..4).map(|task| {
@@ -208,12 +242,12 @@ async fn touch_and_renewal_racing_replace_undo_no_write(t: &Trial) -> Verdict {
 }
 
 async fn racing_touches_keep_the_latest_expiry(t: &Trial) -> Verdict {
-    for round in 0..t.rounds(40) {
+    for round in t.rounds(40) {
         let id = t.id(format!("{round}"))?;
         t.put(&id, "one").await?;
         let ends = |task: usize| t.later().plus(HOUR * u32::try_from(task).unwrap_or(0));
         for result in t
-            .together((0..TASKS).map(|task| t.hand(task).touch(&id, ends(task))))
+            .together(round, (0..TASKS).map(|task| t.hand(task).touch(&id, ends(task))))
             .await?
         {
             equal("touch of a live record", &result?, &true)?;
@@ -228,7 +262,7 @@ async fn racing_touches_keep_the_latest_expiry(t: &Trial) -> Verdict {
 }
 
 async fn writes_of_different_records_all_land(t: &Trial) -> Verdict {
-    let rounds = t.rounds(25);
+    let rounds = t.times(25);
     let mut ids = Vec::new();
     for task in 0..TASKS {
         // Half of them share one key.
@@ -257,7 +291,7 @@ async fn writes_of_different_records_all_land(t: &Trial) -> Verdict {
             }
         })
         .collect();
-    t.together(tasks).await?.into_iter().collect::<Verdict>()?;
+    t.together(0, tasks).await?.into_iter().collect::<Verdict>()?;
     for (task, id) in ids.iter().enumerate() {
         let payload = format!("task {task} round {}", rounds - 1);
         holds("the last write", t.load(id).await?.as_ref(), payload.as_bytes())?;

@@ -8,7 +8,7 @@ use super::case::group;
 use super::check::{equal, fails, holds, that};
 use super::hand::Hand;
 use super::report::{Failure, Verdict};
-use super::tasks::give_way;
+use super::tasks::{Listener, Pulse, give_way};
 use super::trial::Trial;
 use crate::{Cursor, Entry, ErrorKind, Record, RecordId, SessionStore};
 
@@ -26,12 +26,21 @@ group! { "scanning", Nothing,
 /// More pages than any store of a test has; a scan that gives more never ends.
 const MANY_PAGES: usize = 1_000_000;
 
-/// Follows the pages to the end and keeps what `mine` wants, how often each.
+/// Follows the pages to the end and keeps what `mine` wants.
 async fn scan(
+    store: &dyn SessionStore,
+    limit: usize,
+    mine: impl Fn(&RecordId) -> bool,
+) -> Verdict<BTreeMap<RecordId, Entry>> {
+    scan_from(store, None, limit, mine, None).await
+}
+
+async fn scan_from(
     store: &dyn SessionStore,
     from: Option<Cursor>,
     limit: usize,
     mine: impl Fn(&RecordId) -> bool,
+    mut others: Option<&mut Listener>,
 ) -> Verdict<BTreeMap<RecordId, Entry>> {
     let mut found = BTreeMap::new();
     let mut cursor = from;
@@ -43,7 +52,9 @@ async fn scan(
         if cursor.is_none() {
             return Ok(found);
         }
-        give_way().await;
+        if let Some(others) = others.as_deref_mut() {
+            others.wait().await;
+        }
     }
     Err(Failure::new(
         "a scan comes to an end",
@@ -77,7 +88,7 @@ fn found_all(what: &str, found: &BTreeMap<RecordId, Entry>, ids: &[RecordId]) ->
 async fn scan_gives_every_record_with_any_limit(t: &Trial) -> Verdict {
     let ids = spread(t, 12, 5).await?;
     for limit in [1, 2, 7, 60, 10_000] {
-        let found = scan(&t.store, None, limit, |id| ids.contains(id)).await?;
+        let found = scan(&t.store, limit, |id| ids.contains(id)).await?;
         found_all(&format!("a scan with limit {limit}"), &found, &ids)?;
     }
     Ok(())
@@ -90,7 +101,7 @@ async fn scan_gives_payloads_expiries_and_versions(t: &Trial) -> Verdict {
         .insert(&ends, &Record::new("\u{1f511} one", Some(later)))
         .await?;
     t.store.insert(&endless, &Record::new(&b"\xff\x00"[..], None)).await?;
-    let found = scan(&t.store, None, 10, |id| *id == ends || *id == endless).await?;
+    let found = scan(&t.store, 10, |id| *id == ends || *id == endless).await?;
     found_all("a scan", &found, &[ends.clone(), endless.clone()])?;
     for (id, payload, expires_at) in [
         (&ends, "\u{1f511} one".as_bytes(), Some(later)),
@@ -114,7 +125,7 @@ async fn scan_leaves_out_what_has_expired(t: &Trial) -> Verdict {
         t.put(&ends, "one").await?;
         t.put(&lives, "two").await?;
         t.expire(&ends, way).await?;
-        let found = scan(&t.store, None, 100, |id| *id == ends || *id == lives).await?;
+        let found = scan(&t.store, 100, |id| *id == ends || *id == lives).await?;
         that(
             found.contains_key(&lives),
             "a scan gives the live record",
@@ -154,25 +165,27 @@ async fn scan_goes_on_after_records_were_removed(t: &Trial) -> Verdict {
     Ok(())
 }
 
-/// Scans so many times while `work`, which must leave `ids` alone, is done again and again with a growing number.
+/// Scans so many times while `work`, which must leave `ids` alone, is done again and again with a growing number, at
+/// least once between any two pages.
 async fn scan_during<W>(t: &Trial, ids: &[RecordId], mut work: impl FnMut(usize) -> W + Send + 'static) -> Verdict
 where
     W: Future<Output = Verdict> + Send,
 {
+    let (pulse, mut listener) = Pulse::new();
     let done = Arc::new(AtomicBool::new(false));
     let (store, ids) = (Arc::clone(&t.store), Arc::<[RecordId]>::from(ids));
-    let scans = t.rounds(9);
+    let scans = t.times(8);
     let scanning = {
         let done = Arc::clone(&done);
         async move {
-            let verdict = async {
-                for limit in [1, 3, 50].into_iter().cycle().take(scans) {
-                    let found = scan(&store, None, limit, |id| ids.contains(id)).await?;
-                    found_all("a scan while others write", &found, &ids)?;
+            let mut verdict = Ok(());
+            for limit in [1, 2, 5, 50].into_iter().cycle().take(scans) {
+                let found = scan_from(&store, None, limit, |id| ids.contains(id), Some(&mut listener)).await;
+                verdict = found.and_then(|found| found_all("a scan while others write", &found, &ids));
+                if verdict.is_err() {
+                    break;
                 }
-                Ok(())
-            };
-            let verdict = verdict.await;
+            }
             done.store(true, Ordering::SeqCst);
             verdict
         }
@@ -182,6 +195,7 @@ where
         while !done.load(Ordering::SeqCst) {
             round += 1;
             work(round).await?;
+            pulse.beat();
             give_way().await;
         }
         Ok(())
@@ -203,8 +217,11 @@ async fn scan_misses_no_record_while_others_come_and_go(t: &Trial) -> Verdict {
     }
     let (hand, record) = (t.hand(1), t.record("churn"));
     scan_during(t, &ids, move |round| {
-        // Each comes in one pass and goes in the next.
-        let (id, comes) = (&churn[round % churn.len()], (round / churn.len()).is_multiple_of(2));
+        // Scattered over the keys; each comes when it is its turn, and goes when it is its turn again.
+        let (id, comes) = (
+            &churn[round * 7 % churn.len()],
+            (round / churn.len()).is_multiple_of(2) ^ (round % 2 == 0),
+        );
         let (insert, remove) = (hand.insert(id, &record), hand.remove(id));
         async move {
             if comes {
@@ -278,7 +295,7 @@ async fn a_cursor_can_be_used_again(t: &Trial) -> Verdict {
         return found_all("a scan that ended at once", &before, &ids);
     };
     for _ in 0..2 {
-        let mut found = scan(&t.store, Some(cursor.clone()), 5, mine).await?;
+        let mut found = scan_from(&t.store, Some(cursor.clone()), 5, mine, None).await?;
         found.extend(before.clone());
         found_all("a scan that goes on from a cursor kept", &found, &ids)?;
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread::{self, Thread, ThreadId};
 use std::time::Duration;
 
 use super::report::{Failure, Verdict};
@@ -173,18 +173,77 @@ pub(super) async fn drop_after<T>(polls: usize, work: impl Future<Output = T>) -
 #[derive(Debug)]
 pub(super) struct Gate {
     missing: AtomicUsize,
+    threads: Mutex<Vec<ThreadId>>,
 }
 
 impl Gate {
+    /// How often a task gives way for a second thread of the runtime to wake up and take over some of the others.
+    const WAKING: usize = 50;
+
     pub(super) fn of(tasks: usize) -> Arc<Self> {
         Arc::new(Self {
             missing: AtomicUsize::new(tasks),
+            threads: Mutex::default(),
         })
     }
 
     pub(super) async fn pass(&self) {
         self.missing.fetch_sub(1, Ordering::SeqCst);
-        while self.missing.load(Ordering::SeqCst) > 0 {
+        let mut waking = Self::WAKING;
+        while self.missing.load(Ordering::SeqCst) > 0 || (waking > 0 && self.on_one_thread()) {
+            give_way().await;
+            waking = waking.saturating_sub(1);
+        }
+    }
+
+    fn on_one_thread(&self) -> bool {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let this = thread::current().id();
+        if !threads.contains(&this) {
+            threads.push(this);
+        }
+        threads.len() == 1
+    }
+}
+
+/// Lets one task wait for another to get on, so that the two surely meet, however the runtime shares out its threads.
+#[derive(Debug)]
+pub(super) struct Pulse(Arc<AtomicUsize>);
+
+/// The side that waits.
+#[derive(Debug)]
+pub(super) struct Listener {
+    beats: Arc<AtomicUsize>,
+    last: usize,
+}
+
+impl Pulse {
+    pub(super) fn new() -> (Self, Listener) {
+        let beats = Arc::new(AtomicUsize::new(0));
+        (Self(Arc::clone(&beats)), Listener { beats, last: 0 })
+    }
+
+    pub(super) fn beat(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Pulse {
+    /// Nobody waits for a task that has ended.
+    fn drop(&mut self) {
+        self.0.store(usize::MAX, Ordering::SeqCst);
+    }
+}
+
+impl Listener {
+    /// Waits for a beat since the last one.
+    pub(super) async fn wait(&mut self) {
+        loop {
+            let beats = self.beats.load(Ordering::SeqCst);
+            if beats != self.last || beats == usize::MAX {
+                self.last = beats;
+                return;
+            }
             give_way().await;
         }
     }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::hint;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::hand::Hand;
 use super::report::{Failure, Verdict};
@@ -159,6 +159,17 @@ impl Trial {
         self.version(id).await
     }
 
+    /// A row of new records, with their versions.
+    pub(super) async fn row(&self, round: usize, len: usize) -> Verdict<Vec<(RecordId, Version)>> {
+        let mut row = Vec::new();
+        for number in 0..len {
+            let id = self.id(format!("{round} {number}"))?;
+            let version = self.put(&id, "one").await?;
+            row.push((id, version));
+        }
+        Ok(row)
+    }
+
     /// Lets the live record at `id` expire.
     pub(super) async fn expire(&self, id: &RecordId, way: Way) -> Verdict {
         match way {
@@ -253,9 +264,22 @@ impl Trial {
         Hand(Arc::clone(second.unwrap_or(&self.store)))
     }
 
-    /// So many rounds, times the intensity asked for.
-    pub(super) fn rounds(&self, base: usize) -> usize {
+    /// So often, times the intensity asked for.
+    pub(super) fn times(&self, base: usize) -> usize {
         base * self.intensity
+    }
+
+    /// The rounds of a race: so many, times the intensity asked for. A store that is quick about them gets more, since
+    /// the shorter its steps are the more seldom they meet.
+    pub(super) fn rounds(&self, base: usize) -> impl Iterator<Item = usize> + use<> {
+        const MORE: usize = 50;
+        const QUICK: Duration = Duration::from_millis(60);
+        let (least, quick) = (
+            self.times(base),
+            QUICK * u32::try_from(self.intensity).unwrap_or(u32::MAX),
+        );
+        let start = Instant::now();
+        (0..least * MORE).take_while(move |&round| round < least || start.elapsed() < quick)
     }
 
     /// Runs two kinds of work as tasks that start together, and waits for all of them. `round` varies their order.
@@ -290,10 +314,11 @@ impl Trial {
     /// Runs tasks that start together, and waits for all of them.
     pub(super) async fn together<T: Send + 'static>(
         &self,
+        round: usize,
         tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
     ) -> Verdict<Vec<T>> {
         let none: [std::future::Ready<()>; 0] = [];
-        Ok(self.race(0, tasks, none).await?.0)
+        Ok(self.race(round, tasks, none).await?.0)
     }
 }
 
@@ -304,10 +329,12 @@ async fn start<T>(gate: Arc<Gate>, seed: [usize; 3], work: impl Future<Output = 
     seed.hash(&mut hasher);
     let delay = hasher.finish();
     gate.pass().await;
-    for _ in 0..delay % 4 {
+    // Every other round in close order, so that steps which take one turn of the runtime meet as well.
+    for _ in 0..(delay % 4) * (seed[0] as u64 % 2) {
         give_way().await;
     }
-    for _ in 0..(delay >> 32) % 500 {
+    let jitter = [10, 100, 500][seed[0] % 3];
+    for _ in 0..(delay >> 32) % jitter {
         hint::spin_loop();
     }
     work.await

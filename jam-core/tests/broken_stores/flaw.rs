@@ -7,6 +7,8 @@ macro_rules! flaws {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Flaw {
             None,
+            /// Shows only to threads that are truly parallel, so no one case catches it every time.
+            ReplaceLocksTwice,
             $($flaw,)+
         }
 

@@ -3,6 +3,8 @@
 //! A store that keeps every promise passes; each flaw is caught by the cases named beside it; and there is no case that
 //! catches none.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a broken store may panic")]
+
 mod contract;
 mod flaw;
 mod store;
@@ -12,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::conformance::{Report, Suite, cases};
+use jam_core::conformance::{Case, Report, Suite, cases};
 
 use self::flaw::{CAUGHT_BY, Flaw};
 use self::store::{Naive, World};
@@ -66,13 +68,25 @@ async fn every_flaw_is_caught_by_the_cases_named() {
     assert!(missed.is_empty(), "these went unnoticed: {missed:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_let_go_between_check_and_write_is_caught_before_long() {
+    for run in 1..=40 {
+        let suite = suite(Flaw::ReplaceLocksTwice)
+            .only("races")
+            .only("endings")
+            .only("moving");
+        if !suite.check().await.failed().is_empty() {
+            println!("caught in run {run}");
+            return;
+        }
+    }
+    panic!("not caught in 40 runs");
+}
+
 #[test]
 fn every_case_catches_a_flaw() {
     let named: BTreeSet<_> = CAUGHT_BY.iter().flat_map(|(_, names)| *names).copied().collect();
-    let idle: Vec<_> = cases()
-        .map(|case| case.name())
-        .filter(|name| !named.contains(name))
-        .collect();
+    let idle: Vec<_> = cases().map(Case::name).filter(|name| !named.contains(name)).collect();
     assert!(idle.is_empty(), "these cases catch no flaw: {idle:#?}");
 }
 

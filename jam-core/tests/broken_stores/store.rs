@@ -162,14 +162,14 @@ impl Naive {
         };
         let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         let key = or_dash(key).chars().take(200).collect::<String>();
-        RecordId::new(SessionKey::new(key).unwrap(), or_dash(name)).unwrap()
+        RecordId::new(SessionKey::new(key).expect("a key"), or_dash(name)).expect("an id")
     }
 
     pub(crate) fn of_key(&self, key: &SessionKey, id: &RecordId, by_prefix: Flaw) -> bool {
         if self.is(by_prefix) {
             return id.key().as_str().starts_with(key.as_str());
         }
-        id.key() == self.place(&RecordId::new(key.clone(), "any").unwrap()).key()
+        id.key() == self.place(&RecordId::new(key.clone(), "any").expect("an id")).key()
     }
 
     pub(crate) fn stored(slot: &Slot) -> Stored {

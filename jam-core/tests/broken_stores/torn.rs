@@ -89,7 +89,8 @@ impl Naive {
     }
 
     pub(crate) async fn replace_torn(&self, id: &RecordId, expected: Option<&Version>, slot: &Slot) -> Result<bool> {
-        let checks = self.is(Flaw::ReplaceChecksThenWrites);
+        let at_once = self.is(Flaw::ReplaceLocksTwice);
+        let checks = at_once || self.is(Flaw::ReplaceChecksThenWrites);
         if !checks && !self.is(Flaw::ReplaceInTwoSteps) {
             return Ok(false);
         }
@@ -101,7 +102,9 @@ impl Naive {
             }
             Ok::<_, ErrorKind>(())
         })?;
-        wait().await;
+        if !at_once {
+            wait().await;
+        }
         self.step(|map| {
             if checks || map.contains_key(id) {
                 map.insert(id.clone(), slot.clone());
