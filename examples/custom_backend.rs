@@ -238,10 +238,10 @@ impl StoreFactory for TreeFactory {
     }
 
     async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
-        // Each field is taken by name and type; what nobody takes is reported as a mistake.
-        if let Some(color) = config.one_of("leaf_color", &["green", "red"])? {
-            println!("planting a tree with {color} leaves");
-        }
+        // Each field is taken by name and type; what is left then is a mistake, found before anything is opened.
+        let color = config.one_of("leaf_color", &["green", "red"])?.unwrap_or("green");
+        config.finish()?;
+        println!("planting a tree with {color} leaves");
         Ok(Arc::new(TreeStore::new(config.clock())))
     }
 }

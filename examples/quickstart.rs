@@ -11,8 +11,7 @@
 use jam::prelude::*;
 use serde_json::json;
 
-/// In the target directory, so that trying things out leaves nothing in the way.
-const DEFAULT: &str = "json:target/quickstart-sessions.json";
+const DEFAULT: &str = "json:sessions.json";
 
 #[tokio::main]
 async fn main() {
@@ -91,8 +90,8 @@ async fn run(wanted: &str) -> jam::Result<()> {
         tasks.push(tokio::spawn(async move {
             sessions
                 .modify(&id, |data| {
-                    let visits = data["visits"].as_u64().unwrap_or(0) + 1;
-                    data["visits"] = visits.into();
+                    let visits = data.get("visits").and_then(|visits| visits.as_u64()).unwrap_or(0);
+                    data.insert("visits".into(), (visits + 1).into());
                 })
                 .await
         }));

@@ -1,6 +1,7 @@
 //! The seam for encryption of payloads.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{Handle, Life, Result, SessionKey};
 
@@ -55,4 +56,15 @@ pub trait Sealer: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`Crypto`](crate::ErrorKind::Crypto) for anything else: another session's, another use's, changed, cut off, plaintext.
     fn open(&self, context: &SealContext<'_>, sealed: &[u8]) -> Result<Vec<u8>>;
+}
+
+/// A shared sealer is a sealer.
+impl<S: Sealer + ?Sized> Sealer for Arc<S> {
+    fn seal(&self, context: &SealContext<'_>, plain: &[u8]) -> Result<Vec<u8>> {
+        (**self).seal(context, plain)
+    }
+
+    fn open(&self, context: &SealContext<'_>, sealed: &[u8]) -> Result<Vec<u8>> {
+        (**self).open(context, sealed)
+    }
 }

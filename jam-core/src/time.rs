@@ -4,24 +4,25 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A point in time: milliseconds since the Unix epoch, UTC.
+/// A point in time: milliseconds since the Unix epoch, UTC, up to the end of the year 9999 ([`Timestamp::MAX`]), which is
+/// also the last that RFC 3339 can write. What would lie beyond is that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
     /// The Unix epoch.
     pub const ZERO: Self = Self(0);
-    /// The last point in time there is; far enough to mean "never" in a comparison.
-    pub const MAX: Self = Self(u64::MAX);
+    /// The last point in time there is: 9999-12-31T23:59:59.999Z. Every store can hold it in a signed 64-bit integer.
+    pub const MAX: Self = Self(253_402_300_799_999);
 
-    /// From milliseconds since the Unix epoch.
+    /// From milliseconds since the Unix epoch; saturates at [`Timestamp::MAX`].
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+        if millis > Self::MAX.0 { Self::MAX } else { Self(millis) }
     }
 
-    /// From seconds since the Unix epoch; saturates.
+    /// From seconds since the Unix epoch; saturates at [`Timestamp::MAX`].
     pub const fn from_secs(secs: u64) -> Self {
-        Self(secs.saturating_mul(1000))
+        Self::from_millis(secs.saturating_mul(1000))
     }
 
     /// Milliseconds since the Unix epoch.
@@ -37,7 +38,7 @@ impl Timestamp {
     /// This long after; saturates at [`Timestamp::MAX`]. Below a millisecond is dropped.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(
+        Self::from_millis(
             self.0
                 .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
         )
@@ -62,7 +63,7 @@ impl From<SystemTime> for Timestamp {
     /// A time before the epoch becomes the epoch.
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Self::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -126,6 +127,6 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
 }

@@ -119,7 +119,7 @@ fn no_key(why: impl fmt::Display) -> Error {
         ErrorKind::Crypto,
         format!(
             "this text is no AES key: {why}; a key is 32 random bytes in url-safe base64, 44 characters (43 without \
-             padding), and `jam keys aes` or generate_aes_key() makes one"
+             padding), and generate_aes_key() makes one"
         ),
     )
 }

@@ -73,7 +73,7 @@ impl KeyRing {
         let sealing = ring.next().ok_or_else(|| {
             Error::new(
                 ErrorKind::Crypto,
-                "a key ring has no key; it needs one to seal with, and `jam keys aes` or generate_aes_key() makes one",
+                "a key ring has no key; it needs one to seal with, and generate_aes_key() makes one",
             )
         })?;
         Ok(Self(Arc::new(Keys {

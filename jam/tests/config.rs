@@ -46,9 +46,10 @@ async fn names_and_defaults_are_those_of_jamlib() {
         (json!({"sessions_type": "memory", "ttl": 60}), Some(60)),
         (json!({"type": "memory", "default_ttl": 60}), Some(60)),
         (json!({"type": "memory", "ttl": "none"}), None),
-        (json!({"type": "memory", "ttl": null}), None),
         (json!({"type": "memory", "ttl": "60"}), Some(60)),
         (json!({"url": "memory:?ttl=60"}), Some(60)),
+        (json!({"url": "memory:?default_ttl=60"}), Some(60)),
+        (json!({"type": "memory", "url": "memory:"}), Some(3600)),
         (json!({"type": "custom", "custom_module": "memory"}), Some(3600)),
     ] {
         let sessions = config(ttl.clone()).clock(clock()).open().await.unwrap();
@@ -107,7 +108,7 @@ async fn a_mistake_is_named_with_field_and_expectation() {
         ),
         (
             json!({"type": "json", "url": "memory:"}),
-            "`session_type` says `json` and the URL says `memory`",
+            "`session_type` names another backend than the URL (`memory:`)",
         ),
         (json!({"type": "custom"}), "needs `custom_module`"),
         (json!({"type": 5}), "`session_type` must be a text"),
@@ -134,6 +135,9 @@ async fn no_error_shows_a_secret() {
         json!({"type": "memory", "unknown": secret}),
         json!({"type": "memory", "ttl": secret}),
         json!({"url": format!("nosuch://user:{secret}@host/0")}),
+        json!({"url": format!("memory://user:pa?{secret}@host/0")}),
+        json!({"url": format!("memory://user:pa${}@host/0", secret.replace('-', "_"))}),
+        json!({"type": format!("memory://user:{secret}@host/0")}),
     ] {
         let error = config(wrong).open().await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
@@ -164,6 +168,28 @@ async fn the_environment_fills_in_and_overrides() {
     assert_eq!(ttl_of(&sessions).await, Some(70));
     let sessions = with(json!({}), &[("JAM_SESSION_TYPE", "memory")]).open().await.unwrap();
     assert_eq!(ttl_of(&sessions).await, Some(3600));
+    let unset = json!({"type": "memory", "ttl": "$UNSET"});
+    let sessions = with(unset, &[("JAM_SESSION_TTL", "70")]).open().await.unwrap();
+    assert_eq!(
+        ttl_of(&sessions).await,
+        Some(70),
+        "what is overridden need not be there"
+    );
+    let url = json!({"url": "memory:?ttl=60"});
+    let sessions = with(url, &[("JAM_SESSION_TTL", "70")]).open().await.unwrap();
+    assert_eq!(
+        ttl_of(&sessions).await,
+        Some(70),
+        "what a URL says is overridden as well"
+    );
+    let twice = [("JAM_SESSION_DEFAULT_TTL", "60"), ("JAM_SESSION_TTL", "70")];
+    assert!(
+        mistake(with(json!({"type": "memory"}), &twice))
+            .await
+            .contains("both set `ttl`")
+    );
+    let waiting = [("JAM_SESSION_AES_SECRET", "a key that waits")];
+    assert!(with(json!({"type": "memory"}), &waiting).open().await.is_ok());
     let message = mistake(with(file, &[("SECONDS", "60"), ("JAM_SESSION_TLT", "70")])).await;
     assert!(
         message.contains("JAM_SESSION_TLT") && message.contains("did you mean `ttl`"),

@@ -1,6 +1,7 @@
 //! The seam between what a client holds and what a store keeps.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{Handle, InnerId, Life, RecordId, Result, SessionId};
 
@@ -33,6 +34,25 @@ pub trait IdCodec: fmt::Debug + Send + Sync + 'static {
     /// session's own and rotation with grace are refused with [`Config`](crate::ErrorKind::Config), and a rework makes a new
     /// handle.
     fn keeps_life(&self) -> bool;
+}
+
+/// A shared codec is a codec.
+impl<C: IdCodec + ?Sized> IdCodec for Arc<C> {
+    fn issue(&self, inner: &InnerId) -> Result<(SessionId, RecordId)> {
+        (**self).issue(inner)
+    }
+
+    fn resolve(&self, public: &str) -> Result<RecordId> {
+        (**self).resolve(public)
+    }
+
+    fn describe(&self, id: &RecordId) -> Described {
+        (**self).describe(id)
+    }
+
+    fn keeps_life(&self) -> bool {
+        (**self).keeps_life()
+    }
 }
 
 /// What a record id tells about its session.

@@ -10,15 +10,16 @@ use uuid::Uuid;
 /// Every closure that gives a `String` is an id factory:
 ///
 /// ```
-/// use jam_core::{MemoryStore, Sessions};
-/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use jam_core::{IdFactory, MemoryStore, Sessions, UuidV7};
 ///
-/// let counter = AtomicU64::new(0);
 /// let sessions = Sessions::builder(MemoryStore::new())
-///     .id_factory(move || format!("device-{}", counter.fetch_add(1, Ordering::Relaxed)))
+///     .id_factory(|| format!("web1-{}", UuidV7.next_id()))
 ///     .build()?;
 /// # Ok::<(), jam_core::Error>(())
 /// ```
+///
+/// Two sessions of one key with the same handle are two sessions, but whatever goes by handle (revoking, logging out
+/// everywhere else) takes them for one. So a counter that starts anew with the process is no id factory.
 pub trait IdFactory: Send + Sync + 'static {
     /// The next id.
     fn next_id(&self) -> String;

@@ -57,7 +57,8 @@ pub struct Shard {
     keys: HashMap<SessionKey, HashMap<Arc<str>, Slot>>,
     len: usize,
     last_version: u64,
-    look_at: usize,
+    live_when_looked: usize,
+    inserts_since: usize,
 }
 
 impl Shard {
@@ -131,6 +132,11 @@ impl Shard {
             !sessions.is_empty()
         });
         self.len = left;
+        self.live_when_looked = left;
+        self.inserts_since = 0;
+        if self.keys.capacity() > 4 * self.keys.len() {
+            self.keys.shrink_to_fit();
+        }
         (before - left) as u64
     }
 
@@ -144,11 +150,12 @@ impl Shard {
         self.len == 0
     }
 
-    /// Drops what has expired, if the shard has doubled since it was last looked through; so each put pays a constant part.
+    /// Called before an insert: drops what has expired once as many were inserted as were live when it last did, so that
+    /// each insert pays a constant part of it.
     pub fn make_room(&mut self, now: Timestamp) {
-        if self.len >= self.look_at.max(32) {
+        self.inserts_since += 1;
+        if self.inserts_since > self.live_when_looked.max(32) {
             self.drop_expired(now);
-            self.look_at = self.len * 2;
         }
     }
 
@@ -343,7 +350,7 @@ impl Position {
     pub fn from_cursor(cursor: &Cursor) -> Result<Self> {
         let parse = || {
             let mut parts = str::from_utf8(cursor.as_bytes()).ok()?.splitn(3, ':');
-            let shard = parts.next()?.parse().ok()?;
+            let shard = parts.next()?.parse().ok().filter(|shard| *shard < Table::SHARDS)?;
             let key_len = parts.next()?.parse().ok()?;
             let (key, id) = parts.next()?.split_at_checked(key_len)?;
             if key.is_empty() && id.is_empty() {

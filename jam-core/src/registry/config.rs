@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::did_you_mean;
+use super::suggest::shown;
 use crate::{Clock, Error, ErrorKind, Result, SystemClock};
 
 /// The settings of one store, from a config table or a URL.
@@ -53,33 +54,37 @@ impl StoreConfig {
     /// # Errors
     /// [`Config`](ErrorKind::Config) if there is no scheme, or a field is written twice or not decodable.
     pub fn from_url(url: &str) -> Result<Self> {
-        let scheme = scheme_of(url)?;
-        Self::new(format!("the `{}:` URL", scheme.escape_debug()), Map::new()).at_url(url)
+        let fields = Self::fields_of_url(url)?;
+        Self::new(format!("the {} URL", shown(scheme_of(url)?)), fields).with_url(url)
     }
 
-    /// Adds what a URL says to settings from elsewhere.
+    /// The fields in the query of a URL, as they would stand in a table.
     ///
     /// # Errors
-    /// As [`from_url`](Self::from_url); also if a field is set both in the URL and elsewhere.
-    pub fn at_url(mut self, url: &str) -> Result<Self> {
-        let scheme = scheme_of(url)?;
-        let rest = &url[scheme.len() + 1..];
-        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    /// As [`from_url`](Self::from_url).
+    pub fn fields_of_url(url: &str) -> Result<Map<String, Value>> {
+        let (_, query) = after_scheme(url)?;
+        let mut fields = Map::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (percent_decode(name)?, percent_decode(value)?);
-            if self.fields.contains_key(&name) {
+            if fields.contains_key(&name) {
                 return Err(Error::new(
                     ErrorKind::Config,
-                    format!(
-                        "{}: `{}` is set twice, at least once of it in the URL",
-                        self.origin,
-                        name.escape_debug()
-                    ),
+                    format!("the URL sets {} twice", shown(&name)),
                 ));
             }
-            self.fields.insert(name, Value::String(value));
+            fields.insert(name, Value::String(value));
         }
+        Ok(fields)
+    }
+
+    /// Settings whose fields are known already, and whose location is that of a URL. The query of the URL is not looked at.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) if there is no scheme.
+    pub fn with_url(mut self, url: &str) -> Result<Self> {
+        let (location, _) = after_scheme(url)?;
         self.location = (!location.is_empty()).then(|| location.to_owned());
         self.url = Some(url.to_owned());
         Ok(self)
@@ -239,9 +244,9 @@ impl StoreConfig {
         Err(Error::new(
             ErrorKind::Config,
             format!(
-                "{}: unknown field `{}`{hint} (fields known here: {fields})",
+                "{}: unknown field {}{hint} (fields known here: {fields})",
                 self.origin,
-                name.escape_debug()
+                shown(name)
             ),
         ))
     }
@@ -254,6 +259,12 @@ impl fmt::Debug for StoreConfig {
             .field("fields", &self.fields.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
+}
+
+/// Location and query of a URL.
+fn after_scheme(url: &str) -> Result<(&str, &str)> {
+    let rest = &url[scheme_of(url)?.len() + 1..];
+    Ok(rest.split_once('?').unwrap_or((rest, "")))
 }
 
 fn scheme_of(url: &str) -> Result<&str> {

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 pub use self::config::StoreConfig;
 pub use self::suggest::did_you_mean;
+use self::suggest::shown;
 use crate::{Error, ErrorKind, MemoryStore, Result, SessionStore};
 
 /// Opens the stores of one backend from a [`StoreConfig`]. Backend crates publish one; whoever wires stores by name
@@ -32,6 +33,7 @@ use crate::{Error, ErrorKind, MemoryStore, Result, SessionStore};
 ///     }
 ///
 ///     async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
+///         config.finish()?;
 ///         Ok(Arc::new(MemoryStore::with_clock(config.clock())))
 ///     }
 /// }
@@ -45,8 +47,8 @@ pub trait StoreFactory: fmt::Debug + Send + Sync + 'static {
     /// The names this backend goes by: `session_type` in a config, the scheme of a URL. The first is the main one.
     fn names(&self) -> &'static [&'static str];
 
-    /// Opens a store. Takes every field it knows from the config; what it leaves there is reported as unknown by the caller
-    /// ([`StoreConfig::finish`]).
+    /// Opens a store: takes every field it knows from the config, then calls [`StoreConfig::finish`], and only then touches
+    /// a file or a server, so that a mistyped setting leaves nothing behind. A `location` it has no use for is a mistake as well.
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config) for a setting that is wrong; whatever the store gives when it cannot be opened.
@@ -96,9 +98,9 @@ impl Registry {
             Error::new(
                 ErrorKind::Config,
                 format!(
-                    "unknown backend `{}`; there are: {}{hint} (a backend of jam needs its feature, one of your own needs \
+                    "unknown backend {}; there are: {}{hint} (a backend of jam needs its feature, one of your own needs \
                      `registry.register(...)`)",
-                    name.escape_debug(),
+                    shown(name),
                     names.join(", "),
                 ),
             )
@@ -133,6 +135,11 @@ impl StoreFactory for MemoryFactory {
     }
 
     async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
+        config.finish()?;
+        if config.location().is_some() {
+            let message = "the in-memory store has no location; its URL is `memory:`, with fields after a `?`";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
         Ok(Arc::new(MemoryStore::with_clock(config.clock())))
     }
 }

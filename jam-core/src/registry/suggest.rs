@@ -1,5 +1,7 @@
 //! "Did you mean": the known name that is nearest to a mistyped one.
 
+use std::borrow::Cow;
+
 /// The candidate that differs from `name` by the fewest edits, if it is near enough to be meant.
 ///
 /// ```
@@ -13,6 +15,17 @@ pub fn did_you_mean<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).max(1);
     let best = candidates.iter().map(|candidate| (near(candidate), *candidate)).min()?;
     (best.0 <= allowed).then_some(best.1)
+}
+
+/// A name from a configuration for an error message. What looks like no name is not shown: with a misplaced `?` or quote
+/// it may be a part of a password.
+pub(crate) fn shown(name: &str) -> Cow<'_, str> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+');
+    if !name.is_empty() && name.len() <= 40 && name.bytes().all(is_name) {
+        Cow::Owned(format!("`{name}`"))
+    } else {
+        Cow::Borrowed("(not shown, since it looks like no name and may hold a secret)")
+    }
 }
 
 /// Edits between the two, ignoring case and the choice between `-` and `_`.

@@ -45,9 +45,9 @@ impl SessionsBuilder {
     /// The idle lifetime where none is configured: one hour, as in jamlib.
     pub const DEFAULT_TTL: Duration = Duration::from_hours(1);
 
-    pub(super) fn new(store: impl SessionStore) -> Self {
+    pub(super) fn new(store: Arc<dyn SessionStore>) -> Self {
         Self {
-            store: Arc::new(store),
+            store,
             codec: Arc::new(HashedIds),
             factory: None,
             sealer: None,
@@ -92,9 +92,10 @@ impl SessionsBuilder {
     /// How many sessions one key may have, at least 1, and what happens to one more. For a moment there may be more; once
     /// concurrent creates have finished there are not.
     ///
-    /// The order is by creation, to the second, and then by handle. That is why the default id factory makes UUIDs that sort
-    /// by time once there is a cap. With ids that do not tell their creation ([`PlainIds`](crate::PlainIds)) the one that
-    /// would expire first counts as the oldest.
+    /// The oldest is judged by creation, to the second, and then by handle. That is why the default id factory makes UUIDs
+    /// that sort by time once there is a cap. With ids that do not tell their creation ([`PlainIds`](crate::PlainIds)) the one
+    /// that would expire first counts as the oldest. A newcomer never makes way for itself; two that are created by two
+    /// processes at the same moment may each end the other. Where newcomers are refused, they may both be.
     pub fn max_sessions(mut self, max: usize, when_full: WhenFull) -> Self {
         self.cap = Some(Cap { max, when_full });
         self
@@ -201,6 +202,9 @@ impl SessionsBuilder {
         if !self.codec.keeps_life() {
             if self.expiry.max_lifetime.is_some() {
                 return wrong("`max_lifetime` needs ids that hold their creation time; the jamlib layout has none");
+            }
+            if self.cap.is_some() && self.expiry.ttl.is_none() {
+                return wrong("`max_sessions` needs a `ttl` with ids that do not hold their creation time");
             }
             if self.grace.is_some() {
                 return wrong("`grace` needs ids that keep their handle; those of the jamlib layout do not");

@@ -1,5 +1,6 @@
 //! The cap on sessions per key: insert first, then trim, so that it holds whoever creates at the same time.
 
+use super::queue::Turn;
 use super::{Located, Sessions, WhenFull};
 use crate::{Entry, Error, ErrorKind, Handle, RecordId, Result, SessionKey, Timestamp};
 
@@ -19,24 +20,42 @@ impl Sessions {
     pub(super) async fn trim(&self, newcomer: &RecordId) -> Result<()> {
         let trimmed = match self.inner.cap {
             None => return Ok(()),
-            Some(Cap { max, when_full: WhenFull::EvictOldest }) => self.evict(newcomer, max).await,
-            Some(Cap { max, when_full: WhenFull::Refuse }) => self.step_back(newcomer, max).await,
+            Some(Cap {
+                max,
+                when_full: WhenFull::EvictOldest,
+            }) => self.evict(newcomer, max).await,
+            Some(Cap {
+                max,
+                when_full: WhenFull::Refuse,
+            }) => self.step_back(newcomer, max).await,
         };
         match trimmed {
             Err(error) if error.kind() != ErrorKind::LimitReached => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a session key could not be trimmed to its cap");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a session key could not be trimmed to its cap"
+                );
                 Ok(())
             }
             outcome => outcome,
         }
     }
 
+    /// Creates of one process take turns where there is a cap, so that they do not count each other half-way.
+    pub(super) async fn cap_turn(&self, key: &SessionKey) -> Option<Turn<'_>> {
+        match self.inner.cap {
+            Some(_) => Some(self.inner.queue.turn(("cap", key)).await),
+            None => None,
+        }
+    }
+
     /// Refuses before anything is written, where newcomers are refused.
     pub(super) async fn check_room(&self, key: &SessionKey) -> Result<()> {
         match self.inner.cap {
-            Some(Cap { max, when_full: WhenFull::Refuse }) if self.ranked(key).await?.len() >= max => {
-                Err(limit_reached(max))
-            }
+            Some(Cap {
+                max,
+                when_full: WhenFull::Refuse,
+            }) if self.ranked(key).await?.len() >= max => Err(limit_reached(max)),
             _ => Ok(()),
         }
     }
@@ -69,7 +88,10 @@ impl Sessions {
     /// The records of a key's sessions, oldest first.
     async fn ranked(&self, key: &SessionKey) -> Result<Vec<RecordId>> {
         let sessions = self.sessions_of(key).await?;
-        let mut ranked: Vec<_> = sessions.into_iter().map(|(at, entry)| (rank(&at, &entry), at.record)).collect();
+        let mut ranked: Vec<_> = sessions
+            .into_iter()
+            .map(|(at, entry)| (rank(&at, &entry), at.record))
+            .collect();
         ranked.sort();
         Ok(ranked.into_iter().map(|(_, record)| record).collect())
     }

@@ -1,6 +1,7 @@
 //! The application's data on its way to bytes and back.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,12 +29,26 @@ pub trait Serializer: fmt::Debug + Send + Sync + 'static {
     fn deserialize(&self, payload: &[u8]) -> Result<Data>;
 }
 
+/// A shared serializer is a serializer.
+impl<S: Serializer + ?Sized> Serializer for Arc<S> {
+    fn serialize(&self, data: &Data) -> Result<Vec<u8>> {
+        (**self).serialize(data)
+    }
+
+    fn deserialize(&self, payload: &[u8]) -> Result<Data> {
+        (**self).deserialize(payload)
+    }
+}
+
 /// Any serializable object to bytes: straight to JSON, or by way of `Data` with a serializer of the application's own.
 pub(crate) fn to_payload(serializer: Option<&dyn Serializer>, data: &impl Serialize) -> Result<Vec<u8>> {
     let Some(serializer) = serializer else {
         let json = serde_json::to_vec(data).map_err(|_| not_json())?;
         return match json.first() {
-            Some(b'{') => Ok(json),
+            Some(b'{') => {
+                check_readable(&json)?;
+                Ok(json)
+            }
             first => Err(not_an_object(match first {
                 Some(b'[') => "a list",
                 Some(b'"') => "a text",
@@ -44,6 +59,59 @@ pub(crate) fn to_payload(serializer: Option<&dyn Serializer>, data: &impl Serial
         };
     };
     serializer.serialize(&to_data(data)?)
+}
+
+/// How deep the JSON parser goes.
+const MAX_DEPTH: usize = 127;
+/// An integer of fewer digits fits into 64 bits.
+const MANY_DIGITS: usize = 19;
+
+/// Refuses what could be written but not be read back as it was: what is nested too deep, and integers beyond 64 bits.
+fn check_readable(json: &[u8]) -> Result<()> {
+    let (mut depth, mut digits, mut in_text, mut escaped) = (0_usize, 0_usize, false, false);
+    for (at, byte) in json.iter().enumerate() {
+        if in_text {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_text = false,
+                _ => {}
+            }
+            continue;
+        }
+        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
+        match byte {
+            b'"' => in_text = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            let message = format!("session data is nested deeper than {MAX_DEPTH} levels, and could not be read back");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        if digits >= MANY_DIGITS && is_wide_integer(json, at + 1 - digits) {
+            let message = "session data holds an integer beyond 64 bits, which would be read back as a fraction";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an integer that 64 bits do not hold begins there.
+fn is_wide_integer(json: &[u8], start: usize) -> bool {
+    let len = json[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let before = start.checked_sub(1).map(|at| json[at]);
+    let after = json.get(start + len);
+    let is_integer = !matches!(before, Some(b'.' | b'e' | b'E' | b'+')) && !matches!(after, Some(b'.' | b'e' | b'E'));
+    let text = str::from_utf8(&json[start..start + len]).unwrap_or_default();
+    let fits = match before {
+        Some(b'-') => text
+            .parse::<u64>()
+            .is_ok_and(|number| number <= i64::MIN.unsigned_abs()),
+        _ => text.parse::<u64>().is_ok(),
+    };
+    is_integer && !fits
 }
 
 /// Bytes back to data.

@@ -81,13 +81,14 @@ impl Sessions {
         .await
     }
 
-    /// Ends the session of this name and tells whether there was one. A rework that runs meanwhile does not save it.
+    /// Ends the session of this name and tells whether there was one. A rework that runs meanwhile does not save it (with
+    /// [`PlainIds`](crate::PlainIds) it does: a rework changes the handle there).
     ///
     /// # Errors
     /// As [`list`](Self::list); [`Conflict`](ErrorKind::Conflict) if it was reworked in each of
     /// [`max_attempts`](super::SessionsBuilder::max_attempts) rounds.
     pub async fn revoke(&self, key: impl AsRef<str>, handle: impl AsRef<str>) -> Result<bool> {
-        self.run("revoke", async {
+        self.run_told("revoke", async {
             let key = SessionKey::new(key)?;
             let removed = self
                 .remove_all(&key, |at| at.described.handle.as_str() == handle.as_ref())
@@ -103,10 +104,19 @@ impl Sessions {
     /// [`NotFound`](ErrorKind::NotFound) if there is no session under this id; otherwise as [`revoke`](Self::revoke).
     pub async fn clear_others(&self, id: impl AsRef<str>) -> Result<u64> {
         self.run("clear_others", async {
-            let at = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
-            let (at, _) = self.find(at, false).await?.ok_or(ErrorKind::NotFound)?;
-            self.remove_all(at.record.key(), |other| other.described.handle != at.described.handle)
-                .await
+            let asked = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
+            let mut removed = 0;
+            for _ in 0..self.inner.attempts {
+                // Looked up each time: ids that do not keep their handle may be reworked meanwhile.
+                let (own, _) = self.find(asked.clone(), false).await?.ok_or(ErrorKind::NotFound)?;
+                let mine = |at: &Located| at.described.handle == own.described.handle;
+                let (left, ended) = self.remove_where(own.record.key(), |at| !mine(at)).await?;
+                removed += ended;
+                if !left {
+                    return Ok(removed);
+                }
+            }
+            Err(self.gave_up())
         })
         .await
     }
@@ -115,17 +125,24 @@ impl Sessions {
     async fn remove_all(&self, key: &SessionKey, matches: impl Fn(&Located) -> bool) -> Result<u64> {
         let mut removed = 0;
         for _ in 0..self.inner.attempts {
-            let mut left = false;
-            for (at, _) in self.sessions_of(key).await? {
-                if matches(&at) {
-                    left = true;
-                    removed += u64::from(self.inner.store.remove(&at.record).await?);
-                }
-            }
+            let (left, ended) = self.remove_where(key, &matches).await?;
+            removed += ended;
             if !left {
                 return Ok(removed);
             }
         }
         Err(self.gave_up())
+    }
+
+    /// Removes what matches now; tells whether there was anything, and how much of it was still there to end.
+    async fn remove_where(&self, key: &SessionKey, matches: impl Fn(&Located) -> bool) -> Result<(bool, u64)> {
+        let (mut found, mut ended) = (false, 0);
+        for (at, _) in self.sessions_of(key).await? {
+            if matches(&at) {
+                found = true;
+                ended += u64::from(self.inner.store.remove(&at.record).await?);
+            }
+        }
+        Ok((found, ended))
     }
 }

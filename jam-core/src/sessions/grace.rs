@@ -97,7 +97,10 @@ impl Sessions {
     /// nowhere: the old id is dead a little early, and nobody is kept from logging out.
     fn open_note(&self, at: &Located, stored: &Stored) -> Vec<RecordId> {
         self.read_note(at, stored).unwrap_or_else(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the note of a rotation with grace leads nowhere");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the note of a rotation with grace leads nowhere"
+            );
             Vec::new()
         })
     }
@@ -108,10 +111,18 @@ impl Sessions {
             None => stored.payload.to_vec(),
         };
         let corrupt = || Error::new(ErrorKind::Corrupt, "the note of a rotation with grace is damaged");
-        let ids = opened.strip_prefix(FRAME).and_then(|ids| str::from_utf8(ids).ok()).ok_or_else(corrupt)?;
+        let ids = opened
+            .strip_prefix(FRAME)
+            .and_then(|ids| str::from_utf8(ids).ok())
+            .ok_or_else(corrupt)?;
         // A note can only lead to the same session: same key, same handle, same life.
         let same = |target: &RecordId| self.inner.codec.describe(target) == at.described && !target.is_reserved();
-        let target = |id: &str| RecordId::new(at.record.key().clone(), id).ok().filter(same).ok_or_else(corrupt);
+        let target = |id: &str| {
+            RecordId::new(at.record.key().clone(), id)
+                .ok()
+                .filter(same)
+                .ok_or_else(corrupt)
+        };
         ids.split('\n').map(target).collect()
     }
 }

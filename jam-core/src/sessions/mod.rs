@@ -43,7 +43,9 @@ use crate::{
 /// [`touch`](Self::touch) give `false`, writes give [`NotFound`](ErrorKind::NotFound), and the store is not asked. A store that
 /// cannot be reached is always an error ([`Unavailable`](ErrorKind::Unavailable)), never an absent session.
 ///
-/// Every future may be dropped at any await point: the operation has then happened as a whole or not at all.
+/// Every future may be dropped at any await point: no session is left half-written and nothing stays locked. An operation of
+/// several steps may then have taken the first of them alone: a session created over the cap that nobody trimmed yet (the
+/// next create does), a note of a rotation that did not come (it leads nowhere and expires), some of many revoked.
 ///
 /// ```
 /// use jam_core::{MemoryStore, Sessions};
@@ -92,6 +94,11 @@ impl Sessions {
 
     /// A manager with settings of your own.
     pub fn builder(store: impl SessionStore) -> SessionsBuilder {
+        Self::builder_on(Arc::new(store))
+    }
+
+    /// The same on a store that is shared already, such as one a [`Registry`](crate::Registry) opened.
+    pub fn builder_on(store: Arc<dyn SessionStore>) -> SessionsBuilder {
         SessionsBuilder::new(store)
     }
 
@@ -129,6 +136,8 @@ impl Sessions {
             let inner_id = InnerId::generate(SessionKey::new(key)?, self.new_handle()?, life)?;
             let (id, record_id) = self.inner.codec.issue(&inner_id)?;
             let at = self.located(record_id);
+            let _turn = self.cap_turn(at.record.key()).await;
+            self.check_room(at.record.key()).await?;
             self.inner
                 .store
                 .insert(&at.record, &self.record(&at, payload.into())?)
@@ -148,12 +157,15 @@ impl Sessions {
             let Some(at) = self.locate(id.as_ref())? else {
                 return Ok(None);
             };
+            let asked = at.record.clone();
             let Some((at, stored)) = self.find(at, true).await? else {
                 return Ok(None);
             };
+            let through_grace = at.record != asked;
             Ok(Some(Session {
                 payload: self.inner.open(&at, &stored.payload)?,
                 inner: Arc::clone(&self.inner),
+                through_grace,
                 at,
                 version: stored.version,
                 data: OnceLock::new(),
@@ -177,7 +189,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable).
     pub async fn exists(&self, id: impl AsRef<str>) -> Result<bool> {
-        self.run("exists", async {
+        self.run_told("exists", async {
             let Some(at) = self.locate(id.as_ref())? else {
                 return Ok(false);
             };
@@ -217,7 +229,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable).
     pub async fn touch(&self, id: impl AsRef<str>) -> Result<bool> {
-        self.run("touch", async {
+        self.run_told("touch", async {
             let Some(mut at) = self.locate(id.as_ref())? else {
                 return Ok(false);
             };
@@ -244,7 +256,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable).
     pub async fn delete(&self, id: impl AsRef<str>) -> Result<bool> {
-        self.run("delete", async {
+        self.run_told("delete", async {
             // An id past its absolute lifetime is no session, but its record may as well go now.
             let Some(mut at) = self.resolve(id.as_ref())? else {
                 return Ok(false);

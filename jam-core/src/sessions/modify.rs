@@ -20,7 +20,7 @@ impl Sessions {
     /// let id = sessions.create("user1", serde_json::json!({"visits": 1})).await?;
     /// let visits = sessions
     ///     .modify(&id, |data| {
-    ///         let visits = data["visits"].as_u64().unwrap_or(0) + 1;
+    ///         let visits = data.get("visits").and_then(|visits| visits.as_u64()).unwrap_or(0) + 1;
     ///         data.insert("visits".into(), visits.into());
     ///         visits
     ///     })
@@ -83,8 +83,8 @@ impl Sessions {
     /// changed is not written.
     ///
     /// # Errors
-    /// - [`Conflict`](ErrorKind::Conflict) if it was changed or rotated by somebody else meanwhile; load it again.
-    /// - [`NotFound`](ErrorKind::NotFound) if it has ended meanwhile; nothing brings it back.
+    /// - [`Conflict`](ErrorKind::Conflict) if it was changed by somebody else meanwhile, or rotated with grace; load it again.
+    /// - [`NotFound`](ErrorKind::NotFound) if it has ended or was reworked meanwhile; nothing brings it back at this id.
     /// - [`Unavailable`](ErrorKind::Unavailable).
     pub async fn commit(&self, session: Session) -> Result<()> {
         self.run("commit", async {
@@ -102,7 +102,9 @@ impl Sessions {
                 .replace(&session.at.record, Some(&session.version), &record)
                 .await
             {
-                Err(error) if error.kind() == ErrorKind::NotFound && self.successor(&session.at, None).await?.is_some() => {
+                Err(error)
+                    if error.kind() == ErrorKind::NotFound && self.successor(&session.at, None).await?.is_some() =>
+                {
                     Err(ErrorKind::Conflict.into())
                 }
                 result => result,

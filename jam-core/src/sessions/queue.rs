@@ -45,8 +45,14 @@ impl Queue {
             line.standing += 1;
             Arc::clone(&line.lock)
         };
-        let ticket = Ticket { queue: self, line: number };
-        Turn { _guard: lock.lock_arc().await, _ticket: ticket }
+        let ticket = Ticket {
+            queue: self,
+            line: number,
+        };
+        Turn {
+            _guard: lock.lock_arc().await,
+            _ticket: ticket,
+        }
     }
 
     fn lines(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Line>> {

@@ -34,6 +34,9 @@ impl Sessions {
     /// [`grace`](super::SessionsBuilder::grace), so that parallel requests of one page are not logged out. For routine
     /// rotation only; a login or a change of privilege needs [`rework_as`](Self::rework_as).
     ///
+    /// Rotate by the current id: a request whose session came [through the grace](super::Session::through_grace) should not
+    /// rotate again. An old id follows up to 64 rotations within its grace.
+    ///
     /// # Errors
     /// As [`rework`](Self::rework); [`Config`](ErrorKind::Config) if no grace is configured.
     pub async fn rework_with_grace(&self, id: impl AsRef<str>) -> Result<SessionId> {
@@ -59,7 +62,8 @@ impl Sessions {
     /// 5.0, 7.2.4).
     ///
     /// The data moves along. The options count for the new life: a ttl the visitor's session had of its own does not go over.
-    /// With a cap that refuses newcomers and logins racing for the last place, the loser's session ends.
+    /// With a cap that refuses newcomers a full key gives [`LimitReached`](ErrorKind::LimitReached) and the visitor keeps the session; of logins
+    /// that race for the last place from several processes, those that came too late end.
     ///
     /// # Errors
     /// As [`rework`](Self::rework) and [`create_with`](Self::create_with).
@@ -85,7 +89,15 @@ impl Sessions {
         self.run(rotation.operation, async {
             let at = self.locate(id)?.ok_or(ErrorKind::NotFound)?;
             let _turn = self.inner.queue.turn((at.record.key(), &at.described.handle)).await;
-            if let Some((key, _)) = rotation.login.as_ref().filter(|(key, _)| key != at.record.key()) {
+            // A login as somebody else adds a session to their key.
+            let newcomer_of = rotation
+                .login
+                .as_ref()
+                .map(|(key, _)| key)
+                .filter(|key| *key != at.record.key());
+            let mut _cap_turn = None;
+            if let Some(key) = newcomer_of {
+                _cap_turn = self.cap_turn(key).await;
                 self.check_room(key).await?;
             }
             let (session_id, to) = self.issue(&at, rotation.login.as_ref())?;
@@ -109,7 +121,7 @@ impl Sessions {
                 };
                 match self.inner.store.rename(rename).await {
                     Ok(()) => {
-                        if rotation.login.is_some() {
+                        if newcomer_of.is_some() {
                             self.trim(&to.record).await?;
                         }
                         return Ok(session_id);
@@ -139,11 +151,8 @@ impl Sessions {
         Ok((session_id, self.located(record)))
     }
 
-    /// The payload for its new place: sealed anew where it was sealed for another key, handle or life.
+    /// The payload for its new place. Sealed anew, so that a rework also moves it to the newest key.
     fn rebind(&self, from: &Located, to: &Located, stored: &Stored) -> Result<Bytes> {
-        if from.record.key() == to.record.key() && from.described == to.described {
-            return Ok(stored.payload.clone());
-        }
         self.inner.seal(to, self.inner.open(from, &stored.payload)?)
     }
 }

@@ -24,6 +24,7 @@ pub struct Session {
     pub(super) payload: Bytes,
     pub(super) data: OnceLock<Data>,
     pub(super) changed: bool,
+    pub(super) through_grace: bool,
 }
 
 impl Session {
@@ -40,6 +41,12 @@ impl Session {
     /// When it began, to the second; `None` if its id does not tell ([`PlainIds`](crate::PlainIds)).
     pub fn created(&self) -> Option<Timestamp> {
         self.at.described.life.map(|life| life.created())
+    }
+
+    /// Whether it was reached by an old id, during the [grace](super::SessionsBuilder::grace) of a rotation. Such a request
+    /// should not rotate again: another response of the same page carries the new id already.
+    pub fn through_grace(&self) -> bool {
+        self.through_grace
     }
 
     /// The data.

@@ -36,9 +36,12 @@ impl Environment {
         )
     }
 
-    /// Sets the fields that `JAM_SESSION_*` variables name, and gives the names of those variables.
-    pub(super) fn override_fields(&self, fields: &mut Map<String, Value>) -> Vec<String> {
-        let mut used = Vec::new();
+    /// The fields that `JAM_SESSION_*` variables set, under the names in use now: the variable and its value.
+    ///
+    /// # Errors
+    /// `Config` if two variables set one field to two values.
+    pub(super) fn overrides(&self) -> Result<BTreeMap<String, (String, String)>> {
+        let mut overrides: BTreeMap<String, (String, String)> = BTreeMap::new();
         for (variable, value) in &self.0 {
             let Some(field) = variable.strip_prefix(PREFIX).filter(|field| !field.is_empty()) else {
                 continue;
@@ -47,10 +50,15 @@ impl Environment {
             if SHORTENED.contains(&field.as_str()) {
                 field.insert_str(0, "session_");
             }
-            fields.insert(canonical(&field).to_owned(), Value::String(value.clone()));
-            used.push(variable.clone());
+            let field = canonical(&field).to_owned();
+            if let Some((other, _)) = overrides.get(&field).filter(|(_, other)| other != value) {
+                return Err(config_error(format!(
+                    "{other} and {variable} both set `{field}`; leave one out"
+                )));
+            }
+            overrides.insert(field, (variable.clone(), value.clone()));
         }
-        used
+        Ok(overrides)
     }
 
     /// Puts variables in place of `$NAME`, `${NAME}` and `${NAME:-default}` in every text.
@@ -112,9 +120,17 @@ impl Environment {
     }
 
     fn variable(&self, name: &str, default: Option<&str>) -> Result<String, String> {
-        let value = self.0.get(name).map(String::as_str).or(default);
-        value
-            .map(str::to_owned)
-            .ok_or_else(|| format!("the environment variable `{}` is not set", name.escape_debug()))
+        if let Some(value) = self.0.get(name).map(String::as_str).or(default) {
+            return Ok(value.to_owned());
+        }
+        // What does not look like a variable may be the rest of a password with a `$` in it.
+        let is_usual = name
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        Err(if is_usual {
+            format!("the environment variable `{name}` is not set")
+        } else {
+            "it refers to an environment variable that is not set (a plain `$` is written `$$`)".to_owned()
+        })
     }
 }

@@ -52,7 +52,7 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `accept_plaintext` | also open data from before encryption was switched on; for the time of that change only | false |
 ///
 /// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text may
-/// refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field:
+/// refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field, wherever it stands:
 /// `JAM_SESSION_TTL`, `JAM_SESSION_TYPE`, `JAM_SESSION_AES_SECRET`, `JAM_SESSION_JSON_PATH`.
 pub struct Config {
     origin: String,
@@ -98,7 +98,7 @@ impl Config {
         Ok(Self::new(config.origin().to_owned(), Value::Object(fields), None))
     }
 
-    /// From either: what begins with a scheme (two or more letters and a `:`) is a URL.
+    /// From either: what begins with a scheme (two or more letters and a `:`) or holds `://` is a URL.
     ///
     /// # Errors
     /// As [`from_url`](Self::from_url) and [`from_file`](Self::from_file).
@@ -107,6 +107,7 @@ impl Config {
         let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
         match text.split_once(':') {
             Some((scheme, _)) if scheme.len() > 1 && scheme.chars().all(is_scheme_char) => Self::from_url(text),
+            Some((_, rest)) if rest.starts_with("//") => Self::from_url(text),
             _ => Self::from_file(text),
         }
     }
@@ -167,24 +168,51 @@ impl Config {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn builder(self) -> Result<SessionsBuilder> {
-        let mut fields = document::section(&self.origin, self.root, self.pointer.as_deref())?;
-        let mut origin = match &self.pointer {
-            Some(pointer) => format!("{} [{pointer}]", self.origin),
-            None => self.origin,
-        };
-        self.environment.substitute(&origin, &mut fields)?;
-        settings::rename_aliases(&origin, &mut fields)?;
-        let overridden = self.environment.override_fields(&mut fields);
-        if !overridden.is_empty() {
-            origin = format!("{origin} with {}", overridden.join(", "));
-        }
-        let settings = Settings::take(&origin, fields)?;
+        let (origin, fields, secret_from_environment) = self.fields()?;
+        let settings = Settings::take(&origin, fields, secret_from_environment, &self.registry)?;
         let store = settings.store.with_clock(Arc::clone(&self.clock));
         // Everything the manager can find fault with is checked before files and connections are opened.
         let manager = settings.manager;
         manager.check()?;
         let store = self.registry.open(&settings.backend, store).await?;
         Ok(manager.builder(store)?.clock(self.clock))
+    }
+
+    /// All fields under the names in use now, from the table, the URL and the environment; where they come from; and whether
+    /// the secret does from the environment.
+    fn fields(&self) -> Result<(String, Map<String, Value>, bool)> {
+        let mut origin = match &self.pointer {
+            Some(pointer) => format!("{} [{pointer}]", self.origin),
+            None => self.origin.clone(),
+        };
+        let mut fields = document::section(&self.origin, self.root.clone(), self.pointer.as_deref())?;
+        settings::rename_aliases(&origin, &mut fields)?;
+        let overrides = self.environment.overrides()?;
+        fields.retain(|field, _| !overrides.contains_key(field));
+        self.environment.substitute(&origin, &mut fields)?;
+        let overriding_url = overrides.get("url").map(|(_, value)| value.as_str());
+        if let Some(url) = overriding_url.or_else(|| fields.get("url").and_then(Value::as_str)) {
+            let mut of_url = StoreConfig::fields_of_url(url)?;
+            settings::rename_aliases(&origin, &mut of_url)?;
+            of_url.retain(|field, _| !overrides.contains_key(field));
+            if let Some(twice) = of_url.keys().find(|field| fields.contains_key(*field)) {
+                return Err(config_error(format!(
+                    "{origin}: `{twice}` stands in the URL and beside it; leave one out"
+                )));
+            }
+            fields.extend(of_url);
+        }
+        let secret_from_environment = overrides.contains_key("session_aes_secret");
+        let variables: Vec<_> = overrides.values().map(|(variable, _)| variable.as_str()).collect();
+        if !variables.is_empty() {
+            origin = format!("{origin} with {}", variables.join(", "));
+        }
+        fields.extend(
+            overrides
+                .into_iter()
+                .map(|(field, (_, value))| (field, Value::String(value))),
+        );
+        Ok((origin, fields, secret_from_environment))
     }
 }
 

@@ -1,9 +1,10 @@
 //! The fields of a configuration, sorted into those of the manager and those of the backend.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::{PlainIds, Result, SessionStore, Sessions, SessionsBuilder, StoreConfig, WhenFull};
+use jam_core::{PlainIds, Registry, Result, SessionStore, Sessions, SessionsBuilder, StoreConfig, WhenFull};
 use serde_json::{Map, Value};
 
 use super::config_error;
@@ -21,7 +22,7 @@ pub(super) struct Manager {
     max_lifetime: Option<Duration>,
     renew_on_read: bool,
     max_sessions: Option<usize>,
-    when_full: WhenFull,
+    when_full: Option<WhenFull>,
     grace: Option<Duration>,
     plain_ids: bool,
     encryption: Option<Encryption>,
@@ -38,18 +39,21 @@ struct Encryption {
 
 impl Settings {
     /// Takes a configuration apart; what is not the manager's is left to the backend.
-    pub(super) fn take(origin: &str, fields: Map<String, Value>) -> Result<Self> {
+    pub(super) fn take(
+        origin: &str,
+        fields: Map<String, Value>,
+        secret_from_environment: bool,
+        registry: &Registry,
+    ) -> Result<Self> {
         let mut config = StoreConfig::new(origin, fields);
         let session_type = config.string("session_type")?;
         if let Some(url) = config.string("url")? {
-            config = config.at_url(&url)?;
+            config = config.with_url(&url)?;
         }
         let backend = match (session_type, config.scheme()) {
-            (Some(name), Some(scheme)) if name != scheme => {
+            (Some(name), Some(scheme)) if !registry.get(scheme)?.names().contains(&name.as_str()) => {
                 return Err(config_error(format!(
-                    "{origin}: `session_type` says `{}` and the URL says `{}`; leave one out",
-                    name.escape_debug(),
-                    scheme.escape_debug()
+                    "{origin}: `session_type` names another backend than the URL (`{scheme}:`); leave one out"
                 )));
             }
             (Some(name), _) => name,
@@ -69,7 +73,7 @@ impl Settings {
             })?,
             _ => backend,
         };
-        let manager = Manager::take(&mut config)?;
+        let manager = Manager::take(&mut config, secret_from_environment)?;
         Ok(Self {
             backend,
             store: config,
@@ -79,7 +83,7 @@ impl Settings {
 }
 
 impl Manager {
-    fn take(config: &mut StoreConfig) -> Result<Self> {
+    fn take(config: &mut StoreConfig, secret_from_environment: bool) -> Result<Self> {
         let manager = Self {
             ttl: lifetime(config, "ttl", Some(SessionsBuilder::DEFAULT_TTL))?,
             max_lifetime: lifetime(config, "max_lifetime", None)?,
@@ -87,14 +91,19 @@ impl Manager {
             max_sessions: config
                 .integer("max_sessions", 1..=u64::from(u32::MAX))?
                 .and_then(|max| usize::try_from(max).ok()),
-            when_full: match config.one_of("when_full", &["evict_oldest", "refuse"])? {
-                Some("refuse") => WhenFull::Refuse,
-                _ => WhenFull::EvictOldest,
-            },
+            when_full: config
+                .one_of("when_full", &["evict_oldest", "refuse"])?
+                .map(|word| match word {
+                    "refuse" => WhenFull::Refuse,
+                    _ => WhenFull::EvictOldest,
+                }),
             grace: lifetime(config, "grace", None)?,
             plain_ids: config.one_of("layout", &["jam", "jamlib"])? == Some("jamlib"),
-            encryption: Encryption::take(config)?,
+            encryption: Encryption::take(config, secret_from_environment)?,
         };
+        if manager.when_full.is_some() && manager.max_sessions.is_none() {
+            return Err(config.invalid("when_full", "left out, unless `max_sessions` is set"));
+        }
         if manager.plain_ids && manager.encryption.is_some() {
             return Err(config_error(format!(
                 "{}: `layout = \"jamlib\"` cannot be combined with `is_session_crypt = true` in this version",
@@ -106,18 +115,18 @@ impl Manager {
 
     /// Finds every fault a builder would find, without a store.
     pub(super) fn check(&self) -> Result<()> {
-        self.builder(jam_core::MemoryStore::new())?.build().map(drop)
+        self.builder(Arc::new(jam_core::MemoryStore::new()))?.build().map(drop)
     }
 
     /// A builder with these settings.
-    pub(super) fn builder(&self, store: impl SessionStore) -> Result<SessionsBuilder> {
-        let mut builder = Sessions::builder(store)
+    pub(super) fn builder(&self, store: Arc<dyn SessionStore>) -> Result<SessionsBuilder> {
+        let mut builder = Sessions::builder_on(store)
             .ttl(self.ttl)
             .max_lifetime(self.max_lifetime)
             .renew_on_read(self.renew_on_read)
             .grace(self.grace);
         if let Some(max) = self.max_sessions {
-            builder = builder.max_sessions(max, self.when_full);
+            builder = builder.max_sessions(max, self.when_full.unwrap_or(WhenFull::EvictOldest));
         }
         if self.plain_ids {
             builder = builder.ids(PlainIds);
@@ -130,10 +139,10 @@ impl Manager {
 }
 
 impl Encryption {
-    fn take(config: &mut StoreConfig) -> Result<Option<Self>> {
-        let on = config.boolean("is_session_crypt")?.unwrap_or(false);
+    fn take(config: &mut StoreConfig, secret_from_environment: bool) -> Result<Option<Self>> {
+        let on = config.boolean("is_session_crypt")?;
         let data = config.boolean("encrypt_data")?;
-        let accept_plaintext = config.boolean("accept_plaintext")?.unwrap_or(false);
+        let accept_plaintext = config.boolean("accept_plaintext")?;
         let expected = "a key of 32 url-safe base64 bytes, or a list of them";
         let secrets = match config.take("session_aes_secret") {
             None => Vec::new(),
@@ -148,11 +157,18 @@ impl Encryption {
             }
             Some(_) => return Err(config.invalid("session_aes_secret", expected)),
         };
-        if !on {
-            return match data {
-                Some(true) => Err(config.invalid("encrypt_data", "left out, or `is_session_crypt` set to true")),
+        let needs_it = |field| Err(config.invalid(field, "left out, unless `is_session_crypt` is true"));
+        if on != Some(true) {
+            return match (data, accept_plaintext) {
+                (Some(true), _) => needs_it("encrypt_data"),
+                (_, Some(true)) => needs_it("accept_plaintext"),
+                // A key that encrypts nothing is most likely a switch forgotten. In the environment it may wait for its turn.
+                _ if on.is_none() && !secrets.is_empty() && !secret_from_environment => needs_it("session_aes_secret"),
                 _ => Ok(None),
             };
+        }
+        if data == Some(false) && accept_plaintext == Some(true) {
+            return Err(config.invalid("accept_plaintext", "left out where `encrypt_data` is false"));
         }
         if secrets.is_empty() {
             return Err(config_error(format!(
@@ -169,7 +185,7 @@ impl Encryption {
             origin,
             secrets,
             data: data.unwrap_or(true),
-            accept_plaintext,
+            accept_plaintext: accept_plaintext.unwrap_or(false),
         }))
     }
 
@@ -196,6 +212,12 @@ impl Encryption {
 /// A key, or the path of a file that holds it, as jamlib takes them and as container secrets come.
 fn read_if_file(origin: &str, secret: String) -> Result<String> {
     if !Path::new(&secret).is_file() {
+        // No key has a `/` in it.
+        if secret.contains('/') {
+            let message =
+                format!("{origin}: `session_aes_secret` is neither a key (32 url-safe base64 bytes) nor a file");
+            return Err(config_error(message));
+        }
         return Ok(secret);
     }
     let text = std::fs::read_to_string(&secret).map_err(|error| {
@@ -239,12 +261,14 @@ pub(super) fn rename_aliases(origin: &str, fields: &mut Map<String, Value>) -> R
 
 /// Takes a lifetime: seconds, or `"none"`.
 fn lifetime(config: &mut StoreConfig, name: &'static str, default: Option<Duration>) -> Result<Option<Duration>> {
-    if config
-        .peek(name)
-        .is_some_and(|value| value.is_null() || value.as_str() == Some("none"))
-    {
-        config.take(name);
-        return Ok(None);
+    match config.peek(name) {
+        // An empty field in YAML; sessions without an end should be asked for in words.
+        Some(Value::Null) => return Err(config.invalid(name, "a number of seconds above 0, or \"none\"")),
+        Some(Value::String(text)) if text == "none" => {
+            config.take(name);
+            return Ok(None);
+        }
+        _ => {}
     }
     let seconds = config
         .seconds(name)
