@@ -43,9 +43,10 @@ impl Case {
         self.group
     }
 
-    /// The number of the promise in the docs of [`SessionStore`](crate::SessionStore).
-    pub fn promise(&self) -> u8 {
-        self.promise
+    /// The number of the promise in the docs of [`SessionStore`](crate::SessionStore), if it has one; the others stand in
+    /// the text below the list and at the methods.
+    pub fn promise(&self) -> Option<u8> {
+        (self.promise > 0).then_some(self.promise)
     }
 
     pub(super) async fn run(&self, trial: &Trial) -> Verdict {
@@ -58,7 +59,7 @@ impl fmt::Debug for Case {
         f.debug_struct("Case")
             .field("name", &self.name)
             .field("group", &self.group)
-            .field("promise", &self.promise)
+            .field("promise", &self.promise())
             .finish_non_exhaustive()
     }
 }
@@ -80,7 +81,7 @@ pub(super) struct Group {
     pub(super) cases: &'static [Case],
 }
 
-/// Declares the group of a file: its name, what it needs, and each case with the promise it checks.
+/// Declares the group of a file: its name, what it needs, and each case with the number of its promise, 0 for none.
 macro_rules! group {
     ($name:literal, $need:ident, $($promise:literal => $case:ident,)+) => {
         pub(super) const GROUP: $crate::conformance::case::Group = $crate::conformance::case::Group {

@@ -8,10 +8,10 @@ use crate::{ErrorKind, Record, RecordId};
 
 group! { "clearing", Nothing,
     1 => clear_removes_every_record_of_a_key_and_counts_them,
-    1 => clear_leaves_keys_that_look_alike,
+    0 => clear_leaves_keys_that_look_alike,
     7 => clear_takes_reserved_records_but_does_not_count_them,
     5 => clear_does_not_count_what_has_expired,
-    1 => a_cleared_key_can_be_used_again,
+    0 => a_cleared_key_can_be_used_again,
     5 => remove_expired_keeps_live_records,
 }
 

@@ -8,8 +8,8 @@ use crate::ErrorKind::Unavailable;
 use crate::{Cursor, Renewal};
 
 group! { "closing", Nothing,
-    6 => after_close_every_call_is_unavailable,
-    6 => close_may_be_called_again,
+    0 => after_close_every_call_is_unavailable,
+    0 => close_may_be_called_again,
     6 => close_during_writes_leaves_each_written_or_refused,
 }
 

@@ -30,7 +30,7 @@ async fn what_was_written_is_there_after_reopening(t: &Trial) -> Verdict {
     let version = t.version(&from).await?;
     t.rename(&from, &version, &to, "renamed").await?;
     let stale = t.version(&changed).await?;
-    t.store.close().await?;
+    t.close().await?;
 
     let store = (t.reopen)().await?;
     let seen = async {
@@ -100,7 +100,7 @@ async fn what_has_ended_is_gone_after_reopening(t: &Trial) -> Verdict {
         t.expire(&id, way).await?;
         ended.push(id);
     }
-    t.store.close().await?;
+    t.close().await?;
 
     let store = (t.reopen)().await?;
     let seen = async {
@@ -126,6 +126,7 @@ async fn a_write_acknowledged_during_close_is_there_after_reopening(t: &Trial) -
     let inserts = ids.iter().map(|id| t.hand(0).insert(id, &t.record("one")));
     let hand = t.hand(0);
     let (inserted, _) = t.race(5, inserts, [async move { hand.0.close().await }]).await?;
+    t.close().await?;
     let store = (t.reopen)().await?;
     let seen = async {
         for (id, result) in ids.iter().zip(inserted) {

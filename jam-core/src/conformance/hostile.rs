@@ -7,11 +7,11 @@ use super::trial::Trial;
 use crate::{Record, RecordId, Rename, SessionKey};
 
 group! { "hostile", Nothing,
-    1 => hostile_keys_are_kept_apart,
-    1 => hostile_ids_are_kept_apart,
-    1 => key_and_id_do_not_run_together,
-    1 => the_longest_key_and_id_work,
-    1 => a_key_of_one_byte_works,
+    0 => hostile_keys_are_kept_apart,
+    0 => hostile_ids_are_kept_apart,
+    0 => key_and_id_do_not_run_together,
+    0 => the_longest_key_and_id_work,
+    0 => a_key_of_one_byte_works,
 }
 
 const NASTY: &[&str] = &[

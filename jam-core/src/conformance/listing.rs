@@ -9,12 +9,12 @@ use super::trial::{HOUR, Trial};
 use crate::{Bytes, Entry, Record, RecordId, SessionKey, Timestamp};
 
 group! { "listing", Nothing,
-    1 => list_gives_exactly_the_live_records_of_a_key,
+    0 => list_gives_exactly_the_live_records_of_a_key,
     4 => list_gives_payloads_and_expiries,
     2 => listed_versions_work_in_replace_and_rename,
-    1 => list_leaves_out_keys_that_look_alike,
+    0 => list_leaves_out_keys_that_look_alike,
     5 => list_leaves_out_what_has_expired,
-    1 => list_gives_every_one_of_many_records,
+    0 => list_gives_every_one_of_many_records,
     7 => reserved_records_are_kept_and_listed_like_others,
 }
 

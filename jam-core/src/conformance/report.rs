@@ -43,10 +43,39 @@ impl Failure {
     }
 }
 
+/// What a step several cases share expected and did not find; it becomes a [`Failure`] of the line that asked for the step.
+#[derive(Debug)]
+pub(super) struct Unmet {
+    expected: &'static str,
+    happened: String,
+}
+
+impl Unmet {
+    pub(super) fn new(expected: &'static str, happened: impl Into<String>) -> Self {
+        Self {
+            expected,
+            happened: happened.into(),
+        }
+    }
+}
+
+impl From<Error> for Unmet {
+    fn from(error: Error) -> Self {
+        Self::new("the call succeeds", format!("the error \"{error}\""))
+    }
+}
+
+impl From<Unmet> for Failure {
+    #[track_caller]
+    fn from(unmet: Unmet) -> Self {
+        Self::new(unmet.expected, unmet.happened)
+    }
+}
+
 impl From<Error> for Failure {
     #[track_caller]
     fn from(error: Error) -> Self {
-        Self::new("the call succeeds", format!("the error \"{error}\""))
+        Unmet::from(error).into()
     }
 }
 
@@ -143,7 +172,8 @@ impl fmt::Display for Report {
             writeln!(f, "\nthe suite is not set up rightly: {mistake}")?;
         }
         for FailedCase { case, failure } in &self.failed {
-            writeln!(f, "\n{} ({}, promise {})", case.name(), case.group(), case.promise())?;
+            let promise = case.promise().map(|number| format!(", promise {number}"));
+            writeln!(f, "\n{} ({}{})", case.name(), case.group(), promise.unwrap_or_default())?;
             writeln!(f, "    expected  {}", failure.expected)?;
             writeln!(f, "    happened  {}", failure.happened)?;
             writeln!(f, "    seen at   {}:{}", failure.at.file(), failure.at.line())?;
@@ -158,7 +188,7 @@ not run: {not_run}"
         if let Some(first) = self.failed.first() {
             writeln!(
                 f,
-                "\nThe promises are numbered as in the docs of `SessionStore`. One case alone: `Suite::only(\"{}\")`.",
+                "\nPromises are numbered as in the docs of `SessionStore`. One case alone: `Suite::only(\"{}\")`.",
                 first.case.name()
             )?;
         }

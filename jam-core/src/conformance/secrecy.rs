@@ -9,9 +9,9 @@ use super::trial::Trial;
 use crate::{Cursor, Error, Record, RecordId, Rename};
 
 group! { "secrecy", Nothing,
-    7 => a_store_has_a_name,
-    8 => debug_of_a_store_shows_no_key_id_or_payload,
-    8 => errors_show_no_key_id_or_payload,
+    0 => a_store_has_a_name,
+    0 => debug_of_a_store_shows_no_key_id_or_payload,
+    0 => errors_show_no_key_id_or_payload,
 }
 
 async fn a_store_has_a_name(t: &Trial) -> Verdict {

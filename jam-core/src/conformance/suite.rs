@@ -106,7 +106,8 @@ impl<S: SessionStore> Suite<S> {
     }
 
     /// Multiplies the rounds of every race; 1 by default, or what the environment variable
-    /// `JAM_CONFORMANCE_INTENSITY` says.
+    /// `JAM_CONFORMANCE_INTENSITY` says. With 1 the suite makes about 16,000 writes, and more in the races of a store that
+    /// is quick about them: about 2 s for one in memory, 15 s for one that takes a millisecond for a write.
     #[must_use]
     pub fn intensity(mut self, times: usize) -> Self {
         self.intensity = Some(times);

@@ -39,7 +39,8 @@ pub fn on_threads(task: Task) {
     });
 }
 
-/// Runs `work` as a task of its own. A panic in it, or a runtime that drops it, is a failure of whoever awaits it.
+/// Runs `work` as a task of its own. A panic in it, or a runtime that drops it, is a failure of whoever awaits it; once
+/// nobody awaits it any more, it ends at its next step.
 pub(super) fn spawn<T: Send + 'static>(
     spawner: &Spawner,
     work: impl Future<Output = T> + Send + 'static,
@@ -47,8 +48,17 @@ pub(super) fn spawn<T: Send + 'static>(
     let joint = Arc::new(Mutex::new(Joint::Running(Waker::noop().clone())));
     let end = End(Arc::clone(&joint));
     spawner(Box::pin(async move {
-        let result = guarded(work).await;
-        end.set(result);
+        let mut work = pin!(guarded(work));
+        let ended = poll_fn(|cx| {
+            if end.is_awaited() {
+                work.as_mut().poll(cx).map(Some)
+            } else {
+                Poll::Ready(None)
+            }
+        });
+        if let Some(result) = ended.await {
+            end.set(result);
+        }
     }));
     poll_fn(move |cx| {
         let mut joint = joint.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,6 +78,10 @@ enum Joint<T> {
 struct End<T>(Arc<Mutex<Joint<T>>>);
 
 impl<T> End<T> {
+    fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     fn set(&self, result: Verdict<T>) {
         let mut joint = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Joint::Running(waker) = std::mem::replace(&mut *joint, Joint::Ended(result)) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::hand::Hand;
-use super::report::{Failure, Verdict};
+use super::report::{Failure, Unmet, Verdict};
 use super::tasks::{Gate, Spawner, give_way, spawn};
 use crate::{
     Clock, Entry, ManualClock, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored, Timestamp, Version,
@@ -79,11 +79,15 @@ impl Trial {
             // The verdict is the case's; one that has closed the store cannot clear it any more.
             let _ = self.store.clear(&key).await;
         }
+        Ok(self.close().await?)
+    }
+
+    /// Closes the store, and its second handle if there is one.
+    pub(super) async fn close(&self) -> Result<()> {
         if let Some(second) = &self.second {
             second.close().await?;
         }
-        self.store.close().await?;
-        Ok(())
+        self.store.close().await
     }
 
     /// A session key of this trial alone that ends in `name`.
@@ -154,13 +158,13 @@ impl Trial {
     }
 
     /// Inserts a record that expires in an hour, and gives its version.
-    pub(super) async fn put(&self, id: &RecordId, payload: &'static str) -> Verdict<Version> {
+    pub(super) async fn put(&self, id: &RecordId, payload: &'static str) -> Result<Version, Unmet> {
         self.store.insert(id, &self.record(payload)).await?;
         self.version(id).await
     }
 
     /// A row of new records, with their versions.
-    pub(super) async fn row(&self, round: usize, len: usize) -> Verdict<Vec<(RecordId, Version)>> {
+    pub(super) async fn row(&self, round: usize, len: usize) -> Result<Vec<(RecordId, Version)>, Unmet> {
         let mut row = Vec::new();
         for number in 0..len {
             let id = self.id(format!("{round} {number}"))?;
@@ -171,7 +175,7 @@ impl Trial {
     }
 
     /// Lets the live record at `id` expire.
-    pub(super) async fn expire(&self, id: &RecordId, way: Way) -> Verdict {
+    pub(super) async fn expire(&self, id: &RecordId, way: Way) -> Result<(), Unmet> {
         match way {
             Way::Past => {
                 let record = Record::new("expired", Some(self.past()));
@@ -193,18 +197,18 @@ impl Trial {
     }
 
     /// The version of a record that has to be there.
-    pub(super) async fn version(&self, id: &RecordId) -> Verdict<Version> {
+    pub(super) async fn version(&self, id: &RecordId) -> Result<Version, Unmet> {
         let stored = self.load(id).await?;
-        let stored = stored.ok_or_else(|| Failure::new("a record that was just written is there", "there is none"))?;
+        let stored = stored.ok_or_else(|| Unmet::new("a record that was just written is there", "there is none"))?;
         Ok(stored.version)
     }
 
     /// The entry of a record in the listing of its key.
-    pub(super) async fn entry(&self, id: &RecordId) -> Verdict<Option<Entry>> {
+    pub(super) async fn entry(&self, id: &RecordId) -> Result<Option<Entry>, Unmet> {
         let mut entries = self.store.list(id.key()).await?;
         entries.retain(|entry| entry.id == *id);
         if entries.len() > 1 {
-            return Err(Failure::new(
+            return Err(Unmet::new(
                 "a record is listed once",
                 format!("{} times", entries.len()),
             ));
@@ -213,20 +217,20 @@ impl Trial {
     }
 
     /// The expiry of a record that has to be listed.
-    pub(super) async fn expiry(&self, id: &RecordId) -> Verdict<Option<Timestamp>> {
+    pub(super) async fn expiry(&self, id: &RecordId) -> Result<Option<Timestamp>, Unmet> {
         let entry = self.entry(id).await?;
         entry
             .map(|entry| entry.expires_at)
-            .ok_or_else(|| Failure::new("a live record is listed", "it is not"))
+            .ok_or_else(|| Unmet::new("a live record is listed", "it is not"))
     }
 
     /// How these records are now, to find out what an operation has changed.
-    pub(super) async fn look(&self, ids: &[&RecordId]) -> Verdict<Vec<Option<Seen>>> {
+    pub(super) async fn look(&self, ids: &[&RecordId]) -> Result<Vec<Option<Seen>>, Unmet> {
         let mut seen = Vec::new();
         for id in ids {
             let (stored, entry) = (self.load(id).await?, self.entry(id).await?);
             if stored.is_some() != entry.is_some() {
-                return Err(Failure::new(
+                return Err(Unmet::new(
                     "load and list agree on whether a record is there",
                     format!("loaded: {}, listed: {}", stored.is_some(), entry.is_some()),
                 ));

@@ -8,8 +8,8 @@ use crate::{ErrorKind, Record, Timestamp};
 
 group! { "writing", Nothing,
     4 => a_new_record_is_there_as_it_was_written,
-    1 => what_was_never_there_is_not_there,
-    1 => insert_at_a_live_record_is_already_exists_and_changes_nothing,
+    0 => what_was_never_there_is_not_there,
+    0 => insert_at_a_live_record_is_already_exists_and_changes_nothing,
     5 => insert_takes_the_place_of_an_expired_record,
     2 => replace_changes_payload_and_expiry,
     2 => replace_may_shorten_a_life_or_make_it_endless,
@@ -18,8 +18,8 @@ group! { "writing", Nothing,
     1 => replace_of_nothing_is_not_found_and_leaves_nothing,
     2 => a_write_of_other_content_changes_the_version,
     2 => a_version_does_not_fit_the_successor_of_its_record,
-    1 => remove_tells_whether_a_live_record_was_there,
-    1 => records_do_not_touch_each_other,
+    0 => remove_tells_whether_a_live_record_was_there,
+    0 => records_do_not_touch_each_other,
 }
 
 async fn a_new_record_is_there_as_it_was_written(t: &Trial) -> Verdict {

@@ -101,6 +101,20 @@ async fn a_panic_in_a_task_is_the_failure_of_its_case() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_case_that_never_ends_is_a_failure_and_the_next_one_runs() {
+    let report = suite(Flaw::DropLeavesTheLock)
+        .only("a_dropped_call_leaves_nothing_locked")
+        .only("a_store_has_a_name")
+        .patience(Duration::from_millis(500))
+        .check()
+        .await;
+    assert_eq!(failed(&report).len(), 1);
+    assert_eq!(report.passed().len(), 1);
+    let failure = &report.failed()[0].failure;
+    assert_eq!(failure.expected(), "the case ends within 0.5 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_names_case_promise_expectation_and_what_happened() {
     let report = suite(Flaw::ReplaceInserts)
         .only("late_replace_does_not_revive_a_removed_record")
