@@ -224,3 +224,60 @@ async fn the_clock_turned_back_revives_nothing_and_prolongs_nothing() {
     clock.set(Timestamp::from_secs(10_000));
     assert!(!sessions.exists(&id).await.unwrap(), "swept is swept");
 }
+
+#[tokio::test]
+async fn a_store_that_fails_after_the_write_does_not_lose_the_session() {
+    use jam::{SessionOptions, WhenFull};
+
+    let store = Arc::new(MemoryStore::new());
+    let hooked = Hooked::new(Arc::clone(&store) as _, |method| async move {
+        if method == "list" { Err(unavailable()) } else { Ok(()) }
+    });
+    let sessions = Sessions::builder(hooked)
+        .max_sessions(1, WhenFull::EvictOldest)
+        .build()
+        .unwrap();
+    let visitor = sessions.create("visitor", json!({})).await.unwrap();
+    let login = sessions
+        .rework_as(&visitor, "user1", SessionOptions::new())
+        .await
+        .unwrap();
+    assert!(sessions.exists(&login).await.unwrap());
+    let second = sessions.create("user1", json!({})).await.unwrap();
+    // Once the store is itself again, the next create trims.
+    let healed = Sessions::builder(store)
+        .max_sessions(1, WhenFull::EvictOldest)
+        .build()
+        .unwrap();
+    let third = healed.create("user1", json!({})).await.unwrap();
+    assert!(!healed.exists(&login).await.unwrap() && !healed.exists(&second).await.unwrap());
+    assert!(healed.exists(&third).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_rework_just_before_the_eviction_does_not_exceed_the_cap() {
+    use jam::WhenFull;
+
+    let store = Arc::new(MemoryStore::new());
+    let rival = Sessions::new(Arc::clone(&store));
+    let old = rival.create("user1", json!({})).await.unwrap();
+    let pending = AtomicBool::new(true);
+    let (rework, id) = (rival.clone(), old.clone());
+    let hooked = Hooked::new(store, move |method| {
+        let due = method == "remove" && pending.swap(false, Ordering::SeqCst);
+        let (rework, id) = (rework.clone(), id.clone());
+        async move {
+            if due {
+                rework.rework(&id).await?;
+            }
+            Ok(())
+        }
+    });
+    let sessions = Sessions::builder(hooked)
+        .max_sessions(1, WhenFull::EvictOldest)
+        .build()
+        .unwrap();
+    let new = sessions.create("user1", json!({})).await.unwrap();
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
+    assert!(sessions.exists(&new).await.unwrap());
+}

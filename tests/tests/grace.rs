@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jam::{ErrorKind, SessionOptions, Sessions};
+use jam::{ErrorKind, Record, SessionOptions, Sessions};
 use jam_tests::{Stage, on_every_store};
 use serde_json::json;
 
@@ -18,6 +18,8 @@ on_every_store!(
     a_login_during_the_grace_ends_the_old_ids,
     managers_that_rotate_at_once_lose_no_session,
     a_commit_over_a_rotation_is_a_conflict,
+    a_session_says_whether_an_old_id_reached_it,
+    a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out,
 );
 
 const GRACE: Duration = Duration::from_secs(30);
@@ -187,4 +189,41 @@ async fn a_commit_over_a_rotation_is_a_conflict(stage: Stage) {
     sessions.rework_with_grace(&old).await.unwrap();
     session.insert("a", 2).unwrap();
     assert_eq!(sessions.commit(session).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+async fn a_session_says_whether_an_old_id_reached_it(stage: Stage) {
+    let sessions = sessions(&stage);
+    let old = sessions.create("user1", json!({})).await.unwrap();
+    assert!(!sessions.get(&old).await.unwrap().unwrap().through_grace());
+    let new = sessions.rework_with_grace(&old).await.unwrap();
+    assert!(sessions.get(&old).await.unwrap().unwrap().through_grace());
+    assert!(!sessions.get(&new).await.unwrap().unwrap().through_grace());
+}
+
+async fn a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out(stage: Stage) {
+    let sessions = sessions(&stage);
+    let store = &stage.store;
+    let old = sessions.create("user1", json!({})).await.unwrap();
+    sessions.rework_with_grace(&old).await.unwrap();
+    let victim = sessions.create("user1", json!({"victim": true})).await.unwrap();
+    let victim_handle = sessions.get(&victim).await.unwrap().unwrap().handle().clone();
+    let entries = store.list(&"user1".parse().unwrap()).await.unwrap();
+    let note = entries.iter().find(|entry| entry.id.is_reserved()).unwrap();
+    let target = entries
+        .iter()
+        .find(|entry| entry.id.id().starts_with(victim_handle.as_str()))
+        .unwrap();
+    let sealed = entries.iter().find(|entry| !entry.id.is_reserved()).unwrap();
+    for forged in [
+        [&b"\0jam-grace\x01"[..], target.id.id().as_bytes()].concat(),
+        b"\0jam-grace\x01".to_vec(),
+        b"{\"a\":1}".to_vec(),
+        Vec::new(),
+        sealed.stored.payload.to_vec(),
+    ] {
+        store.replace(&note.id, None, &Record::new(forged, None)).await.unwrap();
+        assert!(sessions.get(&old).await.unwrap().is_none());
+        assert!(!sessions.delete(&old).await.unwrap());
+        assert!(sessions.exists(&victim).await.unwrap());
+    }
 }

@@ -35,6 +35,11 @@ on_every_store!(
     a_commit_writes_only_what_was_loaded,
     typed_data_goes_in_and_out,
     after_close_every_call_is_unavailable,
+    a_serializer_of_ones_own_decides_what_is_kept,
+    what_goes_in_comes_out_as_it_was_or_is_refused,
+    a_login_never_fails_for_want_of_room_where_the_oldest_goes,
+    a_lowered_cap_ends_no_session_that_was_granted_where_newcomers_are_refused,
+    sweeping_goes_on_at_every_interval,
 );
 
 async fn data(sessions: &Sessions, id: impl AsRef<str>) -> Option<Value> {
@@ -568,4 +573,143 @@ async fn after_close_every_call_is_unavailable(stage: Stage) {
 fn a_time_before_the_epoch_is_the_epoch() {
     let before = std::time::UNIX_EPOCH - Duration::from_secs(1);
     assert_eq!(Timestamp::from(before), Timestamp::ZERO);
+}
+
+/// Keeps data as `name=value` lines, as an application with a form of its own might.
+#[derive(Debug)]
+struct Lines;
+
+impl jam::Serializer for Lines {
+    fn serialize(&self, data: &jam::Data) -> jam::Result<Vec<u8>> {
+        let line = |(name, value): (&String, &Value)| format!("{name}={}\n", value.as_str().unwrap_or_default());
+        Ok(data.iter().map(line).collect::<String>().into_bytes())
+    }
+
+    fn deserialize(&self, payload: &[u8]) -> jam::Result<jam::Data> {
+        let text = str::from_utf8(payload).map_err(|_| jam::Error::from(ErrorKind::Corrupt))?;
+        let pair = |line: &str| {
+            line.split_once('=')
+                .map(|(name, value)| (name.to_owned(), value.into()))
+        };
+        text.lines()
+            .map(pair)
+            .collect::<Option<_>>()
+            .ok_or_else(|| ErrorKind::Corrupt.into())
+    }
+}
+
+async fn a_serializer_of_ones_own_decides_what_is_kept(stage: Stage) {
+    let sessions = stage.builder().serializer(Lines).build().unwrap();
+    let id = sessions.create("user1", json!({"role": "admin"})).await.unwrap();
+    sessions
+        .modify(&id, |data| data.insert("place".into(), "Lisbon".into()))
+        .await
+        .unwrap();
+    assert_eq!(
+        data(&sessions, &id).await,
+        Some(json!({"place": "Lisbon", "role": "admin"}))
+    );
+    assert_eq!(kind(sessions.create("user1", "text").await), ErrorKind::InvalidInput);
+}
+
+async fn what_goes_in_comes_out_as_it_was_or_is_refused(stage: Stage) {
+    let sessions = stage.sessions();
+    let numbers = json!({"float": -9_499_335_818.248_577, "small": 0.1, "big": u64::MAX, "low": i64::MIN, "text": "99999999999999999999"});
+    let id = sessions.create("user1", &numbers).await.unwrap();
+    sessions
+        .modify(&id, |data| data.insert("other".into(), true.into()))
+        .await
+        .unwrap();
+    let mut session = sessions.get(&id).await.unwrap().unwrap();
+    session.remove("other").unwrap();
+    assert_eq!(Value::Object(session.data().unwrap().clone()), numbers);
+
+    let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"in": inner}));
+    let id = sessions.create("user1", nested(127)).await.unwrap();
+    assert!(sessions.get(&id).await.unwrap().unwrap().data().is_ok());
+    assert_eq!(
+        kind(sessions.create("user1", nested(128)).await),
+        ErrorKind::InvalidInput
+    );
+    let wide = std::collections::BTreeMap::from([("number", u128::from(u64::MAX) + 1)]);
+    assert_eq!(kind(sessions.update(&id, wide).await), ErrorKind::InvalidInput);
+    let low = std::collections::BTreeMap::from([("number", i128::from(i64::MIN) - 1)]);
+    assert_eq!(kind(sessions.update(&id, low).await), ErrorKind::InvalidInput);
+}
+
+async fn a_login_never_fails_for_want_of_room_where_the_oldest_goes(stage: Stage) {
+    let sessions = stage.builder().max_sessions(1, WhenFull::EvictOldest).build().unwrap();
+    // The visitor came first, so its handle sorts before that of the session that has to go.
+    let visitor = sessions.create("visitor", json!({"cart": 1})).await.unwrap();
+    let older = sessions.create("user1", json!({})).await.unwrap();
+    let login = sessions
+        .rework_as(&visitor, "user1", SessionOptions::new())
+        .await
+        .unwrap();
+    assert_eq!(data(&sessions, &login).await, Some(json!({"cart": 1})));
+    assert!(!sessions.exists(&older).await.unwrap());
+}
+
+async fn a_lowered_cap_ends_no_session_that_was_granted_where_newcomers_are_refused(stage: Stage) {
+    let before = stage.sessions();
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(before.create("user1", json!({})).await.unwrap());
+    }
+    let after = stage.builder().max_sessions(2, WhenFull::Refuse).build().unwrap();
+    assert_eq!(kind(after.create("user1", json!({})).await), ErrorKind::LimitReached);
+    ids[0] = after
+        .rework_as(&ids[0], "user1", SessionOptions::new())
+        .await
+        .expect("logging in again adds nothing");
+    for id in &ids {
+        assert!(after.exists(id).await.unwrap());
+    }
+}
+
+async fn sweeping_goes_on_at_every_interval(stage: Stage) {
+    let sessions = stage.builder().ttl(Duration::from_secs(10)).build().unwrap();
+    let (tick, ticked) = tokio::sync::mpsc::channel::<()>(1);
+    let ticked = std::sync::Arc::new(tokio::sync::Mutex::new(ticked));
+    let sweeper = tokio::spawn(sessions.sweep_every(Duration::from_secs(60), move |interval| {
+        assert_eq!(interval, Duration::from_secs(60));
+        let ticked = std::sync::Arc::clone(&ticked);
+        async move {
+            ticked.lock().await.recv().await.expect("the test is still there");
+        }
+    }));
+    for _ in 0..3 {
+        sessions.create("user1", json!({})).await.unwrap();
+        stage.advance(10);
+        // The second is only taken once the sweep after the first is over.
+        tick.send(()).await.unwrap();
+        tick.send(()).await.unwrap();
+        tick.send(()).await.unwrap();
+        assert_eq!(sessions.remove_expired().await.unwrap(), 0, "it was swept already");
+    }
+    sweeper.abort();
+}
+
+#[test]
+fn settings_out_of_bounds_are_refused_when_the_manager_is_built() {
+    let builder = || Sessions::builder(jam::MemoryStore::new());
+    let seconds = Duration::from_secs;
+    for wrong in [
+        builder().ttl(Duration::from_millis(999)),
+        builder().max_lifetime(Duration::ZERO),
+        builder().grace(Duration::from_millis(999)),
+        builder().grace(seconds(301)),
+        builder().max_sessions(0, WhenFull::Refuse),
+        builder().max_attempts(0),
+        builder().ids(PlainIds).ttl(None).max_sessions(1, WhenFull::Refuse),
+    ] {
+        assert_eq!(wrong.build().unwrap_err().kind(), ErrorKind::Config);
+    }
+    for right in [
+        builder().grace(seconds(1)),
+        builder().grace(seconds(300)),
+        builder().ttl(None).max_attempts(1),
+    ] {
+        assert!(right.build().is_ok());
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use jam::{ErrorKind, Sessions, WhenFull};
+use jam::{ErrorKind, SessionId, Sessions, WhenFull};
 use jam_tests::{Stage, on_every_store, rounds};
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -19,6 +19,7 @@ on_every_store!(
     a_revoked_session_does_not_slip_through_a_rework,
     two_reworks_give_one_session,
     the_cap_holds_after_concurrent_creates,
+    the_cap_holds_after_creates_of_several_processes,
     a_dropped_call_leaves_the_session_whole,
 );
 
@@ -206,21 +207,56 @@ async fn two_reworks_give_one_session(stage: Stage) {
 async fn the_cap_holds_after_concurrent_creates(stage: Stage) {
     for when_full in [WhenFull::EvictOldest, WhenFull::Refuse] {
         for round in 0..rounds(10) {
-            let creates: Vec<_> = (0..12)
-                .map(|_| {
-                    let sessions = stage.builder().max_sessions(3, when_full).build().unwrap();
-                    tokio::spawn(async move { sessions.create("user1", json!({})).await })
-                })
-                .collect();
-            for create in creates {
-                if let Err(error) = create.await.unwrap() {
-                    assert_eq!(error.kind(), ErrorKind::LimitReached);
-                }
-            }
-            let left = stage.sessions().clear("user1").await.unwrap();
-            assert_eq!(left, 3, "round {round}, {when_full:?}");
+            let sessions = stage.builder().max_sessions(3, when_full).build().unwrap();
+            let results = create_at_once((0..12).map(|_| sessions.clone())).await;
+            let created = results.iter().filter(|result| result.is_ok()).count();
+            assert_eq!(
+                created,
+                if when_full == WhenFull::Refuse { 3 } else { 12 },
+                "round {round}"
+            );
+            assert_eq!(
+                sessions.clear("user1").await.unwrap(),
+                3,
+                "round {round}, {when_full:?}"
+            );
         }
     }
+}
+
+async fn the_cap_holds_after_creates_of_several_processes(stage: Stage) {
+    for when_full in [WhenFull::EvictOldest, WhenFull::Refuse] {
+        for round in 0..rounds(10) {
+            let manager = || stage.builder().max_sessions(3, when_full).build().unwrap();
+            let results = create_at_once((0..12).map(|_| manager())).await;
+            let alive = stage.sessions();
+            for id in results.into_iter().flatten() {
+                // Newcomers may evict each other, but where they are refused nobody ends what was granted.
+                assert!(
+                    when_full == WhenFull::EvictOldest || alive.exists(&id).await.unwrap(),
+                    "round {round}"
+                );
+            }
+            assert!(alive.clear("user1").await.unwrap() <= 3, "round {round}, {when_full:?}");
+        }
+    }
+}
+
+async fn create_at_once(managers: impl Iterator<Item = Sessions>) -> Vec<jam::Result<SessionId>> {
+    let create = |sessions: Sessions| tokio::spawn(async move { sessions.create("user1", json!({})).await });
+    let creates: Vec<_> = managers.map(create).collect();
+    let mut results = Vec::new();
+    for create in creates {
+        let result = create.await.unwrap();
+        assert!(
+            result
+                .as_ref()
+                .err()
+                .is_none_or(|error| error.kind() == ErrorKind::LimitReached)
+        );
+        results.push(result);
+    }
+    results
 }
 
 async fn a_dropped_call_leaves_the_session_whole(stage: Stage) {
