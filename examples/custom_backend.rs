@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jam::{
-    Bytes, Clock, Cursor, Entry, Error, ErrorKind, Page, Record, RecordId, Rename, Renewal, Result, SessionKey,
+    Bytes, Clock, Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey,
     SessionStore, StoreConfig, StoreFactory, Stored, Timestamp, Version,
 };
 
@@ -38,18 +38,11 @@ impl Row {
     }
 
     fn stored(&self) -> Stored {
-        Stored {
-            payload: self.payload.clone(),
-            version: Version::from_counter(self.version),
-        }
+        Stored::new(self.payload.clone(), Version::from_counter(self.version))
     }
 
     fn entry(&self, id: &RecordId) -> Entry {
-        Entry {
-            id: id.clone(),
-            stored: self.stored(),
-            expires_at: self.expires_at,
-        }
+        Entry::new(id.clone(), self.stored(), self.expires_at)
     }
 }
 
@@ -121,10 +114,10 @@ impl SessionStore for TreeStore {
         })
     }
 
-    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
         self.step(|rows, now| {
             let Ok(row) = live(rows, id, now) else { return Ok(None) };
-            if let Some(renewal) = renew.filter(|renewal| renewal.is_due(row.expires_at)) {
+            if let Some(renewal) = how.renew.filter(|renewal| renewal.is_due(row.expires_at)) {
                 row.expires_at = Some(renewal.to);
             }
             Ok(Some(row.stored()))
@@ -198,11 +191,9 @@ impl SessionStore for TreeStore {
                 .iter()
                 .filter(|(id, row)| after.as_ref().is_none_or(|after| *id > after) && row.is_live(now));
             let entries: Vec<_> = rest.take(limit.max(1)).map(|(id, row)| row.entry(id)).collect();
-            let next = (entries.len() >= limit.max(1)).then(|| entries.last()).flatten();
-            Ok(Page {
-                next: next.map(|entry| write_cursor(&entry.id)),
-                entries,
-            })
+            let last = entries.last().filter(|_| entries.len() >= limit.max(1));
+            let next = last.map(|entry| write_cursor(&entry.id));
+            Ok(Page::new(entries, next))
         })
     }
 

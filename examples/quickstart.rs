@@ -90,7 +90,7 @@ async fn run(wanted: &str) -> jam::Result<()> {
         tasks.push(tokio::spawn(async move {
             sessions
                 .modify(&id, |data| {
-                    let visits = data.get("visits").and_then(|visits| visits.as_u64()).unwrap_or(0);
+                    let visits = data.get("visits").and_then(serde_json::Value::as_u64).unwrap_or(0);
                     data.insert("visits".into(), (visits + 1).into());
                 })
                 .await

@@ -83,6 +83,7 @@ impl fmt::Debug for RecordId {
 
 /// All that a store ever sees of a session. `Debug` shows the payload's length, never its bytes.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Record {
     /// The bytes to keep, and to give back byte for byte: serialized data, sealed when encryption is on.
     pub payload: Bytes,
@@ -123,11 +124,19 @@ impl fmt::Debug for Record {
 
 /// What a store gives back: the payload, and the version to compare with at the next write.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Stored {
     /// The bytes as they were written.
     pub payload: Bytes,
     /// Which write these bytes are from.
     pub version: Version,
+}
+
+impl Stored {
+    /// Of this payload and version.
+    pub const fn new(payload: Bytes, version: Version) -> Self {
+        Self { payload, version }
+    }
 }
 
 impl fmt::Debug for Stored {
@@ -188,6 +197,7 @@ impl fmt::Debug for Version {
 
 /// One record of a listing or a scan.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Entry {
     /// Where it is kept.
     pub id: RecordId,
@@ -197,8 +207,16 @@ pub struct Entry {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Entry {
+    /// Of these parts.
+    pub const fn new(id: RecordId, stored: Stored, expires_at: Option<Timestamp>) -> Self {
+        Self { id, stored, expires_at }
+    }
+}
+
 /// A record that gets a new id in one step. See [`SessionStore::rename`](crate::SessionStore::rename).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Rename<'a> {
     /// Where the record is.
     pub from: &'a RecordId,
@@ -210,10 +228,58 @@ pub struct Rename<'a> {
     pub record: &'a Record,
 }
 
+impl<'a> Rename<'a> {
+    /// Moves the record at `from`, if it has the `expected` version, to `to`, where `record` is kept from then on.
+    pub const fn new(from: &'a RecordId, expected: &'a Version, to: &'a RecordId, record: &'a Record) -> Self {
+        Self {
+            from,
+            expected,
+            to,
+            record,
+        }
+    }
+}
+
+/// How a [`load`](crate::SessionStore::load) goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Load {
+    /// Moves the expiry in the same step, if it is due.
+    pub renew: Option<Renewal>,
+    /// The answer decides about a write, or about who may do what: it must come from the store itself, past any cache between. A store
+    /// without a cache has nothing to do for it.
+    pub fresh: bool,
+}
+
+impl Load {
+    /// A plain read.
+    pub const fn new() -> Self {
+        Self {
+            renew: None,
+            fresh: false,
+        }
+    }
+
+    /// With a renewal, or with none.
+    #[must_use]
+    pub fn renew(mut self, renewal: impl Into<Option<Renewal>>) -> Self {
+        self.renew = renewal.into();
+        self
+    }
+
+    /// Past any cache.
+    #[must_use]
+    pub const fn fresh(mut self) -> Self {
+        self.fresh = true;
+        self
+    }
+}
+
 /// A condition under which a read moves the expiry: if the record expires before `when_before`, it then expires at `to`.
 ///
 /// `when_before` is never later than `to`, so a renewal never shortens a life. A record without expiry is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Renewal {
     /// The new expiry.
     pub to: Timestamp,
@@ -222,6 +288,11 @@ pub struct Renewal {
 }
 
 impl Renewal {
+    /// To this expiry, if the present one is before `when_before`.
+    pub const fn new(to: Timestamp, when_before: Timestamp) -> Self {
+        Self { to, when_before }
+    }
+
     /// Whether a record with this expiry is to be renewed.
     pub fn is_due(&self, expires_at: Option<Timestamp>) -> bool {
         expires_at.is_some_and(|at| at < self.when_before && at < self.to)
@@ -252,9 +323,17 @@ impl fmt::Debug for Cursor {
 
 /// One page of a [`scan`](crate::SessionStore::scan).
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Page {
     /// The records; a page may be empty although more follow.
     pub entries: Vec<Entry>,
     /// Where the next page begins; `None`: this was the last.
     pub next: Option<Cursor>,
+}
+
+impl Page {
+    /// Of these records, with more behind `next`.
+    pub const fn new(entries: Vec<Entry>, next: Option<Cursor>) -> Self {
+        Self { entries, next }
+    }
 }

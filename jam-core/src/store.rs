@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Cursor, Entry, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, Stored, Timestamp, Version};
+use crate::{Cursor, Entry, Load, Page, Record, RecordId, Rename, Result, SessionKey, Stored, Timestamp, Version};
 
 /// A storage backend.
 ///
@@ -54,9 +54,9 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
 
     /// Gives the record, if there is a live one.
     ///
-    /// With a renewal, and if it [is due](Renewal::is_due), the same step moves the expiry, in one trip to the store and
+    /// With [a renewal](Load::renew), and if it [is due](crate::Renewal::is_due), the same step moves the expiry, in one trip to the store and
     /// without a write when it is not due. A renewal leaves the version as it is.
-    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>>;
+    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>>;
 
     /// Replaces payload and expiry of a live record; the new expiry counts even if it is earlier.
     ///
@@ -129,8 +129,8 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
         (**self).insert(id, record).await
     }
 
-    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
-        (**self).load(id, renew).await
+    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
+        (**self).load(id, how).await
     }
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {

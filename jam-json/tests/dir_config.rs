@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use dir_support::*;
-use jam_core::{ErrorKind, ManualClock, Registry, Result, SessionStore, StoreConfig, Timestamp};
+use jam_core::{ErrorKind, Load, ManualClock, Registry, Result, SessionStore, StoreConfig, Timestamp};
 use jam_json::{JsonDir, JsonDirFactory};
 use serde_json::{Map, Value, json};
 
@@ -44,7 +44,7 @@ async fn it_opens_under_both_its_names_with_every_field() {
         }
         clock.set(after(10));
         assert!(
-            store.load(&id, None).await.expect("loaded").is_none(),
+            store.load(&id, Load::new()).await.expect("loaded").is_none(),
             "it goes by the config's clock"
         );
     }

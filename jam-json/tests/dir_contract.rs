@@ -4,7 +4,7 @@
 mod dir_support;
 
 use dir_support::*;
-use jam_core::{ErrorKind, Record, Rename, Renewal, SessionStore, Version};
+use jam_core::{ErrorKind, Load, Record, Rename, Renewal, SessionStore, Version};
 
 #[tokio::test]
 async fn what_was_inserted_is_loaded_byte_for_byte() {
@@ -81,13 +81,10 @@ async fn an_expired_session_does_not_exist() {
         kind(it.store.replace(&a, None, &forever("{}")).await),
         ErrorKind::NotFound
     );
-    let moved = Rename {
-        from: &a,
-        expected: &version,
-        to: &b,
-        record: &forever("{}"),
-    };
-    assert_eq!(kind(it.store.rename(moved).await), ErrorKind::NotFound);
+    assert_eq!(
+        kind(it.store.rename(Rename::new(&a, &version, &b, &forever("{}"))).await),
+        ErrorKind::NotFound
+    );
     assert!(load(&it.store, &a).await.is_none());
     assert!(load(&it.store, &b).await.is_none());
     assert!(!it.store.remove(&a).await.expect("removed"));
@@ -174,18 +171,23 @@ async fn touch_and_renewal_prolong_a_life_and_keep_the_version() {
     assert!(it.store.touch(&id, after(60)).await.expect("touched"));
     assert!(it.store.touch(&id, after(5)).await.expect("never shortened"));
     it.clock.set(after(59));
-    let renewal = Renewal {
-        to: after(100),
-        when_before: after(70),
-    };
-    let stored = it.store.load(&id, Some(renewal)).await.expect("loaded").expect("there");
+    let renewal = Renewal::new(after(100), after(70));
+    let stored = it
+        .store
+        .load(&id, Load::new().renew(renewal))
+        .await
+        .expect("loaded")
+        .expect("there");
     assert!(stored.version == version, "a renewal keeps the version");
     it.clock.set(after(99));
-    let not_due = Renewal {
-        to: after(200),
-        when_before: after(100),
-    };
-    assert!(it.store.load(&id, Some(not_due)).await.expect("loaded").is_some());
+    let not_due = Renewal::new(after(200), after(100));
+    assert!(
+        it.store
+            .load(&id, Load::new().renew(not_due))
+            .await
+            .expect("loaded")
+            .is_some()
+    );
     it.clock.set(after(100));
     assert!(
         load(&it.store, &id).await.is_none(),
@@ -199,11 +201,12 @@ async fn a_renewal_that_is_not_due_writes_nothing() {
     let id = id("user1", "user1:a");
     it.store.insert(&id, &until("{}", 60)).await.expect("inserted");
     let before = inode(&it.session_file());
-    let renewal = Renewal {
-        to: after(100),
-        when_before: after(60),
-    };
-    it.store.load(&id, Some(renewal)).await.expect("loaded").expect("there");
+    let renewal = Renewal::new(after(100), after(60));
+    it.store
+        .load(&id, Load::new().renew(renewal))
+        .await
+        .expect("loaded")
+        .expect("there");
     assert_eq!(inode(&it.session_file()), before, "the file is the same one");
 }
 
@@ -240,12 +243,8 @@ async fn rename_ends_the_old_id_and_begins_the_new_one() {
             .await
             .expect("inserted");
         let version = load(&it.store, &from).await.expect("there").version;
-        let rename = Rename {
-            from: &from,
-            expected: &version,
-            to: &to,
-            record: &until("{\"new\":1}", 60),
-        };
+        let moved = until("{\"new\":1}", 60);
+        let rename = Rename::new(&from, &version, &to, &moved);
         it.store.rename(rename).await.expect("renamed");
         assert!(load(&it.store, &from).await.is_none());
         assert_eq!(payload(&it.store, &to).await.as_deref(), Some("{\"new\":1}"));
@@ -281,12 +280,7 @@ async fn a_rename_that_fails_changes_nothing() {
     let version = load(&it.store, &a).await.expect("there").version;
     let stale = load(&it.store, &b).await.expect("there").version;
     let record = forever("{\"moved\":1}");
-    let rename = |from, expected, to| Rename {
-        from,
-        expected,
-        to,
-        record: &record,
-    };
+    let rename = |from, expected, to| Rename::new(from, expected, to, &record);
     let (new, missing) = (id("user1", "user1:n"), id("user1", "user1:m"));
     for (rename, expected) in [
         (rename(&a, &stale, &new), ErrorKind::Conflict),
@@ -310,13 +304,10 @@ async fn a_rename_may_take_the_place_of_an_expired_session() {
     it.store.insert(&b, &until("{\"gone\":1}", 1)).await.expect("inserted");
     it.clock.set(after(1));
     let version = load(&it.store, &a).await.expect("there").version;
-    let rename = Rename {
-        from: &a,
-        expected: &version,
-        to: &b,
-        record: &forever("{\"new\":1}"),
-    };
-    it.store.rename(rename).await.expect("renamed");
+    it.store
+        .rename(Rename::new(&a, &version, &b, &forever("{\"new\":1}")))
+        .await
+        .expect("renamed");
     assert_eq!(payload(&it.store, &b).await.as_deref(), Some("{\"new\":1}"));
 }
 
@@ -340,15 +331,11 @@ async fn a_closed_store_says_so() {
     it.store.close().await.expect("closed");
     it.store.close().await.expect("closed twice");
     let record = forever("{}");
-    let rename = Rename {
-        from: &a,
-        expected: &version,
-        to: &id("user1", "user1:b"),
-        record: &record,
-    };
+    let b = id("user1", "user1:b");
+    let rename = Rename::new(&a, &version, &b, &record);
     let kinds = [
         kind(it.store.insert(&a, &record).await),
-        kind(it.store.load(&a, None).await),
+        kind(it.store.load(&a, Load::new()).await),
         kind(it.store.replace(&a, None, &record).await),
         kind(it.store.touch(&a, after(1)).await),
         kind(it.store.rename(rename).await),
@@ -370,13 +357,10 @@ async fn synced_writes_are_there_for_the_next_one_who_opens() {
     store.insert(&a, &forever("{}")).await.expect("inserted");
     let version = load(&store, &a).await.expect("there").version;
     let record = forever("{\"n\":1}");
-    let rename = Rename {
-        from: &a,
-        expected: &version,
-        to: &b,
-        record: &record,
-    };
-    store.rename(rename).await.expect("renamed");
+    store
+        .rename(Rename::new(&a, &version, &b, &record))
+        .await
+        .expect("renamed");
     drop(store);
     let store = jam_json::JsonDir::open(directory.path()).await.expect("opened");
     assert!(load(&store, &a).await.is_none());

@@ -141,13 +141,10 @@ async fn write(store: std::sync::Arc<JsonDir>, round: u64, task: u64) {
             Step::Rename(from, to) => {
                 let expected = load(&store, from).await.expect("there").version;
                 let (expected, record) = (&expected, &record(to));
-                let rename = Rename {
-                    from,
-                    expected,
-                    to,
-                    record,
-                };
-                store.rename(rename).await.expect("renamed");
+                store
+                    .rename(Rename::new(from, expected, to, record))
+                    .await
+                    .expect("renamed");
             }
             Step::Remove(id) => assert!(store.remove(id).await.expect("removed")),
             Step::Clear(text) => {

@@ -4,11 +4,11 @@
 mod dir_support;
 
 use dir_support::*;
-use jam_core::{ErrorKind, Rename, SessionStore};
+use jam_core::{ErrorKind, Load, Rename, SessionStore};
 
 /// Does `load`, and checks that it gives `Corrupt` and the name of the file.
 async fn must_be_corrupt(it: &Fixture, id: &jam_core::RecordId, what: &str) {
-    match it.store.load(id, None).await {
+    match it.store.load(id, Load::new()).await {
         Ok(Some(_)) => panic!("{what}: loaded"),
         Ok(None) => panic!("{what}: silently not there"),
         Err(error) => {
@@ -73,7 +73,7 @@ async fn a_file_that_was_copied_or_renamed_by_hand_is_no_session() {
         .find(|file| *file != file_b)
         .expect("two files");
     std::fs::copy(&file_a, &file_b).expect("copied");
-    assert_eq!(kind(it.store.load(&b, None).await), ErrorKind::Corrupt);
+    assert_eq!(kind(it.store.load(&b, Load::new()).await), ErrorKind::Corrupt);
     assert_eq!(kind(it.store.list(a.key()).await), ErrorKind::Corrupt);
     // The same under another key: a session cannot be handed to somebody else by moving its file.
     it.store
@@ -86,7 +86,7 @@ async fn a_file_that_was_copied_or_renamed_by_hand_is_no_session() {
         .find(|file| file.parent() != file_a.parent());
     std::fs::copy(&file_a, file.expect("another directory")).expect("copied");
     assert_eq!(
-        kind(it.store.load(&id("user2", "user1:a"), None).await),
+        kind(it.store.load(&id("user2", "user1:a"), Load::new()).await),
         ErrorKind::Corrupt
     );
     assert_eq!(kind(it.store.scan(None, 99).await), ErrorKind::Corrupt);
@@ -102,15 +102,10 @@ async fn a_damaged_session_is_reported_by_everything_that_needs_it_and_can_still
     let damage = || std::fs::write(&file, "{\"jam_session\":1}").expect("written");
     damage();
     let record = forever("{}");
-    let rename = Rename {
-        from: &a,
-        expected: &version,
-        to: &b,
-        record: &record,
-    };
+    let rename = Rename::new(&a, &version, &b, &record);
     let kinds = [
         kind(it.store.insert(&a, &record).await),
-        kind(it.store.load(&a, None).await),
+        kind(it.store.load(&a, Load::new()).await),
         kind(it.store.replace(&a, None, &record).await),
         kind(it.store.touch(&a, after(1)).await),
         kind(it.store.rename(rename).await),
@@ -156,7 +151,7 @@ async fn a_session_file_of_a_newer_version_is_refused_by_name() {
         text.replace("\"jam_session\":1", "\"jam_session\":2"),
     )
     .expect("written");
-    let error = error(it.store.load(&id, None).await);
+    let error = error(it.store.load(&id, Load::new()).await);
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.message().contains("newer version"), "{error}");
 }
@@ -185,7 +180,7 @@ async fn a_storage_directory_that_vanished_is_an_error_and_no_miss() {
     it.store.insert(&a, &forever("{}")).await.expect("inserted");
     std::fs::remove_dir_all(it.path()).expect("removed");
     let kinds = [
-        kind(it.store.load(&a, None).await),
+        kind(it.store.load(&a, Load::new()).await),
         kind(it.store.insert(&a, &forever("{}")).await),
         kind(it.store.replace(&a, None, &forever("{}")).await),
         kind(it.store.touch(&a, after(1)).await),

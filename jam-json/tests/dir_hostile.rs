@@ -6,7 +6,7 @@ mod dir_support;
 use std::collections::BTreeSet;
 
 use dir_support::*;
-use jam_core::{ErrorKind, Rename, SessionStore};
+use jam_core::{ErrorKind, Load, Rename, SessionStore};
 use jam_json::{Durability, JsonDir, JsonDirOptions};
 
 fn hostile() -> Vec<String> {
@@ -101,13 +101,10 @@ async fn every_key_and_id_is_a_session_of_its_own() {
         let (from, to) = (id(text, text), id(text, &format!("moved {}", text.len())));
         let version = load(&it.store, &from).await.expect("there").version;
         let record = forever("{}");
-        let rename = Rename {
-            from: &from,
-            expected: &version,
-            to: &to,
-            record: &record,
-        };
-        it.store.rename(rename).await.expect("renamed");
+        it.store
+            .rename(Rename::new(&from, &version, &to, &record))
+            .await
+            .expect("renamed");
         assert!(it.store.remove(&id("shared", text)).await.expect("removed"));
         assert_eq!(it.store.clear(&key(text)).await.expect("cleared"), 2, "{text:?}");
     }
@@ -220,7 +217,7 @@ async fn errors_and_debug_show_no_key_id_or_data() {
     let mut bytes = std::fs::read(it.session_file()).expect("read");
     *bytes.last_mut().expect("some") = b'!';
     std::fs::write(it.session_file(), bytes).expect("written");
-    let error = error(it.store.load(&id, None).await);
+    let error = error(it.store.load(&id, Load::new()).await);
     let shown = format!("{error} {error:?} {:?}", it.store);
     assert!(!shown.contains("secret"), "{shown}");
 }

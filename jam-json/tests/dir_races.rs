@@ -176,13 +176,7 @@ async fn move_on(store: &JsonDir, old: &RecordId, new: &RecordId) {
     loop {
         let version = load(store, old).await.expect("only this task ends it").version;
         let record = forever("{\"new\":1}");
-        let rename = Rename {
-            from: old,
-            expected: &version,
-            to: new,
-            record: &record,
-        };
-        match store.rename(rename).await {
+        match store.rename(Rename::new(old, &version, new, &record)).await {
             Ok(()) => return,
             Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
         }
@@ -224,13 +218,10 @@ async fn readers_see_a_moving_session_under_one_of_its_ids_at_every_moment() {
         let (from, to) = (&ids[step % 3], &ids[(step + 1) % 3]);
         let version = load(&stores[1], from).await.expect("there").version;
         let record = forever(&format!("{{\"n\":{}}}", "1".repeat(1 + step % 50)));
-        let rename = Rename {
-            from,
-            expected: &version,
-            to,
-            record: &record,
-        };
-        stores[step % 2].rename(rename).await.expect("renamed");
+        stores[step % 2]
+            .rename(Rename::new(from, &version, to, &record))
+            .await
+            .expect("renamed");
         assert!(load(&stores[0], from).await.is_none());
         assert_eq!(load(&stores[1], to).await.expect("there").payload, record.payload);
     }
@@ -257,13 +248,10 @@ async fn opposite_moves_between_two_keys_do_not_wait_for_each_other() {
                     for (from, to) in [(&from, &to), (&to, &from)] {
                         let version = load(&store, from).await.expect("there").version;
                         let record = forever("{}");
-                        let rename = Rename {
-                            from,
-                            expected: &version,
-                            to,
-                            record: &record,
-                        };
-                        store.rename(rename).await.expect("renamed");
+                        store
+                            .rename(Rename::new(from, &version, to, &record))
+                            .await
+                            .expect("renamed");
                     }
                 }
             })

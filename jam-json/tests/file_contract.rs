@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use file_support::{Place, all, id, key, payload, record, until, version};
-use jam_core::{ErrorKind, RecordId, Rename, Renewal, SessionStore, Timestamp};
+use jam_core::{ErrorKind, Load, RecordId, Rename, Renewal, SessionStore, Timestamp};
 
 #[tokio::test]
 async fn an_insert_meets_only_live_records() {
@@ -73,11 +73,12 @@ async fn touch_and_renewal_prolong_and_keep_the_version() {
             .await
             .expect("none")
     );
-    let renewal = Renewal {
-        to: Timestamp::from_secs(1_030),
-        when_before: Timestamp::from_secs(1_025),
-    };
-    let stored = store.load(&a, Some(renewal)).await.expect("load").expect("live");
+    let renewal = Renewal::new(Timestamp::from_secs(1_030), Timestamp::from_secs(1_025));
+    let stored = store
+        .load(&a, Load::new().renew(renewal))
+        .await
+        .expect("load")
+        .expect("live");
     assert!(stored.version == first);
     drop(store);
     let store = place.open().await;
@@ -97,12 +98,7 @@ async fn a_rename_is_one_step_within_a_key_and_between_two() {
     store.insert(&a, &record("{\"n\":1}")).await.expect("insert");
     let first = version(&store, &a).await;
     let content = record("{\"n\":2}");
-    let rename = |from, to| Rename {
-        from,
-        expected: &first,
-        to,
-        record: &content,
-    };
+    let rename = |from, to| Rename::new(from, &first, to, &content);
     let itself = store.rename(rename(&a, &a)).await.expect_err("itself");
     assert_eq!(itself.kind(), ErrorKind::AlreadyExists);
     store.rename(rename(&a, &b)).await.expect("rename");
@@ -111,13 +107,10 @@ async fn a_rename_is_one_step_within_a_key_and_between_two() {
     let stale = store.rename(rename(&b, &c)).await.expect_err("stale");
     assert_eq!(stale.kind(), ErrorKind::Conflict);
     let second = version(&store, &b).await;
-    let rename = Rename {
-        from: &b,
-        expected: &second,
-        to: &c,
-        record: &record("{\"n\":3}"),
-    };
-    store.rename(rename).await.expect("rename");
+    store
+        .rename(Rename::new(&b, &second, &c, &record("{\"n\":3}")))
+        .await
+        .expect("rename");
     let moved = [("user".to_owned(), "c".to_owned(), b"{\"n\":3}".to_vec(), None)];
     assert_eq!(all(&store).await, moved);
     drop(store);
@@ -246,7 +239,7 @@ async fn of_concurrent_swaps_none_is_lost() {
         tokio::spawn(async move {
             let mut done = 0;
             while done < 50 {
-                let stored = store.load(&counter, None).await.expect("load").expect("there");
+                let stored = store.load(&counter, Load::new()).await.expect("load").expect("there");
                 let text = str::from_utf8(&stored.payload).expect("utf-8");
                 let number: u64 = text[5..text.len() - 1].parse().expect("number");
                 let next = record(format!("{{\"n\":{}}}", number + 1));
@@ -275,12 +268,7 @@ async fn no_late_write_revives_an_ended_session() {
         let replace = store.replace(&a, None, &late);
         let touch = store.touch(&a, Timestamp::from_secs(3_000));
         let next = record("{\"moved\":1}");
-        let rename = store.rename(Rename {
-            from: &a,
-            expected: &first,
-            to: &b,
-            record: &next,
-        });
+        let rename = store.rename(Rename::new(&a, &first, &b, &next));
         let (removed, cleared) = (store.remove(&a), async {
             if round % 2 == 0 {
                 store.clear(&key("u")).await.map(drop)

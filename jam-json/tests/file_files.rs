@@ -4,7 +4,7 @@
 mod file_support;
 
 use file_support::{Place, all, id, payload, record};
-use jam_core::{ErrorKind, Registry, SessionStore, StoreConfig};
+use jam_core::{ErrorKind, Load, Registry, SessionStore, StoreConfig};
 use jam_json::{JsonFile, JsonFileFactory};
 use serde_json::{Value, json};
 
@@ -128,7 +128,7 @@ async fn a_closed_store_refuses_and_may_be_closed_again() {
     store.close().await.expect("again");
     let a = id("u", "a");
     let errors = [
-        store.load(&a, None).await.expect_err("load"),
+        store.load(&a, Load::new()).await.expect_err("load"),
         store.insert(&a, &record("{}")).await.expect_err("insert"),
         store.clear(a.key()).await.expect_err("clear"),
         store.list(a.key()).await.expect_err("list"),

@@ -60,13 +60,11 @@ async fn step(store: &JsonFile, task: u64, steps: u64) {
             .await
             .expect("replace"),
         2 => {
-            let rename = Rename {
-                from: &first,
-                expected: &version(store, &first).await,
-                to: &second,
-                record: &record(content(task, session, 3)),
-            };
-            store.rename(rename).await.expect("rename");
+            let (expected, moved) = (version(store, &first).await, record(content(task, session, 3)));
+            store
+                .rename(Rename::new(&first, &expected, &second, &moved))
+                .await
+                .expect("rename");
         }
         _ if session % 16 != 0 => assert!(store.remove(&second).await.expect("remove")),
         _ => {}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use file_support::{Place, all, id, key};
-use jam_core::{Clock, MemoryStore, Record, RecordId, Rename, Renewal, Result, SessionStore, Timestamp, Version};
+use jam_core::{Clock, Load, MemoryStore, Record, RecordId, Rename, Renewal, Result, SessionStore, Timestamp, Version};
 
 /// A small generator of our own, so that a failure can be replayed by its seed.
 struct Dice(u64);
@@ -45,7 +45,7 @@ impl Call {
     fn renewal(dice: &mut Dice, now: Timestamp) -> Renewal {
         let to = now.plus(Duration::from_secs(dice.roll(20)));
         let when_before = to.minus(Duration::from_secs(dice.roll(5)));
-        Renewal { to, when_before }
+        Renewal::new(to, when_before)
     }
 
     fn random(dice: &mut Dice, now: Timestamp) -> Self {
@@ -76,7 +76,11 @@ impl Call {
         let (Self::Replace(id, true, _) | Self::Rename(id, ..)) = self else {
             return None;
         };
-        store.load(id, None).await.expect("load").map(|stored| stored.version)
+        store
+            .load(id, Load::new())
+            .await
+            .expect("load")
+            .map(|stored| stored.version)
     }
 
     /// Makes the call and says how it went, in a way that can be compared between stores.
@@ -93,21 +97,12 @@ impl Call {
             Self::Touch(id, at) => told(store.touch(id, *at).await),
             Self::Load(id, renewal) => told(
                 store
-                    .load(id, Some(*renewal))
+                    .load(id, Load::new().renew(*renewal))
                     .await
                     .map(|stored| stored.map(|s| s.payload)),
             ),
             Self::Rename(from, to, record) => match seen {
-                Some(expected) => told(
-                    store
-                        .rename(Rename {
-                            from,
-                            expected,
-                            to,
-                            record,
-                        })
-                        .await,
-                ),
+                Some(expected) => told(store.rename(Rename::new(from, expected, to, record)).await),
                 None => String::new(),
             },
             Self::Remove(id) => told(store.remove(id).await),

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jam::{
-    Cursor, Entry, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore, Stored, Timestamp,
-    Version,
+    Cursor, Entry, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored, Timestamp, Version,
 };
 
 type Hook = Box<dyn Fn(&'static str) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
@@ -56,8 +55,8 @@ impl SessionStore for Hooked {
         self.reach("insert").await?.insert(id, record).await
     }
 
-    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
-        self.reach("load").await?.load(id, renew).await
+    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
+        self.reach("load").await?.load(id, how).await
     }
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {

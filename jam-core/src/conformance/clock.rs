@@ -6,7 +6,7 @@ use super::case::group;
 use super::check::{equal, gone, holds};
 use super::report::Verdict;
 use super::trial::{HOUR, MINUTE, Trial};
-use crate::{Record, Renewal};
+use crate::{Load, Record, Renewal};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -51,7 +51,7 @@ async fn a_renewed_record_outlives_its_first_expiry(t: &Trial) -> Verdict {
     let renewal = Renewal { to, when_before: to };
     holds(
         "a load with a renewal",
-        t.store.load(&id, Some(renewal)).await?.as_ref(),
+        t.store.load(&id, Load::new().renew(renewal)).await?.as_ref(),
         b"one",
     )?;
     t.turn(first);
@@ -146,7 +146,9 @@ async fn remove_expired_keeps_what_was_prolonged(t: &Trial) -> Verdict {
         t.store.insert(id, &Record::new("one", Some(first))).await?;
     }
     t.store.touch(touched, to).await?;
-    t.store.load(renewed, Some(Renewal { to, when_before: to })).await?;
+    t.store
+        .load(renewed, Load::new().renew(Renewal { to, when_before: to }))
+        .await?;
     t.store.replace(replaced, None, &t.record("one")).await?;
     let (version, moved) = (t.version(renamed).await?, t.id("moved")?);
     t.rename(renamed, &version, &moved, "one").await?;

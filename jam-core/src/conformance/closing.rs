@@ -5,7 +5,7 @@ use super::check::{fails, that, won};
 use super::report::Verdict;
 use super::trial::Trial;
 use crate::ErrorKind::Unavailable;
-use crate::{Cursor, Renewal};
+use crate::{Cursor, Load, Renewal};
 
 group! { "closing", Nothing,
     0 => after_close_every_call_is_unavailable,
@@ -24,15 +24,15 @@ async fn after_close_every_call_is_unavailable(t: &Trial) -> Verdict {
         when_before: to_time,
     };
     fails("insert after close", t.store.insert(&to, &record).await, Unavailable)?;
-    fails("load after close", t.store.load(&id, None).await, Unavailable)?;
+    fails("load after close", t.store.load(&id, Load::new()).await, Unavailable)?;
     fails(
         "load with a renewal after close",
-        t.store.load(&id, Some(renewal)).await,
+        t.store.load(&id, Load::new().renew(renewal)).await,
         Unavailable,
     )?;
     fails(
         "load of nothing after close",
-        t.store.load(&to, None).await,
+        t.store.load(&to, Load::new()).await,
         Unavailable,
     )?;
     fails(

@@ -7,7 +7,7 @@ use super::hand::Hand;
 use super::report::{Failure, Verdict};
 use super::tasks::{drop_after, give_way};
 use super::trial::{HOUR, Trial};
-use crate::{Record, RecordId, Renewal};
+use crate::{Load, Record, RecordId, Renewal};
 
 group! { "dropping", Nothing,
     8 => a_dropped_insert_is_whole_or_did_not_happen,
@@ -153,7 +153,7 @@ async fn a_dropped_touch_or_renewal_is_whole_or_did_not_happen(t: &Trial) -> Ver
             to: later,
             when_before: later,
         };
-        drop_after(polls, t.store.load(&renewed, Some(renewal)))
+        drop_after(polls, t.store.load(&renewed, Load::new().renew(renewal)))
             .await
             .transpose()?;
         for id in [&touched, &renewed] {
@@ -197,14 +197,14 @@ async fn dropped(t: &Trial, hand: &Hand, id: &RecordId, call: usize, polls: usiz
     let later = t.later().plus(HOUR);
     match call {
         0 => drop(drop_after(polls, hand.insert(&to, &record)).await),
-        1 => drop(drop_after(polls, hand.load(id, None)).await),
+        1 => drop(drop_after(polls, hand.load(id, Load::new())).await),
         2 => drop(drop_after(polls, hand.replace(id, None, &record)).await),
         3 => drop(drop_after(polls, hand.touch(id, later)).await),
         4 => drop(drop_after(polls, hand.remove(id)).await),
         5 => drop(drop_after(polls, hand.list(id.key())).await),
         6 => drop(drop_after(polls, hand.remove_expired(t.now())).await),
         7 => {
-            if let Some(loaded) = hand.load(id, None).await? {
+            if let Some(loaded) = hand.load(id, Load::new()).await? {
                 drop(drop_after(polls, hand.rename(id, &loaded.version, &to, &record)).await);
             }
         }
@@ -239,7 +239,7 @@ async fn a_dropped_read_gives_its_reply_to_nobody_else(t: &Trial) -> Verdict {
         for (number, id) in ids.iter().enumerate() {
             let polls = POLLS.get(round % 8).copied().unwrap_or(1);
             let next = &ids[(number + 1) % ids.len()];
-            drop(drop_after(polls, t.store.load(next, None)).await);
+            drop(drop_after(polls, t.store.load(next, Load::new())).await);
             drop(drop_after(polls, t.store.list(next.key())).await);
             let payload = format!("record {number}");
             holds("the own reply", t.load(id).await?.as_ref(), payload.as_bytes())?;
@@ -270,7 +270,7 @@ async fn many_calls_dropped_at_once_leave_the_store_working(t: &Trial) -> Verdic
                     match (round + task) % 5 {
                         0 | 1 => drop(drop_after(polls, hand.insert(target, &record)).await),
                         2 => drop(drop_after(polls, hand.replace(target, None, &other)).await),
-                        3 => drop(drop_after(polls, hand.load(target, None)).await),
+                        3 => drop(drop_after(polls, hand.load(target, Load::new())).await),
                         _ => drop(drop_after(polls, hand.remove(target)).await),
                     }
                     give_way().await;

@@ -5,7 +5,7 @@ use super::check::{equal, fails, gone, holds, won};
 use super::report::Verdict;
 use super::trial::{HOUR, Trial};
 use crate::ErrorKind::{AlreadyExists, NotFound, Unavailable};
-use crate::{Record, SessionStore};
+use crate::{Load, Record, SessionStore};
 
 group! { "durable", Durability,
     6 => what_was_written_is_there_after_reopening,
@@ -36,24 +36,28 @@ async fn what_was_written_is_there_after_reopening(t: &Trial) -> Verdict {
     let seen = async {
         holds(
             "an inserted record",
-            store.load(&kept, None).await?.as_ref(),
+            store.load(&kept, Load::new()).await?.as_ref(),
             b"\xff\x00 bytes",
         )?;
         holds(
             "a replaced record",
-            store.load(&changed, None).await?.as_ref(),
+            store.load(&changed, Load::new()).await?.as_ref(),
             b"{ \"b\":2}",
         )?;
         holds(
             "a touched record",
-            store.load(&touched, None).await?.as_ref(),
+            store.load(&touched, Load::new()).await?.as_ref(),
             b"{\"a\": 1 }",
         )?;
         gone(
             "the old id of a renamed record",
-            store.load(&from, None).await?.as_ref(),
+            store.load(&from, Load::new()).await?.as_ref(),
         )?;
-        holds("a renamed record", store.load(&to, None).await?.as_ref(), b"renamed")?;
+        holds(
+            "a renamed record",
+            store.load(&to, Load::new()).await?.as_ref(),
+            b"renamed",
+        )?;
         let entries = store.list(kept.key()).await?;
         equal("how many are listed", &entries.len(), &4)?;
         for (id, ends) in [
@@ -105,7 +109,7 @@ async fn what_has_ended_is_gone_after_reopening(t: &Trial) -> Verdict {
     let store = (t.reopen)().await?;
     let seen = async {
         for id in &ended {
-            gone("a record that had ended", store.load(id, None).await?.as_ref())?;
+            gone("a record that had ended", store.load(id, Load::new()).await?.as_ref())?;
             fails(
                 "replace of it",
                 store.replace(id, None, &t.record("late")).await,
@@ -131,7 +135,11 @@ async fn a_write_acknowledged_during_close_is_there_after_reopening(t: &Trial) -
     let seen = async {
         for (id, result) in ids.iter().zip(inserted) {
             if won("an insert during close", result, &[Unavailable])? {
-                holds("an acknowledged insert", store.load(id, None).await?.as_ref(), b"one")?;
+                holds(
+                    "an acknowledged insert",
+                    store.load(id, Load::new()).await?.as_ref(),
+                    b"one",
+                )?;
             }
         }
         store.clear(&t.key("main")?).await?;

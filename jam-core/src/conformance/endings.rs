@@ -7,6 +7,7 @@ use super::report::{Failure, Verdict};
 use super::tasks::give_way;
 use super::trial::{HOUR, Trial, Way};
 use crate::ErrorKind::{Conflict, NotFound};
+use crate::Load;
 
 group! { "endings", Nothing,
     1 => replace_racing_remove_does_not_revive,
@@ -110,7 +111,7 @@ async fn renewal_racing_remove_does_not_revive(t: &Trial) -> Verdict {
     for round in t.rounds(60) {
         let id = t.id(format!("{round}"))?;
         t.put(&id, "one").await?;
-        let calls = (0..4).map(|task| t.hand(task).load(&id, Some(renewal(t))));
+        let calls = (0..4).map(|task| t.hand(task).load(&id, Load::new().renew(renewal(t))));
         let (loaded, removed) = t.race(round, calls, [t.hand(1).remove(&id)]).await?;
         for result in loaded {
             if let Some(stored) = result? {
@@ -178,7 +179,7 @@ async fn a_clear_is_one_step_to_a_reader(t: &Trial) -> Verdict {
             async move {
                 let mut missed = false;
                 for id in &ids {
-                    let there = hand.load(id, None).await?.is_some();
+                    let there = hand.load(id, Load::new()).await?.is_some();
                     that(
                         !(missed && there),
                         "once one record of a cleared key is gone, all are",

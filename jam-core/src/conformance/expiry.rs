@@ -4,7 +4,7 @@ use super::case::group;
 use super::check::{equal, fails, gone, holds, that};
 use super::report::Verdict;
 use super::trial::{HOUR, MINUTE, Trial, unchanged};
-use crate::{Error, ErrorKind, Record, RecordId, Renewal, Timestamp};
+use crate::{Error, ErrorKind, Load, Record, RecordId, Renewal, Timestamp};
 
 group! { "expiry", Nothing,
     5 => an_expired_record_is_never_returned,
@@ -176,7 +176,7 @@ async fn due(t: &Trial, id: &RecordId) -> Result<Renewal, Error> {
 async fn a_renewal_that_is_due_moves_the_expiry(t: &Trial) -> Verdict {
     let id = t.id("renewed")?;
     let renewal = due(t, &id).await?;
-    let loaded = t.store.load(&id, Some(renewal)).await?;
+    let loaded = t.store.load(&id, Load::new().renew(renewal)).await?;
     holds("a load with a renewal", loaded.as_ref(), b"one")?;
     equal("the expiry after a renewal", &t.expiry(&id).await?, &Some(renewal.to))
 }
@@ -195,7 +195,10 @@ async fn a_renewal_that_is_not_due_changes_nothing(t: &Trial) -> Verdict {
         (ends.minus(MINUTE), ends.minus(2 * MINUTE)),
     ];
     for (to, when_before) in renewals {
-        let loaded = t.store.load(&id, Some(Renewal { to, when_before })).await?;
+        let loaded = t
+            .store
+            .load(&id, Load::new().renew(Renewal { to, when_before }))
+            .await?;
         holds("a load with a renewal", loaded.as_ref(), b"one")?;
         unchanged("after a renewal that is not due", &before, &t.look(&[&id]).await?)?;
     }
@@ -209,7 +212,7 @@ async fn a_renewal_gives_no_expiry_to_an_endless_record(t: &Trial) -> Verdict {
         to: t.later(),
         when_before: t.later(),
     };
-    let loaded = t.store.load(&id, Some(renewal)).await?;
+    let loaded = t.store.load(&id, Load::new().renew(renewal)).await?;
     holds("a load with a renewal", loaded.as_ref(), b"one")?;
     equal("its expiry", &t.expiry(&id).await?, &None)
 }
@@ -218,7 +221,7 @@ async fn a_renewal_changes_neither_version_nor_payload(t: &Trial) -> Verdict {
     let id = t.id("renewed")?;
     let renewal = due(t, &id).await?;
     let version = t.version(&id).await?;
-    let loaded = t.store.load(&id, Some(renewal)).await?;
+    let loaded = t.store.load(&id, Load::new().renew(renewal)).await?;
     that(
         loaded.is_some_and(|stored| stored.version == version),
         "a load with a renewal gives the version from before",
@@ -248,7 +251,7 @@ async fn a_renewal_of_what_is_gone_is_none(t: &Trial) -> Verdict {
         t.expire(&id, way).await?;
         gone(
             "a load with a renewal of an expired record",
-            t.store.load(&id, Some(renewal)).await?.as_ref(),
+            t.store.load(&id, Load::new().renew(renewal)).await?.as_ref(),
         )?;
         gone("after it", t.load(&id).await?.as_ref())?;
     }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::{Entry, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore, Stored, Timestamp, Version};
+use crate::{Entry, Load, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored, Timestamp, Version};
 
 /// A call under way that borrows nothing.
 macro_rules! call {
@@ -22,12 +22,8 @@ impl Hand {
         call!(self, (id, record), |store| store.insert(&id, &record))
     }
 
-    pub(super) fn load(
-        &self,
-        id: &RecordId,
-        renew: Option<Renewal>,
-    ) -> impl Future<Output = Result<Option<Stored>>> + Send + use<> {
-        call!(self, (id), |store| store.load(&id, renew))
+    pub(super) fn load(&self, id: &RecordId, how: Load) -> impl Future<Output = Result<Option<Stored>>> + Send + use<> {
+        call!(self, (id), |store| store.load(&id, how))
     }
 
     pub(super) fn replace(

@@ -6,7 +6,7 @@ use super::case::group;
 use super::check::{equal, fails, gone, holds};
 use super::report::{Failure, Verdict};
 use super::trial::{HOUR, Trial};
-use crate::{ErrorKind, RecordId, SessionStore};
+use crate::{ErrorKind, Load, RecordId, SessionStore};
 
 group! { "handles", SecondHandle,
     1 => what_one_handle_writes_the_other_sees,
@@ -26,7 +26,7 @@ async fn what_one_handle_writes_the_other_sees(t: &Trial) -> Verdict {
     t.put(&one, "one").await?;
     holds(
         "inserted through the first",
-        second.load(&one, None).await?.as_ref(),
+        second.load(&one, Load::new()).await?.as_ref(),
         b"one",
     )?;
     second.insert(&other, &t.record("two")).await?;
@@ -34,7 +34,7 @@ async fn what_one_handle_writes_the_other_sees(t: &Trial) -> Verdict {
     t.store.replace(&other, None, &t.record("three")).await?;
     holds(
         "replaced through the first",
-        second.load(&other, None).await?.as_ref(),
+        second.load(&other, Load::new()).await?.as_ref(),
         b"three",
     )?;
     second.replace(&one, None, &t.record("four")).await?;
@@ -55,7 +55,10 @@ async fn what_one_handle_writes_the_other_sees(t: &Trial) -> Verdict {
     second.remove(&one).await?;
     gone("removed through the second", t.load(&one).await?.as_ref())?;
     t.store.clear(other.key()).await?;
-    gone("cleared through the first", second.load(&other, None).await?.as_ref())
+    gone(
+        "cleared through the first",
+        second.load(&other, Load::new()).await?.as_ref(),
+    )
 }
 
 async fn a_version_loaded_through_one_handle_fits_in_the_other(t: &Trial) -> Verdict {
@@ -68,9 +71,9 @@ async fn a_version_loaded_through_one_handle_fits_in_the_other(t: &Trial) -> Ver
         t.store.replace(&id, Some(&stale), &t.record("three")).await,
         ErrorKind::Conflict,
     )?;
-    let loaded = second.load(&id, None).await?.map(|stored| stored.version);
+    let loaded = second.load(&id, Load::new()).await?.map(|stored| stored.version);
     t.store.replace(&id, loaded.as_ref(), &t.record("four")).await?;
-    holds("after it", second.load(&id, None).await?.as_ref(), b"four")
+    holds("after it", second.load(&id, Load::new()).await?.as_ref(), b"four")
 }
 
 async fn what_one_handle_ends_the_other_does_not_revive(t: &Trial) -> Verdict {
@@ -79,7 +82,7 @@ async fn what_one_handle_ends_the_other_does_not_revive(t: &Trial) -> Verdict {
     for id in [&removed, &cleared] {
         t.put(id, "one").await?;
         // So that each handle has seen the record, and could have kept it.
-        second.load(id, None).await?;
+        second.load(id, Load::new()).await?;
     }
     second.remove(&removed).await?;
     second.clear(cleared.key()).await?;
@@ -96,7 +99,7 @@ async fn what_one_handle_ends_the_other_does_not_revive(t: &Trial) -> Verdict {
             &false,
         )?;
         gone("through the first", t.load(id).await?.as_ref())?;
-        gone("through the second", second.load(id, None).await?.as_ref())?;
+        gone("through the second", second.load(id, Load::new()).await?.as_ref())?;
     }
     Ok(())
 }
@@ -105,10 +108,10 @@ async fn a_rename_through_one_handle_ends_the_old_id_in_the_other(t: &Trial) -> 
     let second = second(t)?;
     for (from, to) in t.moves()? {
         let version = t.put(&from, "one").await?;
-        second.load(&from, None).await?;
+        second.load(&from, Load::new()).await?;
         t.rename(&from, &version, &to, "two").await?;
-        gone("the old id", second.load(&from, None).await?.as_ref())?;
-        holds("the new id", second.load(&to, None).await?.as_ref(), b"two")?;
+        gone("the old id", second.load(&from, Load::new()).await?.as_ref())?;
+        holds("the new id", second.load(&to, Load::new()).await?.as_ref(), b"two")?;
         fails(
             "a late replace through the second",
             second.replace(&from, None, &t.record("late")).await,

@@ -10,7 +10,7 @@ use super::report::{Failure, Verdict};
 use super::tasks::give_way;
 use super::trial::{HOUR, Trial};
 use crate::ErrorKind::{AlreadyExists, Conflict, NotFound};
-use crate::{Record, RecordId, SessionKey};
+use crate::{Load, Record, RecordId, SessionKey};
 
 group! { "moving", Nothing,
     3 => racing_renames_have_one_winner,
@@ -222,7 +222,7 @@ async fn touch_racing_rename_neither_hinders_nor_revives(t: &Trial) -> Verdict {
 async fn wander(hand: Hand, key: SessionKey, name: String, rounds: usize, record: Record) -> Verdict<usize> {
     let mut at = RecordId::new(key.clone(), format!("{name} 0"))?;
     for round in 1..=rounds {
-        let Some(loaded) = hand.load(&at, None).await? else {
+        let Some(loaded) = hand.load(&at, Load::new()).await? else {
             return Ok(round - 1);
         };
         let to = RecordId::new(key.clone(), format!("{name} {round}"))?;
@@ -280,8 +280,8 @@ async fn a_reader_finds_a_record_being_renamed(t: &Trial) -> Verdict {
                 let (hand, from, to) = (t.hand(task), from.clone(), to.clone());
                 async move {
                     loop {
-                        let old = hand.load(&from, None).await?;
-                        let new = hand.load(&to, None).await?;
+                        let old = hand.load(&from, Load::new()).await?;
+                        let new = hand.load(&to, Load::new()).await?;
                         if new.is_some() {
                             return Ok::<_, Failure>(());
                         }

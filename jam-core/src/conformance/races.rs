@@ -11,7 +11,7 @@ use super::report::{Failure, Verdict};
 use super::tasks::{Pulse, give_way};
 use super::trial::{HOUR, Trial};
 use crate::ErrorKind::{AlreadyExists, Conflict};
-use crate::{Record, RecordId, Renewal};
+use crate::{Load, Record, RecordId, Renewal};
 
 group! { "races", Nothing,
     1 => racing_inserts_have_one_winner,
@@ -120,7 +120,7 @@ async fn racing_swaps_lose_no_increment(t: &Trial) -> Verdict {
 pub(super) async fn increments(hand: Hand, id: RecordId, times: usize, mut record: Record) -> Verdict {
     for round in 0..times {
         loop {
-            let loaded = hand.load(&id, None).await?;
+            let loaded = hand.load(&id, Load::new()).await?;
             let loaded = loaded.ok_or_else(|| Failure::new("a record that is only replaced stays", "it is gone"))?;
             let count: Option<usize> = str::from_utf8(&loaded.payload).ok().and_then(|text| text.parse().ok());
             let count = count.ok_or_else(|| Failure::new("a counter", "something else"))?;
@@ -218,7 +218,7 @@ async fn touch_and_renewal_racing_replace_undo_no_write(t: &Trial) -> Verdict {
             let (touch, load) = (t.hand(task), t.hand(task));
             let (touch, load) = (
                 touch.touch(&id, t.later().plus(2 * HOUR)),
-                load.load(&id, Some(renewal(t))),
+                load.load(&id, Load::new().renew(renewal(t))),
             );
             async move {
                 if task % 2 == 0 {
@@ -281,7 +281,7 @@ async fn writes_of_different_records_all_land(t: &Trial) -> Verdict {
             async move {
                 hand.insert(&id, &record).await?;
                 for round in 0..rounds {
-                    let loaded = hand.load(&id, None).await?;
+                    let loaded = hand.load(&id, Load::new()).await?;
                     holds("an own record", loaded.as_ref(), &record.payload)?;
                     record.payload = format!("task {task} round {round}").into();
                     hand.replace(&id, loaded.as_ref().map(|stored| &stored.version), &record)

@@ -4,7 +4,7 @@ use super::case::group;
 use super::check::{equal, fails, gone, holds};
 use super::report::Verdict;
 use super::trial::{Trial, Way};
-use crate::{ErrorKind, Record, RecordId, Renewal, Version};
+use crate::{ErrorKind, Load, Record, RecordId, Renewal, Version};
 
 group! { "revival", Nothing,
     1 => late_replace_does_not_revive_a_removed_record,
@@ -117,7 +117,10 @@ async fn late_renewal_does_not_revive_what_has_ended(t: &Trial) -> Verdict {
         let to = t.later();
         gone(
             &what,
-            t.store.load(&id, Some(Renewal { to, when_before: to })).await?.as_ref(),
+            t.store
+                .load(&id, Load::new().renew(Renewal { to, when_before: to }))
+                .await?
+                .as_ref(),
         )?;
         stays_gone(t, &id, &what).await?;
         t.store.clear(id.key()).await?;

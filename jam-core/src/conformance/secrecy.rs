@@ -6,7 +6,7 @@ use std::fmt::{Debug, Write as _};
 use super::case::group;
 use super::report::{Failure, Verdict};
 use super::trial::Trial;
-use crate::{Cursor, Error, Record, RecordId, Rename};
+use crate::{Cursor, Error, Load, Record, RecordId, Rename};
 
 group! { "secrecy", Nothing,
     0 => a_store_has_a_name,
@@ -95,7 +95,7 @@ async fn debug_of_a_store_shows_no_key_id_or_payload(t: &Trial) -> Verdict {
     secrets.not_in_debug(what, &t.store)?;
     t.store.insert(&id, &t.record(Secrets::PAYLOAD)).await?;
     secrets.not_in_debug(what, &t.store)?;
-    t.store.load(&id, None).await?;
+    t.store.load(&id, Load::new()).await?;
     t.store.list(id.key()).await?;
     let page = t.store.scan(None, 1).await?;
     secrets.not_in_debug("Debug of a page", &page)?;
@@ -142,7 +142,7 @@ async fn errors_show_no_key_id_or_payload(t: &Trial) -> Verdict {
     t.store.close().await?;
     errors.extend([
         t.store.insert(&free, &record).await.err(),
-        t.store.load(&id, None).await.err(),
+        t.store.load(&id, Load::new()).await.err(),
         t.store.replace(&id, None, &record).await.err(),
         t.store.touch(&id, t.later()).await.err(),
         renamed(&id, &version, &free).await,

@@ -11,7 +11,8 @@ use super::hand::Hand;
 use super::report::{Failure, Unmet, Verdict};
 use super::tasks::{Gate, Spawner, give_way, spawn};
 use crate::{
-    Clock, Entry, ManualClock, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored, Timestamp, Version,
+    Clock, Entry, Load, ManualClock, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored, Timestamp,
+    Version,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -193,7 +194,7 @@ impl Trial {
     }
 
     pub(super) async fn load(&self, id: &RecordId) -> Result<Option<Stored>> {
-        self.store.load(id, None).await
+        self.store.load(id, Load::new()).await
     }
 
     /// The version of a record that has to be there.

@@ -9,6 +9,7 @@ use crate::{ErrorKind, Handle, Life, Result, Secret, SessionKey};
 /// `unique` is the [`Handle`]. The key is what stands before the last `:`; none of the other parts can hold a `:` or a `.`,
 /// so every text has at most one reading. `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InnerId {
     /// Whose session it is.
     pub key: SessionKey,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 pub use self::table::{Position, Shard, Slot, Table};
 use crate::{
-    Clock, Cursor, Entry, Error, ErrorKind, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore,
+    Clock, Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore,
     Stored, SystemClock, Timestamp, Version,
 };
 
@@ -104,11 +104,13 @@ impl SessionStore for MemoryStore {
         self.table.write(id.key(), |shard| insert(shard, id, record, now))
     }
 
-    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
         let now = self.open()?;
         let (stored, due) = self.table.read(id.key(), |shard| {
             let slot = shard.get(id).filter(|slot| slot.is_live(now));
-            let due = renew.filter(|renewal| slot.is_some_and(|slot| renewal.is_due(slot.expires_at)));
+            let due = how
+                .renew
+                .filter(|renewal| slot.is_some_and(|slot| renewal.is_due(slot.expires_at)));
             (slot.map(Slot::stored), due)
         });
         let Some(renewal) = due else { return Ok(stored) };

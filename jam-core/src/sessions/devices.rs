@@ -108,7 +108,7 @@ impl Sessions {
             let mut removed = 0;
             for _ in 0..self.inner.attempts {
                 // Looked up each time: ids that do not keep their handle may be reworked meanwhile.
-                let (own, _) = self.find(asked.clone(), false).await?.ok_or(ErrorKind::NotFound)?;
+                let (own, _) = self.find_fresh(asked.clone()).await?.ok_or(ErrorKind::NotFound)?;
                 let mine = |at: &Located| at.described.handle == own.described.handle;
                 let (left, ended) = self.remove_where(own.record.key(), |at| !mine(at)).await?;
                 removed += ended;

@@ -1,7 +1,7 @@
 //! Rotation with grace: the note at an old id that leads to the session's new one.
 
 use super::{Located, Sessions};
-use crate::{Error, ErrorKind, Record, RecordId, Renewal, Result, SealDomain, Stored};
+use crate::{Error, ErrorKind, Load, Record, RecordId, Result, SealDomain, Stored};
 
 /// What a note begins with; no JSON object does, so no application data can pass for one.
 const FRAME: &[u8] = b"\0jam-grace\x01";
@@ -14,23 +14,19 @@ impl Sessions {
     /// The session that a missing record was rotated to, if a note leads there.
     ///
     /// A note names every id a rotation tried to give; at most one of them was given, and the others never resolve.
-    pub(super) async fn successor(
-        &self,
-        missing: &Located,
-        renew: Option<Renewal>,
-    ) -> Result<Option<(Located, Stored)>> {
+    pub(super) async fn successor(&self, missing: &Located, how: Load) -> Result<Option<(Located, Stored)>> {
         if self.inner.grace.is_none() {
             return Ok(None);
         }
         let mut looks = 0;
         let mut trail = vec![missing.record.clone()];
         while let Some(record) = trail.pop() {
-            for target in self.note_targets(missing, &record).await? {
+            for target in self.note_targets(missing, &record, how.fresh).await? {
                 looks += 1;
                 if looks > MAX_LOOKS {
                     return Ok(None);
                 }
-                if let Some(stored) = self.inner.store.load(&target, renew).await? {
+                if let Some(stored) = self.inner.store.load(&target, how).await? {
                     return Ok(Some((
                         Located {
                             record: target,
@@ -53,7 +49,7 @@ impl Sessions {
         let expires_at = Some(self.inner.clock.now().plus(grace));
         let store = &self.inner.store;
         for _ in 0..self.inner.attempts {
-            let written = match store.load(&note_id, None).await? {
+            let written = match store.load(&note_id, Load::new().fresh()).await? {
                 None => {
                     let note = self.seal_note(at, std::slice::from_ref(target))?;
                     store.insert(&note_id, &Record::new(note, expires_at)).await
@@ -78,8 +74,9 @@ impl Sessions {
         Err(self.gave_up())
     }
 
-    async fn note_targets(&self, at: &Located, record: &RecordId) -> Result<Vec<RecordId>> {
-        let note = self.inner.store.load(&record.reserved()?, None).await?;
+    async fn note_targets(&self, at: &Located, record: &RecordId, fresh: bool) -> Result<Vec<RecordId>> {
+        let how = if fresh { Load::new().fresh() } else { Load::new() };
+        let note = self.inner.store.load(&record.reserved()?, how).await?;
         Ok(note.map(|stored| self.open_note(at, &stored)).unwrap_or_default())
     }
 

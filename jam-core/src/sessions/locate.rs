@@ -1,8 +1,8 @@
 //! From a client's id to a record, and from a record to what a manager knows about it.
 
 use crate::{
-    Bytes, Described, Entry, ErrorKind, Handle, Life, RecordId, Result, SealContext, SealDomain, SessionKey, Stored,
-    Timestamp,
+    Bytes, Described, Entry, ErrorKind, Handle, Life, Load, RecordId, Result, SealContext, SealDomain, SessionKey,
+    Stored, Timestamp,
 };
 
 use super::{Inner, Sessions};
@@ -52,16 +52,22 @@ impl Sessions {
         self.inner.expiry.expires_at(at.life(), self.inner.clock.now())
     }
 
+    /// Loads a session for a reader: renewed if that is due.
+    pub(super) async fn find(&self, at: Located) -> Result<Option<(Located, Stored)>> {
+        let renewal = self.inner.expiry.renewal(at.life(), self.inner.clock.now());
+        self.find_how(at, Load::new().renew(renewal)).await
+    }
+
+    /// Loads a session for what is decided by it, past any cache and as it is.
+    pub(super) async fn find_fresh(&self, at: Located) -> Result<Option<(Located, Stored)>> {
+        self.find_how(at, Load::new().fresh()).await
+    }
+
     /// Loads a session where it is, or where a rotation with grace has moved it.
-    pub(super) async fn find(&self, at: Located, renew: bool) -> Result<Option<(Located, Stored)>> {
-        let renewal = if renew {
-            self.inner.expiry.renewal(at.life(), self.inner.clock.now())
-        } else {
-            None
-        };
-        match self.inner.store.load(&at.record, renewal).await? {
+    async fn find_how(&self, at: Located, how: Load) -> Result<Option<(Located, Stored)>> {
+        match self.inner.store.load(&at.record, how).await? {
             Some(stored) => Ok(Some((at, stored))),
-            None => self.successor(&at, renewal).await,
+            None => self.successor(&at, how).await,
         }
     }
 

@@ -32,7 +32,7 @@ pub use self::options::{SessionOptions, WhenFull};
 use self::queue::Queue;
 pub use self::session::Session;
 use crate::{
-    Clock, Error, ErrorKind, IdCodec, IdFactory, InnerId, Life, Record, Result, Sealer, SessionId, SessionKey,
+    Clock, Error, ErrorKind, IdCodec, IdFactory, InnerId, Life, Load, Record, Result, Sealer, SessionId, SessionKey,
     SessionStore,
 };
 
@@ -158,7 +158,7 @@ impl Sessions {
                 return Ok(None);
             };
             let asked = at.record.clone();
-            let Some((at, stored)) = self.find(at, true).await? else {
+            let Some((at, stored)) = self.find(at).await? else {
                 return Ok(None);
             };
             let through_grace = at.record != asked;
@@ -193,7 +193,7 @@ impl Sessions {
             let Some(at) = self.locate(id.as_ref())? else {
                 return Ok(false);
             };
-            Ok(self.find(at, true).await?.is_some())
+            Ok(self.find(at).await?.is_some())
         })
         .await
     }
@@ -212,10 +212,12 @@ impl Sessions {
             let record = self.record(&at, payload.into())?;
             for _ in 0..self.inner.attempts {
                 match self.inner.store.replace(&at.record, None, &record).await {
-                    Err(error) if error.kind() == ErrorKind::NotFound => match self.successor(&at, None).await? {
-                        Some((next, _)) => at = next,
-                        None => return Err(error),
-                    },
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        match self.successor(&at, Load::new().fresh()).await? {
+                            Some((next, _)) => at = next,
+                            None => return Err(error),
+                        }
+                    }
                     result => return result,
                 }
             }
@@ -236,12 +238,12 @@ impl Sessions {
             for _ in 0..self.inner.attempts {
                 let alive = match self.expires_at(&at) {
                     Some(expires_at) => self.inner.store.touch(&at.record, expires_at).await?,
-                    None => self.inner.store.load(&at.record, None).await?.is_some(),
+                    None => self.inner.store.load(&at.record, Load::new().fresh()).await?.is_some(),
                 };
                 if alive {
                     return Ok(true);
                 }
-                match self.successor(&at, None).await? {
+                match self.successor(&at, Load::new().fresh()).await? {
                     Some((next, _)) => at = next,
                     None => return Ok(false),
                 }
@@ -265,7 +267,7 @@ impl Sessions {
                 if self.inner.store.remove(&at.record).await? {
                     return Ok(!self.is_over(&at));
                 }
-                match self.successor(&at, None).await? {
+                match self.successor(&at, Load::new().fresh()).await? {
                     Some((next, _)) => at = next,
                     None => return Ok(false),
                 }

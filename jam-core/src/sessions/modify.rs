@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use super::data::{self, Data};
 use super::{Session, Sessions};
-use crate::{ErrorKind, Result};
+use crate::{ErrorKind, Load, Result};
 
 impl Sessions {
     /// Changes a session's data by compare-and-swap: loads it, lets `change` work on it, and writes it if nobody else wrote
@@ -56,7 +56,7 @@ impl Sessions {
             let serializer = self.inner.serializer.as_deref();
             let _turn = self.inner.queue.turn((at.record.key(), &at.described.handle)).await;
             for _ in 0..self.inner.attempts {
-                let (at, stored) = self.find(at.clone(), false).await?.ok_or(ErrorKind::NotFound)?;
+                let (at, stored) = self.find_fresh(at.clone()).await?.ok_or(ErrorKind::NotFound)?;
                 let mut data = data::from_payload(serializer, &self.inner.open(&at, &stored.payload)?)?;
                 let outcome = match change(&mut data) {
                     Ok(outcome) => outcome,
@@ -103,7 +103,8 @@ impl Sessions {
                 .await
             {
                 Err(error)
-                    if error.kind() == ErrorKind::NotFound && self.successor(&session.at, None).await?.is_some() =>
+                    if error.kind() == ErrorKind::NotFound
+                        && self.successor(&session.at, Load::new().fresh()).await?.is_some() =>
                 {
                     Err(ErrorKind::Conflict.into())
                 }

@@ -103,7 +103,7 @@ impl Sessions {
             let (session_id, to) = self.issue(&at, rotation.login.as_ref())?;
             let mut noted: Option<RecordId> = None;
             for _ in 0..self.inner.attempts {
-                let (from, stored) = self.find(at.clone(), false).await?.ok_or(ErrorKind::NotFound)?;
+                let (from, stored) = self.find_fresh(at.clone()).await?.ok_or(ErrorKind::NotFound)?;
                 if rotation.grace && noted.as_ref() != Some(&from.record) {
                     self.leave_note(&from, &to.record).await?;
                     noted = Some(from.record.clone());

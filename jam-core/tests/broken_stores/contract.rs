@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jam_core::{
-    Cursor, Entry, Error, ErrorKind, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore, Stored,
+    Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored,
     Timestamp, Version,
 };
 
@@ -42,18 +42,18 @@ impl SessionStore for Naive {
         })
     }
 
-    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
         if !self.is(Flaw::ReadsAfterClose) {
             self.enter().await?;
         }
         let id = &self.place(id);
         if self.is(Flaw::HandlesRemember) {
-            let read = || self.read(id, renew);
+            let read = || self.read(id, how.renew);
             return Ok(lock(&self.remembered).entry(id.clone()).or_insert_with(read).clone());
         }
-        match self.load_torn(id, renew).await {
+        match self.load_torn(id, how.renew).await {
             Some(stored) => Ok(stored),
-            None => Ok(self.reply(self.read(id, renew)).await),
+            None => Ok(self.reply(self.read(id, how.renew)).await),
         }
     }
 
@@ -123,6 +123,7 @@ impl SessionStore for Naive {
             expected,
             to,
             record,
+            ..
         } = rename;
         let (from, to, mut slot) = (&self.place(from), &self.place(to), self.slot(record));
         let expected = Some(expected).filter(|_| !self.is(Flaw::RenameIgnoresTheVersion));
@@ -264,7 +265,7 @@ impl SessionStore for Naive {
         if self.is(Flaw::ScanSkipsTheLastOfAPage) && entries.len() > 1 {
             entries.pop();
         }
-        Ok(Page { entries, next })
+        Ok(Page::new(entries, next))
     }
 
     async fn close(&self) -> Result<()> {

@@ -173,10 +173,7 @@ impl Naive {
     }
 
     pub(crate) fn stored(slot: &Slot) -> Stored {
-        Stored {
-            payload: slot.payload.clone(),
-            version: Version::from_counter(slot.version),
-        }
+        Stored::new(slot.payload.clone(), Version::from_counter(slot.version))
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, id: &RecordId, record: &Record) -> Error {
@@ -228,10 +225,12 @@ impl Naive {
                 .iter()
                 .filter(|(id, slot)| wanted(id) && (self.is_live(slot) || self.is(even_expired)));
             wanted
-                .map(|(id, slot)| Entry {
-                    id: id.clone(),
-                    stored: Self::stored(slot),
-                    expires_at: slot.expires_at.filter(|_| !self.is(without_expiry)),
+                .map(|(id, slot)| {
+                    Entry::new(
+                        id.clone(),
+                        Self::stored(slot),
+                        slot.expires_at.filter(|_| !self.is(without_expiry)),
+                    )
                 })
                 .collect()
         })

@@ -87,19 +87,15 @@ impl Session {
 
     /// What a load gives. The version is the payload itself: a write of the same bytes leaves it as it is.
     pub(super) fn stored(&self) -> Stored {
-        Stored {
-            payload: self.record.payload.clone(),
-            version: Version::from_content(self.record.payload.clone()),
-        }
+        Stored::new(
+            self.record.payload.clone(),
+            Version::from_content(self.record.payload.clone()),
+        )
     }
 
     /// What a listing or a scan gives.
     pub(super) fn entry(&self) -> Entry {
-        Entry {
-            id: self.id.clone(),
-            stored: self.stored(),
-            expires_at: self.record.expires_at,
-        }
+        Entry::new(self.id.clone(), self.stored(), self.record.expires_at)
     }
 
     pub(super) fn has_version(&self, version: &Version) -> bool {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jam_core::{
-    Cursor, Entry, ErrorKind, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore, Stored,
+    Cursor, Entry, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored,
     Timestamp, Version,
 };
 
@@ -47,7 +47,7 @@ pub use self::options::JsonDirOptions;
 /// let id = RecordId::new(SessionKey::new("user1")?, "user1:6f1c")?;
 /// store.insert(&id, &Record::new(r#"{"role":"admin"}"#, None)).await?;
 ///
-/// let stored = store.load(&id, None).await?.expect("it was just inserted");
+/// let stored = store.load(&id, Load::new()).await?.expect("it was just inserted");
 /// assert_eq!(stored.payload, r#"{"role":"admin"}"#);
 /// # Ok::<(), jam_core::Error>(())
 /// # })?;
@@ -179,16 +179,16 @@ impl SessionStore for JsonDir {
         self.write(turn, move |disk| disk.lock(key)?.insert(&id, &record)).await
     }
 
-    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
         let id = id.clone();
         let key = name_of(id.key());
         let peeked = id.clone();
-        if let Peek::Done(stored) = self.run(move |disk| disk.peek(&peeked, renew)).await? {
+        if let Peek::Done(stored) = self.run(move |disk| disk.peek(&peeked, how.renew)).await? {
             return Ok(stored);
         }
         let turn = self.locks.one(key).await;
         self.write(turn, move |disk| match disk.lock_existing(key)? {
-            Some(folder) => folder.load(&id, renew),
+            Some(folder) => folder.load(&id, how.renew),
             None => Ok(None),
         })
         .await
@@ -221,12 +221,7 @@ impl SessionStore for JsonDir {
         let (expected, record) = (rename.expected.clone(), rename.record.clone());
         let turn = self.locks.two(name_of(from.key()), name_of(to.key())).await;
         self.write(turn, move |disk| {
-            let rename = Rename {
-                from: &from,
-                expected: &expected,
-                to: &to,
-                record: &record,
-            };
+            let rename = Rename::new(&from, &expected, &to, &record);
             moving::rename(disk, rename)
         })
         .await

@@ -46,6 +46,7 @@ fn step(source: &Folder<'_>, target: &Folder<'_>, rename: Rename<'_>) -> Result<
         expected,
         to,
         record,
+        ..
     } = rename;
     let old = source.expect(from, Some(expected))?;
     if target.live(to)?.is_some() {

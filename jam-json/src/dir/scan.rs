@@ -38,15 +38,12 @@ pub(super) fn page(disk: &Disk, cursor: Option<&Cursor>, limit: usize) -> Result
                     key,
                     after: name,
                 };
-                return Ok(Page {
-                    entries,
-                    next: Some(next.to_cursor()),
-                });
+                return Ok(Page::new(entries, Some(next.to_cursor())));
             }
         }
     }
     disk.listings.forget(listing);
-    Ok(Page { entries, next: None })
+    Ok(Page::new(entries, None))
 }
 
 fn keys(disk: &Disk) -> Result<Vec<Name>> {

@@ -33,8 +33,8 @@ use async_trait::async_trait;
 use futures_channel::oneshot;
 use jam_core::memory::{Position, Table};
 use jam_core::{
-    Clock, Cursor, Entry, Error, ErrorKind, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore,
-    Stored, Timestamp, Version,
+    Clock, Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Renewal, Result, SessionKey,
+    SessionStore, Stored, Timestamp, Version,
 };
 
 pub use self::factory::JsonFileFactory;
@@ -233,11 +233,13 @@ impl SessionStore for JsonFile {
         self.ask(Request::Insert(Put::new(id, record))).await.map(drop)
     }
 
-    async fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
+    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
         let now = self.now()?;
         let (stored, due) = self.table.read(id.key(), |shard| {
             let slot = shard.get(id).filter(|slot| slot.is_live(now));
-            let due = renew.filter(|renewal| slot.is_some_and(|slot| renewal.is_due(slot.expires_at)));
+            let due = how
+                .renew
+                .filter(|renewal| slot.is_some_and(|slot| renewal.is_due(slot.expires_at)));
             (slot.map(jam_core::memory::Slot::stored), due)
         });
         match due {
@@ -290,10 +292,7 @@ impl SessionStore for JsonFile {
         let now = self.now()?;
         let after = cursor.map(|cursor| Position::from_cursor(&cursor)).transpose()?;
         let (entries, next) = self.table.page(after.as_ref(), limit, now);
-        Ok(Page {
-            entries,
-            next: next.map(|position| position.to_cursor()),
-        })
+        Ok(Page::new(entries, next.map(|position| position.to_cursor())))
     }
 
     async fn close(&self) -> Result<()> {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::{Error, ErrorKind, ManualClock, Record, RecordId, Result, SessionKey, SessionStore, Stored, Timestamp};
+use jam_core::{
+    Error, ErrorKind, Load, ManualClock, Record, RecordId, Result, SessionKey, SessionStore, Stored, Timestamp,
+};
 use jam_json::{Durability, JsonDir};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -98,7 +100,7 @@ pub(crate) fn after(seconds: u64) -> Timestamp {
 }
 
 pub(crate) async fn load(store: &JsonDir, id: &RecordId) -> Option<Stored> {
-    store.load(id, None).await.expect("loaded")
+    store.load(id, Load::new()).await.expect("loaded")
 }
 
 pub(crate) async fn payload(store: &JsonDir, id: &RecordId) -> Option<String> {

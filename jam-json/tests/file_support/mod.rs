@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jam_core::{ManualClock, Record, RecordId, SessionKey, SessionStore, Timestamp, Version};
+use jam_core::{Load, ManualClock, Record, RecordId, SessionKey, SessionStore, Timestamp, Version};
 use jam_json::{Durability, JsonFile, JsonFileOptions};
 use tempfile::TempDir;
 
@@ -77,14 +77,19 @@ pub(crate) fn until(payload: &str, secs: u64) -> Record {
 
 pub(crate) async fn payload(store: &impl SessionStore, id: &RecordId) -> Option<Vec<u8>> {
     store
-        .load(id, None)
+        .load(id, Load::new())
         .await
         .expect("load")
         .map(|stored| stored.payload.to_vec())
 }
 
 pub(crate) async fn version(store: &impl SessionStore, id: &RecordId) -> Version {
-    store.load(id, None).await.expect("load").expect("a record").version
+    store
+        .load(id, Load::new())
+        .await
+        .expect("load")
+        .expect("a record")
+        .version
 }
 
 /// Every live record: key, id, payload, expiry; sorted.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jam_core::{ErrorKind, Record, SessionStore, Timestamp};
+use jam_core::{ErrorKind, Load, Record, SessionStore, Timestamp};
 
 use super::faulty::{Fault, FaultyFs};
 use super::scenario::{Action, State, id, open, set_up, state};
@@ -132,7 +132,7 @@ async fn a_full_disk_and_a_read_only_one_are_told_apart_in_words() {
         // Late enough for the store to be open.
         let fs = FaultyFs::new(fault, 8);
         let store = open(directory.path(), fs).await.expect("opened");
-        while store.load(&id("user1", "a"), None).await.is_ok() {
+        while store.load(&id("user1", "a"), Load::new()).await.is_ok() {
             if let Err(error) = Action::Replace.run(&store).await {
                 assert_eq!(error.kind(), ErrorKind::Unavailable);
                 assert!(error.message().contains(words), "{error}");
@@ -141,7 +141,7 @@ async fn a_full_disk_and_a_read_only_one_are_told_apart_in_words() {
         }
         assert!(
             store
-                .load(&id("user1", "a"), None)
+                .load(&id("user1", "a"), Load::new())
                 .await
                 .expect("reading goes on")
                 .is_some(),
@@ -260,7 +260,7 @@ async fn a_read_that_meets_a_file_just_being_cut_looks_again_under_the_lock() {
     let store = open(directory.path(), TornRead(AtomicI64::new(0)))
         .await
         .expect("opened");
-    let loaded = store.load(&id("user1", "a"), None).await.expect("not damaged");
+    let loaded = store.load(&id("user1", "a"), Load::new()).await.expect("not damaged");
     assert!(loaded.is_some());
     let store = open(directory.path(), TornRead(AtomicI64::new(0)))
         .await

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use jam_core::{Record, SessionStore};
+use jam_core::{Load, Record, SessionStore};
 
 use super::faulty::{Fault, FaultyFs};
 use super::machine::{Disk, Machine, Unsynced};
@@ -131,7 +131,7 @@ async fn a_write_is_durable_also_where_a_process_before_it_died_half_way() {
             store.insert(&later, &payload).await.expect("inserted");
             for disk in disks(&machine) {
                 let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
-                let found = after.load(&later, None).await.expect("nothing is damaged");
+                let found = after.load(&later, Load::new()).await.expect("nothing is damaged");
                 assert!(found.is_some(), "{action:?} died at {at}: {disk:#?}");
             }
             if done {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jam_core::{
-    ErrorKind, ManualClock, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore, Timestamp,
+    ErrorKind, Load, ManualClock, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore, Timestamp,
 };
 
 use crate::dir::JsonDir;
@@ -64,11 +64,8 @@ impl Action {
             Self::Replace => store.replace(&a, None, &new).await,
             Self::Touch => store.touch(&a, later(70)).await.map(drop),
             Self::Renew => {
-                let renewal = Renewal {
-                    to: later(80),
-                    when_before: later(60),
-                };
-                store.load(&a, Some(renewal)).await.map(drop)
+                let renewal = Renewal::new(later(80), later(60));
+                store.load(&a, Load::new().renew(renewal)).await.map(drop)
             }
             Self::Rename => rename(store, &a, &id("user1", "new"), &new).await,
             Self::RenameOverExpired => rename(store, &a, &id("user1", "expired"), &new).await,
@@ -77,7 +74,7 @@ impl Action {
             Self::Remove => store.remove(&a).await.map(drop),
             Self::Clear => store.clear(a.key()).await.map(drop),
             Self::RemoveExpired => store.remove_expired(NOW).await.map(drop),
-            Self::LoadExpired => store.load(&id("user1", "expired"), None).await.map(drop),
+            Self::LoadExpired => store.load(&id("user1", "expired"), Load::new()).await.map(drop),
         }
     }
 
@@ -94,16 +91,9 @@ impl Action {
 }
 
 async fn rename(store: &JsonDir, from: &RecordId, to: &RecordId, record: &Record) -> Result<()> {
-    let stored = store.load(from, None).await?.ok_or(ErrorKind::NotFound)?;
+    let stored = store.load(from, Load::new()).await?.ok_or(ErrorKind::NotFound)?;
     let expected = &stored.version;
-    store
-        .rename(Rename {
-            from,
-            expected,
-            to,
-            record,
-        })
-        .await
+    store.rename(Rename::new(from, expected, to, record)).await
 }
 
 pub(super) fn id(key: &str, id: &str) -> RecordId {
@@ -149,7 +139,7 @@ pub(super) async fn state(store: &JsonDir) -> State {
     for key in ["user1", "user2", "user3"] {
         for name in ["a", "b", "c", "expired", "new"] {
             let id = id(key, name);
-            let loaded = store.load(&id, None).await.expect("nothing is damaged");
+            let loaded = store.load(&id, Load::new()).await.expect("nothing is damaged");
             let loaded = loaded.map(|stored| stored.payload.to_vec());
             assert_eq!(loaded, listed.get(&id).map(|(payload, _)| payload.clone().into_bytes()));
         }

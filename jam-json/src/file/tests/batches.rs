@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::{ErrorKind, Record, RecordId, SessionKey, SessionStore};
+use jam_core::{ErrorKind, Load, Record, RecordId, SessionKey, SessionStore};
 use tokio::task::JoinHandle;
 
 use super::fake_fs::{FakeFs, Fault, Plan};
@@ -65,11 +65,11 @@ async fn no_reader_sees_a_write_before_it_is_durable() {
     fs.hold_syncs(true);
     let first = insert(&store, "first");
     until_written(&fs, operations + 1).await;
-    assert!(store.load(&id("first"), None).await.expect("load").is_none());
+    assert!(store.load(&id("first"), Load::new()).await.expect("load").is_none());
     assert!(store.list(id("first").key()).await.expect("list").is_empty());
     fs.hold_syncs(false);
     first.await.expect("task").expect("insert");
-    assert!(store.load(&id("first"), None).await.expect("load").is_some());
+    assert!(store.load(&id("first"), Load::new()).await.expect("load").is_some());
 }
 
 #[tokio::test]
@@ -120,6 +120,6 @@ async fn a_batch_that_fails_fails_all_that_rests_on_it() {
         errors,
         [ErrorKind::AlreadyExists, ErrorKind::Unavailable, ErrorKind::Unavailable]
     );
-    assert!(store.load(&id("a"), None).await.expect("load").is_none());
+    assert!(store.load(&id("a"), Load::new()).await.expect("load").is_none());
     insert(&store, "a").await.expect("task").expect("works again");
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jam_core::{Error, ErrorKind, ManualClock, Record, RecordId, Rename, Result, SessionKey, SessionStore, Timestamp};
+use jam_core::{
+    Error, ErrorKind, Load, ManualClock, Record, RecordId, Rename, Result, SessionKey, SessionStore, Timestamp,
+};
 
 use super::fake_fs::{Crash, FakeFs, Fault, Plan};
 use crate::JsonFile;
@@ -114,14 +116,14 @@ impl Run {
                 .entry(("u".to_owned(), a.clone()))
                 .and_modify(|session| session.1 = Some(at));
         });
-        if let Some(stored) = store.load(&id("u", &b), None).await.expect("load") {
+        if let Some(stored) = store.load(&id("u", &b), Load::new()).await.expect("load") {
             let moved = store
-                .rename(Rename {
-                    from: &id("u", &b),
-                    expected: &stored.version,
-                    to: &id("v", &b),
-                    record: &record("{\"moved\":true}", 2_500),
-                })
+                .rename(Rename::new(
+                    &id("u", &b),
+                    &stored.version,
+                    &id("v", &b),
+                    &record("{\"moved\":true}", 2_500),
+                ))
                 .await;
             self.model.note(&moved, |sessions| {
                 sessions.remove(&("u".to_owned(), b.clone()));
