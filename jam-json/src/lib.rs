@@ -2,7 +2,7 @@
 //!
 //! Sessions in files that a person can read, for [jam](jam_core). Two stores:
 //!
-//! | | [`JsonFile`] | `JsonDir` |
+//! | | [`JsonFile`] | [`JsonDir`] |
 //! |---|---|---|
 //! | on the disk | one JSON document, and a journal beside it | a directory with one file per session |
 //! | processes at once | one | several |
@@ -12,7 +12,8 @@
 //!
 //! What an acknowledged write survives is [`Durability`]: by default a power cut.
 //!
-//! Through a [`Registry`](jam_core::Registry), and so from a config or a URL, [`JsonFileFactory`] opens `json`.
+//! Through a [`Registry`](jam_core::Registry), and so from a config or a URL, [`JsonFileFactory`] opens `json` and
+//! [`JsonDirFactory`] `json-dir` (or `file`).
 #![forbid(unsafe_code)]
 
 mod dir;
@@ -23,3 +24,7 @@ mod fs;
 pub use self::dir::{JsonDir, JsonDirFactory, JsonDirOptions};
 pub use self::durability::Durability;
 pub use self::file::{Damage, Import, JsonFile, JsonFileFactory, JsonFileOptions, RecoveryReport};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,7 +8,7 @@ use jam_core::Registry;
 /// |---|---|---|
 /// | `memory` | in this process | |
 /// | `json` | one JSON file and its journal | `json` |
-/// | `json-dir` | one file per session | `json` |
+/// | `json-dir`, `file` | one file per session | `json` |
 pub fn registry() -> Registry {
     #[cfg_attr(not(feature = "json"), expect(unused_mut, reason = "no backend is on"))]
     let mut registry = Registry::new();
