@@ -15,7 +15,9 @@ group! { "endings", Nothing,
     1 => touch_racing_remove_does_not_revive,
     1 => touch_racing_clear_does_not_revive,
     1 => renewal_racing_remove_does_not_revive,
+    1 => renewal_racing_clear_does_not_revive,
     1 => racing_removes_have_one_winner,
+    1 => remove_racing_clear_meets_each_record_once,
     1 => racing_clears_count_each_record_once,
     1 => a_clear_is_one_step_to_a_reader,
     1 => insert_racing_clear_is_there_or_counted,
@@ -124,6 +126,44 @@ async fn renewal_racing_remove_does_not_revive(t: &Trial) -> Verdict {
         gone("after renewals and a remove", t.load(&id).await?.as_ref())?;
     }
     equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
+}
+
+async fn renewal_racing_clear_does_not_revive(t: &Trial) -> Verdict {
+    for round in t.rounds(60) {
+        let id = t.id(format!("{round}"))?;
+        t.put(&id, "one").await?;
+        let calls = (0..4).map(|task| t.hand(task).load(&id, Some(renewal(t))));
+        let (loaded, cleared) = t.race(round, calls, [t.hand(1).clear(id.key())]).await?;
+        for result in loaded {
+            if let Some(stored) = result? {
+                same_bytes("a load with renewal racing clear", &stored.payload, b"one")?;
+            }
+        }
+        for result in cleared {
+            equal("clear racing renewal", &result?, &1)?;
+        }
+        gone("after renewals and a clear", t.load(&id).await?.as_ref())?;
+    }
+    equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
+}
+
+async fn remove_racing_clear_meets_each_record_once(t: &Trial) -> Verdict {
+    for round in t.rounds(40) {
+        let row = t.row(round, 4).await?;
+        let calls = row.iter().map(|(id, _)| t.hand(0).remove(id));
+        let key = t.key("main")?;
+        let (removed, cleared) = t.race(round, calls, [t.hand(1).clear(&key)]).await?;
+        let mut met = 0;
+        for result in removed {
+            met += u64::from(result?);
+        }
+        for result in cleared {
+            met += result?;
+        }
+        equal("records met by removes and a clear", &met, &(row.len() as u64))?;
+        equal("records left", &t.store.list(&key).await?.len(), &0)?;
+    }
+    Ok(())
 }
 
 async fn racing_removes_have_one_winner(t: &Trial) -> Verdict {

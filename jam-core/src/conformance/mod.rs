@@ -63,7 +63,7 @@
 //! [`Suite::run`] runs every case, and panics in the end with a report of those that failed:
 //!
 //! ```text
-//! store `mine` against the contract: 127 cases passed, 1 failed
+//! store `mine` against the contract: 131 cases passed, 1 failed
 //!
 //! late_replace_does_not_revive_a_removed_record (revival, promise 1)
 //!     expected  late replace, record Removed: NotFound

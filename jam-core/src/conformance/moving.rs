@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::case::group;
 use super::check::{any_won, equal, gone, holds, that, won};
 use super::hand::Hand;
+use super::races::renewal;
 use super::report::{Failure, Verdict};
 use super::tasks::give_way;
 use super::trial::{HOUR, Trial};
@@ -19,6 +20,8 @@ group! { "moving", Nothing,
     3 => replace_racing_rename_does_not_revive,
     3 => rename_racing_remove_has_one_winner,
     3 => rename_racing_clear_leaves_nothing_behind,
+    3 => rename_to_another_key_racing_clear_is_moved_or_cleared,
+    2 => renewal_racing_rename_neither_hinders_nor_revives,
     2 => touch_racing_rename_neither_hinders_nor_revives,
     3 => a_listing_never_misses_a_record_being_renamed,
     3 => a_reader_finds_a_record_being_renamed,
@@ -138,7 +141,7 @@ async fn replace_racing_rename_does_not_revive(t: &Trial) -> Verdict {
     for round in t.rounds(60) {
         for (from, to) in moves(t, round)? {
             let version = t.put(&from, "one").await?;
-            let expected = round.is_multiple_of(2).then_some(&version);
+            let expected = (round / 2).is_multiple_of(2).then_some(&version);
             let replace = t.hand(0).replace(&from, expected, &t.record("replaced"));
             let rename = t.hand(1).rename(&from, &version, &to, &t.record("renamed"));
             let (ones, others) = t.race(round, [replace], [rename]).await?;
@@ -196,6 +199,56 @@ async fn rename_racing_clear_leaves_nothing_behind(t: &Trial) -> Verdict {
         gone("the new id", t.load(&to).await?.as_ref())?;
     }
     equal("records left", &t.store.list(&t.key("main")?).await?.len(), &0)
+}
+
+/// From one key to another, a clear of the old key or of the new one takes the record, or comes before it or after it.
+async fn rename_to_another_key_racing_clear_is_moved_or_cleared(t: &Trial) -> Verdict {
+    for round in t.rounds(60) {
+        let from = t.id(format!("from {round}"))?;
+        let to = RecordId::new(t.key("other")?, format!("to {round}"))?;
+        let version = t.put(&from, "one").await?;
+        let clears_old = (round / 2).is_multiple_of(2);
+        let key = if clears_old { from.key() } else { to.key() };
+        let rename = t.hand(0).rename(&from, &version, &to, &t.record("two"));
+        let (ones, others) = t.race(round, [rename], [t.hand(1).clear(key)]).await?;
+        let renamed = any_won("rename racing clear", ones, &[NotFound])?;
+        that(
+            renamed || clears_old,
+            "a clear of the new key leaves the record at the old one alone",
+            "the rename did not find it",
+        )?;
+        gone("the old id", t.load(&from).await?.as_ref())?;
+        let left = u64::from(t.load(&to).await?.is_some());
+        for result in others {
+            equal("records cleared and records left", &(result? + left), &1)?;
+        }
+        that(
+            renamed || left == 0,
+            "a rename that failed leaves nothing at the new id",
+            "there is a record",
+        )?;
+        t.store.remove(&to).await?;
+    }
+    Ok(())
+}
+
+async fn renewal_racing_rename_neither_hinders_nor_revives(t: &Trial) -> Verdict {
+    for round in t.rounds(30) {
+        for (from, to) in moves(t, round)? {
+            let version = t.put(&from, "one").await?;
+            let calls = (0..3).map(|task| t.hand(task).load(&from, Some(renewal(t))));
+            let rename = t.hand(1).rename(&from, &version, &to, &t.record("two"));
+            let (ones, others) = t.race(round, calls, [rename]).await?;
+            for result in ones {
+                result?;
+            }
+            for result in others {
+                result?;
+            }
+            moved(t, &from, &to, true).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn touch_racing_rename_neither_hinders_nor_revives(t: &Trial) -> Verdict {

@@ -121,7 +121,12 @@ flaws! {
     RenewalOfEndless => [a_renewal_gives_no_expiry_to_an_endless_record],
     RenewalChangesTheVersion => [a_renewal_changes_neither_version_nor_payload],
     RenewalRevivesExpired => [a_renewal_of_what_is_gone_is_none, late_renewal_does_not_revive_what_has_ended],
-    RenewalWritesBack => [renewal_racing_remove_does_not_revive, touch_and_renewal_racing_replace_undo_no_write],
+    RenewalWritesBack => [
+        renewal_racing_remove_does_not_revive,
+        renewal_racing_clear_does_not_revive,
+        renewal_racing_rename_neither_hinders_nor_revives,
+        touch_and_renewal_racing_replace_undo_no_write,
+    ],
 
     // Renaming.
     RenameKeepsTheOldId => [
@@ -160,6 +165,7 @@ flaws! {
         racing_renames_have_one_winner,
         rename_racing_remove_has_one_winner,
         replace_racing_rename_does_not_revive,
+        rename_to_another_key_racing_clear_is_moved_or_cleared,
         a_dropped_rename_is_whole_or_did_not_happen,
     ],
 
@@ -180,7 +186,11 @@ flaws! {
         a_clear_is_one_step_to_a_reader,
         a_dropped_remove_or_clear_is_whole_or_did_not_happen,
     ],
-    ClearCountsFirst => [racing_clears_count_each_record_once, insert_racing_clear_is_there_or_counted],
+    ClearCountsFirst => [
+        racing_clears_count_each_record_once,
+        insert_racing_clear_is_there_or_counted,
+        remove_racing_clear_meets_each_record_once,
+    ],
     RemoveExpiredTakesLive => [
         remove_expired_keeps_live_records,
         remove_expired_takes_what_has_expired_and_nothing_else,
