@@ -132,7 +132,7 @@ async fn renewal_racing_clear_does_not_revive(t: &Trial) -> Verdict {
     for round in t.rounds(60) {
         let id = t.id(format!("{round}"))?;
         t.put(&id, "one").await?;
-        let calls = (0..4).map(|task| t.hand(task).load(&id, Some(renewal(t))));
+        let calls = (0..4).map(|task| t.hand(task).load(&id, Load::new().renew(renewal(t))));
         let (loaded, cleared) = t.race(round, calls, [t.hand(1).clear(id.key())]).await?;
         for result in loaded {
             if let Some(stored) = result? {

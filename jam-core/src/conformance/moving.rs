@@ -236,7 +236,7 @@ async fn renewal_racing_rename_neither_hinders_nor_revives(t: &Trial) -> Verdict
     for round in t.rounds(30) {
         for (from, to) in moves(t, round)? {
             let version = t.put(&from, "one").await?;
-            let calls = (0..3).map(|task| t.hand(task).load(&from, Some(renewal(t))));
+            let calls = (0..3).map(|task| t.hand(task).load(&from, Load::new().renew(renewal(t))));
             let rename = t.hand(1).rename(&from, &version, &to, &t.record("two"));
             let (ones, others) = t.race(round, calls, [rename]).await?;
             for result in ones {
