@@ -25,7 +25,8 @@ use crate::{Cursor, Entry, Load, Page, Record, RecordId, Rename, Result, Session
 /// 4. **Payloads come back byte for byte**, whatever bytes they are. A payload that is a UTF-8 JSON object is kept readable
 ///    where the medium allows (raw JSON in a document, TEXT in SQL), still byte for byte.
 /// 5. **An expired record is never returned**, counted or written to. A record has expired when `expires_at <= now`: by the
-///    [`Clock`](crate::Clock) the store was given if it lives in the process, by the server's clock otherwise.
+///    [`Clock`](crate::Clock) the store was given if it lives in the process, by the server's clock otherwise. An expiry is
+///    kept to the millisecond, up to [`Timestamp::MAX`].
 /// 6. **An acknowledged write is durable** to the level the store documents. A failure is an error, with nothing
 ///    half-written: [`Unavailable`](crate::ErrorKind::Unavailable) for a lost connection, a full disk, a read-only
 ///    replica. A write that may have reached its target is never sent again; its error says
@@ -89,13 +90,13 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Removes a record and tells whether a live one was there.
     async fn remove(&self, id: &RecordId) -> Result<bool>;
 
-    /// Gives every live record of this key, in any order.
+    /// Gives every live record of this key, in any order. Versions are those that [`load`](Self::load) gives.
     ///
     /// A record that is renamed within its key during the listing is given under its old id, its new id, or both, but never
     /// missed; one that is there throughout is given exactly once.
     async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>>;
 
-    /// Removes every record of this key in one step, and tells how many live ones there were, not counting
+    /// Removes every record of this key in one step (a reader that misses one of them misses all), and tells how many live ones there were, not counting
     /// [reserved](RecordId::is_reserved) ones.
     async fn clear(&self, key: &SessionKey) -> Result<u64>;
 
