@@ -40,7 +40,7 @@ pub use self::options::JsonDirOptions;
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("sessions");
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// use jam_core::{Record, RecordId, SessionKey, SessionStore};
+/// use jam_core::{Load, Record, RecordId, SessionKey, SessionStore};
 /// use jam_json::JsonDir;
 ///
 /// let store = JsonDir::open(&path).await?;
