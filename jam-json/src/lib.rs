@@ -20,6 +20,7 @@ mod dir;
 mod durability;
 mod file;
 mod fs;
+mod payload;
 
 pub use self::dir::{JsonDir, JsonDirFactory, JsonDirOptions};
 pub use self::durability::Durability;

@@ -12,7 +12,6 @@ mod journal_text;
 mod log;
 mod options;
 mod paths;
-mod payload;
 mod recover;
 mod replay;
 mod report;

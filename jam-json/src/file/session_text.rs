@@ -11,7 +11,7 @@ use jam_core::{Record, RecordId, SessionKey, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::payload::{Form, compact};
+use crate::payload::{Form, compact};
 
 /// A record, where it is kept, and how it is written.
 #[derive(Clone, Debug)]

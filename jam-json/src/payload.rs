@@ -4,7 +4,7 @@ use jam_core::Record;
 
 /// How a payload is written into the journal and the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// It is the text of a JSON object and fits into a line: embedded verbatim.
     Json,
     /// Anything else: base64.
@@ -16,7 +16,7 @@ impl Form {
     const MAX_DEPTH: usize = 100;
 
     /// The form of a record's payload.
-    pub(super) fn of(record: &Record) -> Self {
+    pub(crate) fn of(record: &Record) -> Self {
         let fits = |json: &str| !json.contains(['\n', '\r']) && depth(json.as_bytes()) <= Self::MAX_DEPTH;
         match record.as_json_object() {
             Some(json) if fits(json) => Self::Json,
@@ -26,7 +26,7 @@ impl Form {
 }
 
 /// JSON text without the whitespace between its tokens: what an editor spread over lines fits into one again.
-pub(super) fn compact(json: &str) -> Vec<u8> {
+pub(crate) fn compact(json: &str) -> Vec<u8> {
     let kept = outside_strings(json.as_bytes());
     kept.filter(|(byte, outside)| !outside || !byte.is_ascii_whitespace())
         .map(|(byte, _)| byte)
