@@ -11,9 +11,10 @@ mod hooked;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam::{Clock, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder, Timestamp};
+use jam::{Clock, ErrorKind, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder, Timestamp};
 use jam_crypto::{AesIds, AesSealer, KeyRing};
 use jam_json::{Durability, JsonDir, JsonFile};
+use serde_json::Value;
 use tempfile::TempDir;
 
 pub use self::hooked::Hooked;
@@ -114,6 +115,17 @@ impl Stage {
     pub fn path(&self) -> &std::path::Path {
         self.directory.path()
     }
+}
+
+/// The data of a session, if there is one.
+pub async fn data(sessions: &Sessions, id: impl AsRef<str>) -> Option<Value> {
+    let session = sessions.get(id).await.expect("the store answers")?;
+    Some(Value::Object(session.data().expect("the data is readable").clone()))
+}
+
+/// The kind of an error there has to be.
+pub fn kind<T>(result: jam::Result<T>) -> ErrorKind {
+    result.err().expect("an error").kind()
 }
 
 /// How many rounds a racing test runs: `JAM_TEST_ROUNDS`, or this default.

@@ -1,0 +1,164 @@
+//! Sessions of one user, on every store: listing, revoking, logging out everywhere else, caps.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::duration_suboptimal_units, reason = "lifetimes are set in seconds")]
+
+use std::time::Duration;
+
+use jam::{ErrorKind, SessionOptions, WhenFull};
+use jam_tests::{Stage, data, kind, on_every_store};
+use serde_json::json;
+
+on_every_store!(
+    listing_shows_handles_and_revoking_needs_nothing_else,
+    log_out_everywhere_else_spares_this_one,
+    clear_ends_every_session_of_one_key_alone,
+    the_oldest_session_makes_room,
+    a_full_key_refuses_newcomers,
+    a_refused_login_leaves_the_visitor_as_he_was,
+    a_login_never_fails_for_want_of_room_where_the_oldest_goes,
+    a_lowered_cap_ends_no_session_that_was_granted_where_newcomers_are_refused,
+);
+
+async fn listing_shows_handles_and_revoking_needs_nothing_else(stage: Stage) {
+    let sessions = stage.sessions();
+    let phone = sessions.create("user1", json!({"browser": "phone"})).await.unwrap();
+    stage.advance(1);
+    let laptop = sessions.create("user1", json!({"browser": "laptop"})).await.unwrap();
+    sessions.create("user2", json!({})).await.unwrap();
+
+    let devices = sessions.list("user1").await.unwrap();
+    let browsers: Vec<_> = devices
+        .iter()
+        .map(|device| device.data().unwrap()["browser"].clone())
+        .collect();
+    assert_eq!(browsers, ["phone", "laptop"]);
+    assert_eq!(devices[0].created(), Some(Stage::START));
+    assert_eq!(
+        devices[0].expires_at(),
+        Some(Stage::START.plus(Duration::from_secs(3600)))
+    );
+    for id in [&phone, &laptop] {
+        assert!(!format!("{devices:?}").contains(id.as_str()));
+    }
+
+    let phone = sessions.rework(&phone).await.unwrap();
+    assert!(
+        sessions.revoke("user1", devices[0].handle()).await.unwrap(),
+        "the handle outlived the rework"
+    );
+    assert!(!sessions.revoke("user1", devices[0].handle()).await.unwrap());
+    assert!(
+        !sessions.revoke("user2", devices[1].handle()).await.unwrap(),
+        "a handle counts for its own key alone"
+    );
+    assert!(!sessions.exists(&phone).await.unwrap());
+    assert!(sessions.exists(&laptop).await.unwrap());
+}
+
+async fn log_out_everywhere_else_spares_this_one(stage: Stage) {
+    let sessions = stage.sessions();
+    let mine = sessions.create("user1", json!({})).await.unwrap();
+    let others = [
+        sessions.create("user1", json!({})).await.unwrap(),
+        sessions.create("user1", json!({})).await.unwrap(),
+    ];
+    let stranger = sessions.create("user2", json!({})).await.unwrap();
+    assert_eq!(sessions.clear_others(&mine).await.unwrap(), 2);
+    assert!(sessions.exists(&mine).await.unwrap());
+    assert!(sessions.exists(&stranger).await.unwrap());
+    for other in &others {
+        assert!(!sessions.exists(other).await.unwrap());
+    }
+    assert_eq!(kind(sessions.clear_others(&others[0]).await), ErrorKind::NotFound);
+}
+
+async fn clear_ends_every_session_of_one_key_alone(stage: Stage) {
+    let sessions = stage.sessions();
+    let mine = sessions.create("user1", json!({})).await.unwrap();
+    sessions.create("user1", json!({})).await.unwrap();
+    let neighbours = [
+        sessions.create("user", json!({})).await.unwrap(),
+        sessions.create("user1:", json!({})).await.unwrap(),
+    ];
+    assert_eq!(sessions.clear("user1").await.unwrap(), 2);
+    assert_eq!(sessions.clear("user1").await.unwrap(), 0);
+    assert!(!sessions.exists(&mine).await.unwrap());
+    for neighbour in &neighbours {
+        assert!(sessions.exists(neighbour).await.unwrap());
+    }
+}
+
+async fn the_oldest_session_makes_room(stage: Stage) {
+    let sessions = stage.builder().max_sessions(2, WhenFull::EvictOldest).build().unwrap();
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        // No turn of the clock: logins within one second keep their order as well.
+        ids.push(sessions.create("user1", json!({"number": number})).await.unwrap());
+        sessions.create("user2", json!({})).await.unwrap();
+    }
+    for (number, id) in ids.iter().enumerate() {
+        assert_eq!(sessions.exists(id).await.unwrap(), number >= 3, "session {number}");
+    }
+    let visitor = sessions.create("visitor", json!({})).await.unwrap();
+    let login = sessions
+        .rework_as(&visitor, "user1", SessionOptions::new())
+        .await
+        .unwrap();
+    assert!(sessions.exists(&login).await.unwrap());
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 2);
+}
+
+async fn a_full_key_refuses_newcomers(stage: Stage) {
+    let sessions = stage.builder().max_sessions(2, WhenFull::Refuse).build().unwrap();
+    let first = sessions.create("user1", json!({})).await.unwrap();
+    let second = sessions.create("user1", json!({})).await.unwrap();
+    assert_eq!(kind(sessions.create("user1", json!({})).await), ErrorKind::LimitReached);
+    assert!(sessions.exists(&first).await.unwrap() && sessions.exists(&second).await.unwrap());
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 2);
+    sessions.delete(&first).await.unwrap();
+    sessions.create("user1", json!({})).await.unwrap();
+    stage.advance(3600);
+    sessions
+        .create("user1", json!({}))
+        .await
+        .expect("expired sessions do not count");
+}
+
+async fn a_refused_login_leaves_the_visitor_as_he_was(stage: Stage) {
+    let sessions = stage.builder().max_sessions(1, WhenFull::Refuse).build().unwrap();
+    sessions.create("user1", json!({})).await.unwrap();
+    let visitor = sessions.create("visitor", json!({"cart": 1})).await.unwrap();
+    let refused = sessions.rework_as(&visitor, "user1", SessionOptions::new()).await;
+    assert_eq!(kind(refused), ErrorKind::LimitReached);
+    assert_eq!(data(&sessions, &visitor).await, Some(json!({"cart": 1})));
+}
+
+async fn a_login_never_fails_for_want_of_room_where_the_oldest_goes(stage: Stage) {
+    let sessions = stage.builder().max_sessions(1, WhenFull::EvictOldest).build().unwrap();
+    // The visitor came first, so its handle sorts before that of the session that has to go.
+    let visitor = sessions.create("visitor", json!({"cart": 1})).await.unwrap();
+    let older = sessions.create("user1", json!({})).await.unwrap();
+    let login = sessions
+        .rework_as(&visitor, "user1", SessionOptions::new())
+        .await
+        .unwrap();
+    assert_eq!(data(&sessions, &login).await, Some(json!({"cart": 1})));
+    assert!(!sessions.exists(&older).await.unwrap());
+}
+
+async fn a_lowered_cap_ends_no_session_that_was_granted_where_newcomers_are_refused(stage: Stage) {
+    let before = stage.sessions();
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(before.create("user1", json!({})).await.unwrap());
+    }
+    let after = stage.builder().max_sessions(2, WhenFull::Refuse).build().unwrap();
+    assert_eq!(kind(after.create("user1", json!({})).await), ErrorKind::LimitReached);
+    ids[0] = after
+        .rework_as(&ids[0], "user1", SessionOptions::new())
+        .await
+        .expect("logging in again adds nothing");
+    for id in &ids {
+        assert!(after.exists(id).await.unwrap());
+    }
+}

@@ -1,0 +1,186 @@
+//! When sessions end, on every store: idle and absolute lifetimes, touching, sweeping.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::duration_suboptimal_units, reason = "lifetimes are set in seconds")]
+
+use std::time::Duration;
+
+use jam::{ErrorKind, SessionOptions, Sessions};
+use jam_tests::{Stage, data, kind, on_every_store};
+use serde_json::json;
+
+on_every_store!(
+    a_session_ends_its_ttl_after_the_last_write,
+    reading_renews_only_when_asked_and_once_per_tenth,
+    no_reading_or_writing_outlives_the_absolute_lifetime,
+    a_shorter_absolute_lifetime_counts_for_old_sessions_too,
+    a_ttl_of_its_own_stays_through_rework,
+    touch_prolongs_and_says_whether_there_is_a_session,
+    expired_sessions_are_swept,
+    sweeping_goes_on_at_every_interval,
+);
+
+async fn a_session_ends_its_ttl_after_the_last_write(stage: Stage) {
+    let sessions = stage.builder().ttl(Duration::from_secs(100)).build().unwrap();
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    stage.advance(99);
+    sessions.update(&id, json!({"used": true})).await.unwrap();
+    stage.advance(99);
+    assert!(sessions.exists(&id).await.unwrap());
+    stage.advance(1);
+    assert!(!sessions.exists(&id).await.unwrap());
+    assert_eq!(kind(sessions.update(&id, json!({})).await), ErrorKind::NotFound);
+    assert_eq!(kind(sessions.rework(&id).await), ErrorKind::NotFound);
+    assert!(!sessions.delete(&id).await.unwrap());
+
+    let endless = stage.builder().ttl(None).build().unwrap();
+    let id = endless.create("user1", json!({})).await.unwrap();
+    stage.advance(1_000_000_000);
+    assert!(endless.touch(&id).await.unwrap());
+    assert_eq!(endless.list("user1").await.unwrap()[0].expires_at(), None);
+}
+
+async fn reading_renews_only_when_asked_and_once_per_tenth(stage: Stage) {
+    let expires_at = async |sessions: &Sessions| sessions.list("user1").await.unwrap()[0].expires_at().unwrap();
+    let still = stage.builder().ttl(Duration::from_secs(100)).build().unwrap();
+    let id = still.create("user1", json!({})).await.unwrap();
+    stage.advance(50);
+    still.get(&id).await.unwrap().expect("half way");
+    assert_eq!(expires_at(&still).await, Stage::START.plus(Duration::from_secs(100)));
+
+    let renewing = stage
+        .builder()
+        .ttl(Duration::from_secs(100))
+        .renew_on_read(true)
+        .build()
+        .unwrap();
+    renewing.get(&id).await.unwrap().expect("half way");
+    assert_eq!(expires_at(&renewing).await, Stage::START.plus(Duration::from_secs(150)));
+    stage.advance(10);
+    renewing.get(&id).await.unwrap().expect("renewed");
+    assert_eq!(
+        expires_at(&renewing).await,
+        Stage::START.plus(Duration::from_secs(150)),
+        "a tenth has not passed"
+    );
+    stage.advance(1);
+    renewing.get(&id).await.unwrap().expect("renewed");
+    assert_eq!(expires_at(&renewing).await, Stage::START.plus(Duration::from_secs(161)));
+}
+
+async fn no_reading_or_writing_outlives_the_absolute_lifetime(stage: Stage) {
+    let lifetime = Duration::from_secs(250);
+    let sessions = stage
+        .builder()
+        .ttl(Duration::from_secs(100))
+        .max_lifetime(lifetime)
+        .renew_on_read(true)
+        .build()
+        .unwrap();
+    let mut id = sessions.create("user1", json!({})).await.unwrap();
+    let untouched = sessions
+        .create_with(
+            "user2",
+            json!({}),
+            SessionOptions::new().ttl(Duration::from_secs(10_000)),
+        )
+        .await
+        .unwrap();
+    for _ in 0..6 {
+        stage.advance(40);
+        assert!(sessions.exists(&id).await.unwrap());
+        sessions.update(&id, json!({})).await.unwrap();
+        sessions.touch(&id).await.unwrap();
+        id = sessions.rework(&id).await.unwrap();
+    }
+    let end = Stage::START.plus(lifetime);
+    assert_eq!(sessions.list("user1").await.unwrap()[0].expires_at(), Some(end));
+    assert!(sessions.exists(&untouched).await.unwrap());
+    stage.advance(10);
+    assert!(!sessions.exists(&id).await.unwrap());
+    assert!(!sessions.exists(&untouched).await.unwrap());
+}
+
+async fn a_shorter_absolute_lifetime_counts_for_old_sessions_too(stage: Stage) {
+    let before = stage.sessions();
+    let id = before.create("user1", json!({})).await.unwrap();
+    stage.advance(600);
+    let after = stage.builder().max_lifetime(Duration::from_secs(600)).build().unwrap();
+    assert!(after.get(&id).await.unwrap().is_none());
+    assert_eq!(kind(after.update(&id, json!({})).await), ErrorKind::NotFound);
+    assert_eq!(kind(after.rework(&id).await), ErrorKind::NotFound);
+    assert!(after.list("user1").await.unwrap().is_empty());
+    assert!(
+        before.exists(&id).await.unwrap(),
+        "it was not over for a manager without that limit"
+    );
+}
+
+async fn a_ttl_of_its_own_stays_through_rework(stage: Stage) {
+    let sessions = stage.builder().ttl(Duration::from_secs(100)).build().unwrap();
+    let remember_me = SessionOptions::new().ttl(Duration::from_secs(1000));
+    let id = sessions.create_with("user1", json!({}), remember_me).await.unwrap();
+    stage.advance(900);
+    let id = sessions.rework(&id).await.unwrap();
+    stage.advance(900);
+    sessions.update(&id, json!({})).await.unwrap();
+    stage.advance(900);
+    assert!(sessions.exists(&id).await.unwrap());
+    let id = sessions.rework_as(&id, "user1", SessionOptions::new()).await.unwrap();
+    stage.advance(100);
+    assert!(
+        !sessions.exists(&id).await.unwrap(),
+        "a login begins a life without the old ttl"
+    );
+    let short = SessionOptions::new().ttl(Duration::from_millis(999));
+    assert_eq!(
+        kind(sessions.create_with("user1", json!({}), short).await),
+        ErrorKind::InvalidInput
+    );
+}
+
+async fn touch_prolongs_and_says_whether_there_is_a_session(stage: Stage) {
+    let sessions = stage.builder().ttl(Duration::from_secs(100)).build().unwrap();
+    let id = sessions.create("user1", json!({"a": 1})).await.unwrap();
+    stage.advance(90);
+    assert!(sessions.touch(&id).await.unwrap());
+    stage.advance(90);
+    assert_eq!(data(&sessions, &id).await, Some(json!({"a": 1})));
+    stage.advance(10);
+    assert!(!sessions.touch(&id).await.unwrap());
+}
+
+async fn expired_sessions_are_swept(stage: Stage) {
+    let sessions = stage.builder().ttl(Duration::from_secs(100)).build().unwrap();
+    for number in 0..10 {
+        sessions.create(format!("user{number}"), json!({})).await.unwrap();
+    }
+    stage.advance(50);
+    let young = sessions.create("user1", json!({})).await.unwrap();
+    stage.advance(50);
+    assert_eq!(sessions.remove_expired().await.unwrap(), 10);
+    assert_eq!(sessions.remove_expired().await.unwrap(), 0);
+    assert!(sessions.exists(&young).await.unwrap());
+}
+
+async fn sweeping_goes_on_at_every_interval(stage: Stage) {
+    let sessions = stage.builder().ttl(Duration::from_secs(10)).build().unwrap();
+    let (tick, ticked) = tokio::sync::mpsc::channel::<()>(1);
+    let ticked = std::sync::Arc::new(tokio::sync::Mutex::new(ticked));
+    let sweeper = tokio::spawn(sessions.sweep_every(Duration::from_secs(60), move |interval| {
+        assert_eq!(interval, Duration::from_secs(60));
+        let ticked = std::sync::Arc::clone(&ticked);
+        async move {
+            ticked.lock().await.recv().await.expect("the test is still there");
+        }
+    }));
+    for _ in 0..3 {
+        sessions.create("user1", json!({})).await.unwrap();
+        stage.advance(10);
+        // The second is only taken once the sweep after the first is over.
+        tick.send(()).await.unwrap();
+        tick.send(()).await.unwrap();
+        tick.send(()).await.unwrap();
+        assert_eq!(sessions.remove_expired().await.unwrap(), 0, "it was swept already");
+    }
+    sweeper.abort();
+}
