@@ -74,9 +74,10 @@ pub use self::options::JsonDirOptions;
 /// <storage_path>/jam_<SHA-256 of the session key>.lock                               its key's lock, never removed
 /// ```
 ///
-/// A session file is JSON that `jq` reads: key, id, expiry, the data as it is, and a checksum, so that any flipped bit and any
-/// missing byte is a `Corrupt` error that names the file. `remove` and `clear` end damaged sessions too; `remove_expired`
-/// sweeps everything else and then gives the error.
+/// A session file is one line of JSON that `jq` reads: `key`, `id`, `expires_at`, `data` as it is, and a checksum, so that any
+/// flipped bit and any missing byte is a `Corrupt` error that names the file. A payload that is no JSON object on one line, or
+/// one nested too deep for other readers, stands in `data_base64`. `remove` and `clear` end damaged sessions too;
+/// `remove_expired` sweeps everything else and then gives the error.
 ///
 /// # What it promises
 ///
