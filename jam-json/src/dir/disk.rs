@@ -178,20 +178,26 @@ impl Disk {
         }
     }
 
+    /// Makes the names in a directory durable before anything is built on them.
+    pub(super) fn sync_before_write(&self, dir: &Path) -> Result<()> {
+        self.sync_dir(dir)
+            .map_err(|error| trouble::failed("syncing a directory before a write", dir, error))
+    }
+
     /// Makes the names in a directory durable after a write that is already in place.
     pub(super) fn sync_after_write(&self, dir: &Path) -> Result<()> {
+        self.sync_dir(dir).map_err(|error| trouble::not_durable(dir, error))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         if self.durability != Durability::Sync {
             return Ok(());
         }
-        self.pool.wait(|| self.fs.sync_dir(dir)).map_err(|error| {
-            self.owe_sync(dir);
-            trouble::not_durable(dir, error)
-        })
-    }
-
-    /// Remembers that a sync of this directory failed.
-    pub(super) fn owe_sync(&self, dir: &Path) {
-        self.unsynced.add(dir);
+        let synced = self.pool.wait(|| self.fs.sync_dir(dir));
+        if synced.is_err() {
+            self.unsynced.add(dir);
+        }
+        synced
     }
 
     /// Makes up for a sync of this directory that failed before: until it has succeeded, what one sees there may not last,

@@ -1,10 +1,9 @@
 //! The sessions of one key while its lock is held: every write happens here.
 
-use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jam_core::{Entry, ErrorKind, Record, RecordId, Renewal, Result, Stored, Timestamp, Version};
+use jam_core::{Entry, Error, ErrorKind, Record, RecordId, Renewal, Result, Stored, Timestamp, Version};
 
 use super::disk::Disk;
 use super::document::{self, Session};
@@ -18,8 +17,6 @@ pub(super) struct Folder<'a> {
     pub(super) disk: &'a Disk,
     pub(super) key: Name,
     pub(super) dir: PathBuf,
-    /// The directory was created and the storage directory, which names it, not synced since.
-    is_new: Cell<bool>,
     _lock: LockFile,
 }
 
@@ -33,16 +30,16 @@ impl<'a> Folder<'a> {
             disk,
             key,
             dir,
-            is_new: Cell::new(false),
             _lock: lock,
         })
     }
 
     pub(super) fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
-        match self.live(id)? {
-            Some(_) => Err(ErrorKind::AlreadyExists.into()),
-            None => self.put(id, record),
+        if self.live(id)?.is_some() {
+            return Err(ErrorKind::AlreadyExists.into());
         }
+        self.prepare()?;
+        self.put(id, record)
     }
 
     pub(super) fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
@@ -208,23 +205,13 @@ impl<'a> Folder<'a> {
         written.map_err(|error| {
             // If this fails as well, the next writer or sweep removes it.
             let _ = fs.remove_file(&temp);
-            match error.kind() {
-                io::ErrorKind::NotFound => match self.disk.still_there() {
-                    Ok(()) => trouble::failed("writing a session file", path, error),
-                    Err(vanished) => vanished,
-                },
-                _ => trouble::failed("writing a session file", path, error),
-            }
+            self.failed("writing a session file", path, error)
         })
     }
 
     fn create(&self, temp: &Path) -> io::Result<Box<dyn FsFile>> {
         let fs = &self.disk.fs;
         match fs.create_new(temp) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.create_dir()?;
-                fs.create_new(temp)
-            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs.remove_file(temp)?;
                 fs.create_new(temp)
@@ -233,27 +220,25 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// Creates the key's directory, which is durable after the next [`sync`](Self::sync).
-    pub(super) fn create_dir(&self) -> io::Result<()> {
-        self.disk.fs.create_dir(&self.dir)?;
-        self.is_new.set(self.disk.durability == Durability::Sync);
-        Ok(())
+    /// Sees to it that the key's directory is there and durable, before a session comes into it that may be its first: where
+    /// there is a session, nobody needs to ask whether the directory's own name lasts. One that was there already may have
+    /// been made by a process that died before its sync, so the storage directory is synced all the same.
+    pub(super) fn prepare(&self) -> Result<()> {
+        let created = self.disk.fs.create_dir(&self.dir);
+        created.map_err(|error| self.failed("creating a session key's directory", &self.dir, error))?;
+        self.disk.sync_before_write(self.disk.layout.root())
     }
 
-    /// Makes a write that is in place durable. The storage directory comes last: on journaling file systems it costs nothing
-    /// then.
-    pub(super) fn sync(&self) -> Result<()> {
-        self.disk.sync_after_write(&self.dir)?;
-        self.sync_new_dir()
-    }
-
-    /// Makes the key's directory itself durable if it was just created.
-    pub(super) fn sync_new_dir(&self) -> Result<()> {
-        if self.is_new.get() {
-            self.disk.sync_after_write(self.disk.layout.root())?;
-            self.is_new.set(false);
+    fn failed(&self, what: &'static str, path: &Path, error: io::Error) -> Error {
+        match self.disk.still_there() {
+            Err(vanished) if error.kind() == io::ErrorKind::NotFound => vanished,
+            _ => trouble::failed(what, path, error),
         }
-        Ok(())
+    }
+
+    /// Makes a write that is in place durable.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.disk.sync_after_write(&self.dir)
     }
 
     pub(super) fn unlink(&self, path: &Path) -> Result<()> {
@@ -262,15 +247,6 @@ impl<'a> Folder<'a> {
                 Err(trouble::failed("removing a session file", path, error))
             }
             _ => Ok(()),
-        }
-    }
-}
-
-impl Drop for Folder<'_> {
-    /// Where a write failed in a directory that it had just created, the next one makes up for the sync.
-    fn drop(&mut self) {
-        if self.is_new.get() {
-            self.disk.owe_sync(self.disk.layout.root());
         }
     }
 }
