@@ -69,7 +69,7 @@ impl<'a> Folder<'a> {
 
     pub(super) fn remove(&self, id: &RecordId) -> Result<bool> {
         let was_live = match self.read(id) {
-            Ok(None) => return Ok(false),
+            Ok(None) => return self.sync_miss().map(|()| false),
             Ok(Some(session)) => session.is_live(self.disk.now()),
             // Ending a session must work for a damaged one, too.
             Err(error) if error.kind() == ErrorKind::Corrupt => true,
@@ -107,7 +107,7 @@ impl<'a> Folder<'a> {
         self.empty_trash()?;
         match self.disk.fs.rename(&self.dir, &trash) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.sync_miss().map(|()| 0),
             Err(error) => {
                 return Err(trouble::failed(
                     "moving a session key's directory away",
@@ -227,6 +227,19 @@ impl<'a> Folder<'a> {
         let created = self.disk.fs.create_dir(&self.dir);
         created.map_err(|error| self.failed("creating a session key's directory", &self.dir, error))?;
         self.disk.sync_before_write(self.disk.layout.root())
+    }
+
+    /// Makes it durable that there is nothing: who ended it may have died before the sync, and would bring it back.
+    fn sync_miss(&self) -> Result<()> {
+        if self.disk.durability != Durability::Sync {
+            return Ok(());
+        }
+        let dir = &self.dir;
+        let is_there = self.disk.fs.exists(dir);
+        if is_there.map_err(|error| trouble::failed("looking for a session key's directory", dir, error))? {
+            self.sync()?;
+        }
+        self.disk.sync_after_write(self.disk.layout.root())
     }
 
     fn failed(&self, what: &'static str, path: &Path, error: io::Error) -> Error {

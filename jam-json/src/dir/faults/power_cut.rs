@@ -9,7 +9,6 @@ use jam_core::{Load, Record, RecordId, SessionStore};
 use super::faulty::{Fault, FaultyFs};
 use super::machine::{Disk, Machine, Unsynced};
 use super::scenario::{Action, State, id, open, set_up, state};
-use crate::fs::Fs;
 
 const ROOT: &str = "/sessions";
 
@@ -28,9 +27,6 @@ impl Moments {
 
 async fn machine_with_sessions() -> Machine {
     let machine = Machine::new();
-    // The storage directory itself was made long ago.
-    machine.create_dir(Path::new(ROOT)).expect("created");
-    machine.sync_dir(Path::new("/")).expect("synced");
     set_up(&open(Path::new(ROOT), machine.clone()).await.expect("opened")).await;
     machine
 }
@@ -142,6 +138,33 @@ async fn a_write_is_durable_also_where_a_process_before_it_died_half_way() {
             must_survive(&machine, &[&later, &latest], &format!("{action:?} died at {at}")).await;
             if done {
                 break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ended_session_stays_ended_also_where_a_process_died_while_it_ended_it() {
+    let a = id("user1", "a");
+    for first in [Action::Remove, Action::Clear] {
+        for second in [Action::Remove, Action::Clear] {
+            for at in 0..40 {
+                let machine = machine_with_sessions().await;
+                let live = open(Path::new(ROOT), machine.clone()).await.expect("opens");
+                let fs = FaultyFs::on(Arc::new(machine.clone()), Fault::Crash, at);
+                let Ok(store) = open(Path::new(ROOT), fs).await else {
+                    continue;
+                };
+                let done = first.run(&store).await.is_ok();
+                second.run(&live).await.expect("answered");
+                for disk in disks(&machine) {
+                    let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
+                    let found = after.load(&a, Load::new()).await.expect("nothing is damaged");
+                    assert!(found.is_none(), "{first:?} died at {at}, then {second:?}: {disk:#?}");
+                }
+                if done {
+                    break;
+                }
             }
         }
     }
