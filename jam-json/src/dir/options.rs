@@ -55,7 +55,8 @@ impl JsonDirOptions {
     /// [`Durability::Sync`] that one is synced, too, so this process must be allowed to read it if it creates something there.
     ///
     /// By default `jam-sessions` in the system's temporary directory. Since everybody may put things there, that one is
-    /// refused if it is a link, belongs to somebody else or lets others write to it. Many systems empty their temporary
+    /// refused if it is a link, belongs to somebody else or lets others write to it, and so is a temporary directory in which
+    /// somebody else but root could rename it. Many systems empty their temporary
     /// directory at a restart.
     pub fn storage_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.storage_path = Some(path.into());
