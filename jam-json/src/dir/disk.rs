@@ -35,6 +35,8 @@ pub(super) struct Disk {
 pub(super) enum Peek {
     /// The answer.
     Done(Option<Stored>),
+    /// It has expired, and is to be removed under the lock.
+    Expired,
     /// Something is to be written, or the file could not be read: look again under the lock.
     LookAgain,
 }
@@ -81,11 +83,11 @@ impl Disk {
             return Ok(Peek::LookAgain);
         };
         let due = renew.is_some_and(|renewal| renewal.is_due(session.record.expires_at));
-        if session.is_live(self.now()) && !due {
-            Ok(Peek::Done(Some(session.stored())))
-        } else {
-            Ok(Peek::LookAgain)
-        }
+        Ok(match session.is_live(self.now()) {
+            false => Peek::Expired,
+            true if due => Peek::LookAgain,
+            true => Peek::Done(Some(session.stored())),
+        })
     }
 
     /// The session of this name in this directory, whoever it belongs to.

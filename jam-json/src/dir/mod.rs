@@ -20,6 +20,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_lock::RwLock;
 use async_trait::async_trait;
 use jam_core::{
     Cursor, Entry, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored,
@@ -59,7 +60,7 @@ pub use self::options::JsonDirOptions;
 ///
 /// | `django.contrib.sessions.backends.file` | here |
 /// |---|---|
-/// | `load()` | [`load`](SessionStore::load). An expired file is removed when it is met (a failure of that is logged, the answer is the same). An error is an error, where Django gives an empty session |
+/// | `load()` | [`load`](SessionStore::load). An expired file is removed when it is met (a failure of that, as on a read-only file system, is logged, the answer is the same). An error is an error, where Django gives an empty session |
 /// | `save(must_create=True)`, `create()` | [`insert`](SessionStore::insert): `AlreadyExists` is Django's `CreateError`. Drawing another id is the manager's part |
 /// | `save()` | [`replace`](SessionStore::replace): `NotFound` is Django's `UpdateError`, and with an expected version `Conflict`, where Django overwrites what another request saved. A failed write is an error, where Django ignores it |
 /// | `exists()` | `load(..).is_some()`; an expired session does not exist |
@@ -99,6 +100,8 @@ pub use self::options::JsonDirOptions;
 pub struct JsonDir {
     disk: Arc<Disk>,
     locks: Locks,
+    /// Held by everybody who goes through the whole directory.
+    walks: Arc<RwLock<()>>,
 }
 
 impl JsonDir {
@@ -124,6 +127,7 @@ impl JsonDir {
         Self {
             disk: Arc::new(disk),
             locks: Locks::new(),
+            walks: Arc::default(),
         }
     }
 
@@ -137,9 +141,15 @@ impl JsonDir {
 
     /// The same for work that goes through the whole directory: on a thread of its own, so that nobody waits behind it.
     async fn walk<T: Send + 'static>(&self, work: impl FnOnce(&Disk) -> Result<T> + Send + 'static) -> Result<T> {
+        // Before it is asked whether the store is open, so that a close either waits for this walk or stops it.
+        let walking = self.walks.read_arc().await;
         self.disk.open()?;
         let disk = Arc::clone(&self.disk);
-        blocking::unblock(move || work(&disk)).await
+        blocking::unblock(move || {
+            let _walking = walking;
+            work(&disk)
+        })
+        .await
     }
 
     /// Does blocking work that writes. The turn goes along, so that it lasts as long as the work, whoever still waits.
@@ -186,13 +196,20 @@ impl SessionStore for JsonDir {
         let id = id.clone();
         let key = name_of(id.key());
         let peeked = id.clone();
-        if let Peek::Done(stored) = self.run(move |disk| disk.peek(&peeked, how.renew)).await? {
-            return Ok(stored);
-        }
+        let expired = match self.run(move |disk| disk.peek(&peeked, how.renew)).await? {
+            Peek::Done(stored) => return Ok(stored),
+            Peek::Expired => true,
+            Peek::LookAgain => false,
+        };
         let turn = self.locks.one(key).await;
-        self.write(turn, move |disk| match disk.lock_existing(key)? {
-            Some(folder) => folder.load(&id, how.renew),
-            None => Ok(None),
+        self.write(turn, move |disk| match disk.lock_existing(key) {
+            Ok(Some(folder)) => folder.load(&id, how.renew),
+            Ok(None) => Ok(None),
+            Err(error) if expired => {
+                tracing::warn!(%error, "an expired session stays until the next sweep");
+                Ok(None)
+            }
+            Err(error) => Err(error),
         })
         .await
     }
@@ -274,6 +291,7 @@ impl SessionStore for JsonDir {
     async fn close(&self) -> Result<()> {
         self.disk.close();
         self.locks.settle().await;
+        drop(self.walks.write().await);
         Ok(())
     }
 }
