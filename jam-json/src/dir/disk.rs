@@ -203,7 +203,8 @@ impl Disk {
     }
 
     /// Makes up for a sync of this directory that failed before: until it has succeeded, what one sees there may not last,
-    /// and no answer may be built on it.
+    /// and no answer may be built on it. Some systems forget what they could not write and then call a sync of nothing a
+    /// success, so the directory is changed first.
     pub(super) fn settle(&self, dir: &Path) -> Result<()> {
         if !self.unsynced.any.load(Ordering::Acquire) {
             return Ok(());
@@ -211,7 +212,7 @@ impl Disk {
         // Held while syncing, so that nobody takes the directory for settled before it is.
         let mut dirs = self.unsynced.lock();
         if dirs.contains(dir) {
-            match self.fs.sync_dir(dir) {
+            match self.dirty(dir).and_then(|()| self.fs.sync_dir(dir)) {
                 Ok(()) => {}
                 // A directory that is gone holds nothing to sync.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -221,6 +222,28 @@ impl Disk {
             self.unsynced.any.store(!dirs.is_empty(), Ordering::Release);
         }
         Ok(())
+    }
+
+    fn dirty(&self, dir: &Path) -> io::Result<()> {
+        let dirt = self.layout.dirt(dir);
+        match self.fs.create_new(&dirt) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        match self.fs.remove_file(&dirt) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a file, if it is there.
+    pub(super) fn unlink(&self, path: &Path) -> Result<()> {
+        match self.fs.remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(trouble::failed("removing a file of the store", path, error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

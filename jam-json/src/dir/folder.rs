@@ -75,7 +75,7 @@ impl<'a> Folder<'a> {
             Err(error) if error.kind() == ErrorKind::Corrupt => true,
             Err(error) => return Err(error),
         };
-        self.unlink(&self.file(id))?;
+        self.disk.unlink(&self.file(id))?;
         self.sync()?;
         Ok(was_live)
     }
@@ -167,7 +167,7 @@ impl<'a> Folder<'a> {
         if session.is_live(self.disk.now()) {
             return Ok(Some(session));
         }
-        if let Err(error) = self.unlink(&self.file(id)) {
+        if let Err(error) = self.disk.unlink(&self.file(id)) {
             tracing::warn!(%error, "an expired session stays until the next sweep");
         }
         Ok(None)
@@ -252,14 +252,5 @@ impl<'a> Folder<'a> {
     /// Makes a write that is in place durable.
     pub(super) fn sync(&self) -> Result<()> {
         self.disk.sync_after_write(&self.dir)
-    }
-
-    pub(super) fn unlink(&self, path: &Path) -> Result<()> {
-        match self.disk.fs.remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(trouble::failed("removing a session file", path, error))
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -88,6 +88,8 @@ pub use self::options::JsonDirOptions;
 /// - **Every write is one rename** of a finished file, so readers and crashes see the old file or the new one. With
 ///   [`Durability::Sync`](crate::Durability::Sync) file and directory are synced before the write is acknowledged. If the
 ///   write is in place and the last sync fails, the error says [`outcome_unknown`](jam_core::Error::outcome_unknown).
+///   This process then changes and syncs the directory once more before it next takes the key's lock. Another process cannot
+///   know of it, and whether the second sync writes what the first one could not is up to the file system.
 /// - **A session that gets a new id** (also under another key) does so in one rename, too: before it, its file tells both what
 ///   it is under the old name and what it will be under the new one. On a file system whose renames are atomic across a
 ///   crash (ext4, xfs, btrfs, apfs, ntfs; tmpfs has none) there is never both and never neither.

@@ -112,6 +112,26 @@ async fn a_write_is_durable_also_where_one_before_it_failed_half_way() {
 }
 
 #[tokio::test]
+async fn a_write_is_durable_also_where_the_machine_forgot_what_a_failed_sync_should_have_written() {
+    for action in Action::ALL {
+        let machine = machine_with_sessions().await;
+        let store = open(Path::new(ROOT), machine.clone()).await.expect("opens");
+        machine.let_syncs_fail(true);
+        let failed = action.run(&store).await.is_err();
+        machine.let_syncs_fail(false);
+        if !failed {
+            continue;
+        }
+        action.again(&store).await;
+        let promised = state(&store).await;
+        for disk in disks(&machine) {
+            let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
+            assert_eq!(state(&after).await, promised, "{action:?}: {disk:#?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_write_is_durable_also_where_a_process_before_it_died_half_way() {
     let payload = Record::new("{\"later\":1}", None);
     for action in Action::ALL {
