@@ -102,6 +102,7 @@ async fn a_setting_that_is_wrong_is_named() {
         let error = error(open_named("json-dir", StoreConfig::new("jam.toml", fields(config))).await);
         assert_eq!(error.kind(), ErrorKind::Config, "{shown}");
         assert!(error.to_string().contains(words), "{shown}: {error}");
+        assert!(!path.exists(), "{shown}: nothing is created");
     }
 }
 

@@ -56,6 +56,32 @@ async fn a_session_file_is_json_with_the_data_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_session_file_uses_the_field_names_of_the_json_store_and_is_one_line_that_other_readers_take() {
+    let it = Fixture::new().await;
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(101), "]".repeat(101));
+    let fields = |payload: &'static [&'static str]| [&["jam_session", "crc32", "len", "key", "id"], payload].concat();
+    for (record, expected) in [
+        (forever("{}"), fields(&["data"])),
+        (until("{}", 60), fields(&["expires_at", "data"])),
+        (forever("sealed"), fields(&["data_base64"])),
+        (forever("{\"spread\":\n1}"), fields(&["data_base64"])),
+        (forever(&deep), fields(&["data_base64"])),
+    ] {
+        let a = id("user1", "user1:a");
+        it.store.insert(&a, &record).await.expect("inserted");
+        let text = std::fs::read_to_string(it.session_file()).expect("read");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let json: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+        let (mut found, mut expected) = (json.keys().map(String::as_str).collect::<Vec<_>>(), expected);
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{text}");
+        assert_eq!(load(&it.store, &a).await.expect("there").payload, record.payload);
+        it.store.remove(&a).await.expect("removed");
+    }
+}
+
+#[tokio::test]
 async fn insert_refuses_an_id_that_is_taken_and_leaves_it_as_it_was() {
     let it = Fixture::new().await;
     let id = id("user1", "user1:a");

@@ -207,6 +207,8 @@ async fn what_a_crash_left_behind_is_swept_when_the_store_opens_and_with_the_exp
         let dir = it.session_file().parent().expect("a directory").to_owned();
         let trash = dir.with_extension("trash");
         std::fs::write(dir.join("next.tmp"), "half").expect("written");
+        let dirt = it.path().join("jam_sync.tmp");
+        std::fs::write(&dirt, "").expect("written");
         std::fs::create_dir(&trash).expect("created");
         std::fs::write(trash.join("old.json"), "{}").expect("written");
         std::fs::write(it.path().join("notes.txt"), "mine").expect("written");
@@ -216,6 +218,7 @@ async fn what_a_crash_left_behind_is_swept_when_the_store_opens_and_with_the_exp
             it.store.remove_expired(NOW).await.expect("swept");
         }
         assert!(!dir.join("next.tmp").exists());
+        assert!(!dirt.exists());
         assert!(!trash.exists());
         assert!(
             it.path().join("notes.txt").exists(),

@@ -4,9 +4,14 @@
 mod dir_support;
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use dir_support::*;
-use jam_core::{Cursor, ErrorKind, SessionStore};
+use jam_core::{Clock, Cursor, ErrorKind, SessionStore, Timestamp};
+use jam_json::JsonDir;
 
 #[tokio::test]
 async fn clear_ends_every_session_of_one_key_and_counts_those_that_are_sessions() {
@@ -164,4 +169,52 @@ async fn a_cursor_of_something_else_is_refused() {
         let cursor = Some(Cursor::new(bytes.to_vec()));
         assert_eq!(kind(it.store.scan(cursor, 5).await), ErrorKind::InvalidInput);
     }
+}
+
+/// A clock that tells when it is asked, and answers only once the other side of `hold` is gone.
+#[derive(Debug)]
+struct Gate {
+    asked: Sender<()>,
+    hold: Mutex<Receiver<()>>,
+}
+
+impl Clock for Gate {
+    fn now(&self) -> Timestamp {
+        let _ = self.asked.send(());
+        let _ = self.hold.lock().expect("no panic").recv();
+        NOW
+    }
+}
+
+#[tokio::test]
+async fn a_close_waits_for_a_walk_under_way_also_for_one_that_was_given_up() {
+    for given_up in [false, true] {
+        let it = Fixture::new().await;
+        let a = id("user1", "user1:a");
+        it.store.insert(&a, &until("{}", 10)).await.expect("inserted");
+        let (asked, was_asked) = channel();
+        let (stop, hold) = channel();
+        let hold = Mutex::new(hold);
+        let options = JsonDir::options().storage_path(it.path());
+        let options = options.clock(Arc::new(Gate { asked, hold }));
+        let store = options.open().await.expect("opened");
+        let mut scan = Some(store.scan(None, 9));
+        assert!(is_pending(scan.as_mut().expect("not given up")).await);
+        was_asked.recv().expect("the scan has met the session");
+        if given_up {
+            scan = None;
+        }
+        let mut close = store.close();
+        assert!(is_pending(&mut close).await, "given up: {given_up}");
+        drop(stop);
+        close.await.expect("closed");
+        if let Some(scan) = scan {
+            assert_eq!(scan.await.expect("it was under way").entries.len(), 1);
+        }
+    }
+}
+
+async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
+    let mut future = Pin::new(future);
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }

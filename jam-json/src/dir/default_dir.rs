@@ -25,11 +25,14 @@ pub(super) fn prepare(parent: &Path) -> Result<PathBuf> {
     }
     match builder.create(&path) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check(&path)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => {
             return Err(refuse(&path, "it cannot be created").with_source(error));
         }
     }
+    check(&path)?;
+    #[cfg(unix)]
+    check_owners(parent, &path)?;
     Ok(path)
 }
 
@@ -49,10 +52,10 @@ fn check_parent(parent: &Path) -> Result<()> {
     {
         use std::os::unix::fs::MetadataExt;
         // Without the sticky bit, whoever may write there may also put another directory in its place.
-        if meta.mode() & 0o002 != 0 && meta.mode() & 0o1000 == 0 {
+        if meta.mode() & 0o022 != 0 && meta.mode() & 0o1000 == 0 {
             return Err(refuse(
                 parent,
-                "everybody may rename what lies in the temporary directory (no sticky bit)",
+                "others may rename what lies in the temporary directory (no sticky bit)",
             ));
         }
     }
@@ -80,12 +83,36 @@ fn check(path: &Path) -> Result<()> {
         if meta.mode() & 0o022 != 0 {
             return Err(refuse(path, "its mode lets others write to it"));
         }
-        if meta.uid() != own_uid(path)? {
-            return Err(refuse(path, "it belongs to another user, who may have planted it"));
-        }
     }
     Ok(())
 }
+
+/// The directory must be this process's own, and the one it lies in, whose owner may rename everything there, root's or also
+/// its own.
+#[cfg(unix)]
+fn check_owners(parent: &Path, path: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+
+    let owner = |path: &Path, meta: io::Result<fs::Metadata>| {
+        meta.map(|meta| meta.uid())
+            .map_err(|error| refuse(path, "it cannot be looked at").with_source(error))
+    };
+    let own = own_uid(path)?;
+    if owner(path, fs::symlink_metadata(path))? != own {
+        return Err(refuse(path, "it belongs to another user, who may have planted it"));
+    }
+    if ![0, own].contains(&owner(parent, fs::metadata(parent))?) {
+        return Err(refuse(
+            parent,
+            "the temporary directory belongs to another user, who may rename what lies in it",
+        ));
+    }
+    Ok(())
+}
+
+/// What the name of a probe begins and ends with.
+#[cfg(unix)]
+const PROBE: (&str, &str) = ("owner-", ".tmp");
 
 /// The user this process creates files as, told by a file that it creates (and removes).
 #[cfg(unix)]
@@ -93,8 +120,9 @@ fn own_uid(dir: &Path) -> Result<u32> {
     use std::hash::{BuildHasher, RandomState};
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
+    remove_probes(dir).map_err(|error| refuse(dir, "a probe in it cannot be removed").with_source(error))?;
     let chance = RandomState::new().hash_one(std::process::id());
-    let probe = dir.join(format!("owner-{chance:016x}.tmp"));
+    let probe = dir.join(format!("{}{chance:016x}{}", PROBE.0, PROBE.1));
     let file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -102,10 +130,30 @@ fn own_uid(dir: &Path) -> Result<u32> {
         .open(&probe)
         .map_err(|error| refuse(&probe, "no file can be created in it").with_source(error))?;
     let uid = file.metadata().map(|meta| meta.uid());
-    let removed = fs::remove_file(&probe);
-    let uid = uid.map_err(|error| refuse(&probe, "it cannot be looked at").with_source(error))?;
-    removed.map_err(|error| refuse(&probe, "a file in it cannot be removed").with_source(error))?;
-    Ok(uid)
+    remove_if_there(&probe).map_err(|error| refuse(&probe, "a file in it cannot be removed").with_source(error))?;
+    uid.map_err(|error| refuse(&probe, "it cannot be looked at").with_source(error))
+}
+
+/// Removes the probes of processes that died; one that lives does not mind, it has its file open.
+#[cfg(unix)]
+fn remove_probes(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PROBE.0) && name.ends_with(PROBE.1) {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -177,11 +225,39 @@ mod tests {
     }
 
     #[test]
-    fn a_temporary_directory_where_everybody_may_rename_is_refused() {
+    fn a_temporary_directory_where_others_may_rename_is_refused() {
+        for open in [0o777, 0o770, 0o707] {
+            let parent = temp();
+            mode(parent.path(), open);
+            assert!(refusal(parent.path()).contains("sticky"), "{open:o}");
+            mode(parent.path(), 0o1000 | open);
+            prepare(parent.path()).expect("with the sticky bit it is fine");
+        }
+    }
+
+    #[test]
+    fn a_temporary_directory_of_another_user_is_refused() {
         let parent = temp();
-        mode(parent.path(), 0o777);
-        assert!(refusal(parent.path()).contains("sticky"));
         mode(parent.path(), 0o1777);
-        prepare(parent.path()).expect("with the sticky bit it is fine");
+        // Only root may give a directory away.
+        if std::os::unix::fs::chown(parent.path(), Some(12_345), None).is_ok() {
+            for _ in 0..2 {
+                assert!(refusal(parent.path()).contains("temporary directory belongs to another user"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_probe_that_a_crash_left_behind_is_removed() {
+        let parent = temp();
+        let path = prepare(parent.path()).expect("created");
+        fs::write(path.join("owner-0123456789abcdef.tmp"), "").expect("written");
+        fs::write(path.join("owner.txt"), "").expect("written");
+        prepare(parent.path()).expect("taken again");
+        assert_eq!(
+            fs::read_dir(&path).expect("listed").count(),
+            1,
+            "what is not ours stays"
+        );
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Disk {
 pub(super) enum Peek {
     /// The answer.
     Done(Option<Stored>),
+    /// It has expired, and is to be removed under the lock.
+    Expired,
     /// Something is to be written, or the file could not be read: look again under the lock.
     LookAgain,
 }
@@ -81,11 +83,11 @@ impl Disk {
             return Ok(Peek::LookAgain);
         };
         let due = renew.is_some_and(|renewal| renewal.is_due(session.record.expires_at));
-        if session.is_live(self.now()) && !due {
-            Ok(Peek::Done(Some(session.stored())))
-        } else {
-            Ok(Peek::LookAgain)
-        }
+        Ok(match session.is_live(self.now()) {
+            false => Peek::Expired,
+            true if due => Peek::LookAgain,
+            true => Peek::Done(Some(session.stored())),
+        })
     }
 
     /// The session of this name in this directory, whoever it belongs to.
@@ -178,24 +180,31 @@ impl Disk {
         }
     }
 
+    /// Makes the names in a directory durable before anything is built on them.
+    pub(super) fn sync_before_write(&self, dir: &Path) -> Result<()> {
+        self.sync_dir(dir)
+            .map_err(|error| trouble::failed("syncing a directory before a write", dir, error))
+    }
+
     /// Makes the names in a directory durable after a write that is already in place.
     pub(super) fn sync_after_write(&self, dir: &Path) -> Result<()> {
+        self.sync_dir(dir).map_err(|error| trouble::not_durable(dir, error))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         if self.durability != Durability::Sync {
             return Ok(());
         }
-        self.pool.wait(|| self.fs.sync_dir(dir)).map_err(|error| {
-            self.owe_sync(dir);
-            trouble::not_durable(dir, error)
-        })
-    }
-
-    /// Remembers that a sync of this directory failed.
-    pub(super) fn owe_sync(&self, dir: &Path) {
-        self.unsynced.add(dir);
+        let synced = self.pool.wait(|| self.fs.sync_dir(dir));
+        if synced.is_err() {
+            self.unsynced.add(dir);
+        }
+        synced
     }
 
     /// Makes up for a sync of this directory that failed before: until it has succeeded, what one sees there may not last,
-    /// and no answer may be built on it.
+    /// and no answer may be built on it. Some systems forget what they could not write and then call a sync of nothing a
+    /// success, so the directory is changed first.
     pub(super) fn settle(&self, dir: &Path) -> Result<()> {
         if !self.unsynced.any.load(Ordering::Acquire) {
             return Ok(());
@@ -203,7 +212,7 @@ impl Disk {
         // Held while syncing, so that nobody takes the directory for settled before it is.
         let mut dirs = self.unsynced.lock();
         if dirs.contains(dir) {
-            match self.fs.sync_dir(dir) {
+            match self.dirty(dir).and_then(|()| self.fs.sync_dir(dir)) {
                 Ok(()) => {}
                 // A directory that is gone holds nothing to sync.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -213,6 +222,28 @@ impl Disk {
             self.unsynced.any.store(!dirs.is_empty(), Ordering::Release);
         }
         Ok(())
+    }
+
+    fn dirty(&self, dir: &Path) -> io::Result<()> {
+        let dirt = self.layout.dirt(dir);
+        match self.fs.create_new(&dirt) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        match self.fs.remove_file(&dirt) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a file, if it is there.
+    pub(super) fn unlink(&self, path: &Path) -> Result<()> {
+        match self.fs.remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(trouble::failed("removing a file of the store", path, error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

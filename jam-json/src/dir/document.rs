@@ -1,11 +1,12 @@
 //! The session file: one readable JSON document whose checksum notices every flipped bit and every missing byte.
 //!
 //! ```json
-//! {"jam_session":1,"crc":"1f0c5d2a","len":97,"key":"user1","id":"user1:...","expires_at":1763623195000,"data":{"role":"admin"}}
+//! {"jam_session":1,"crc32":"1f0c5d2a","len":97,"key":"user1","id":"user1:...","expires_at":1763623195000,"data":{"role":"admin"}}
 //! ```
 //!
-//! `crc` is the CRC-32 of everything behind it up to the end of the document, `len` the number of bytes behind its own comma,
-//! the final newline included. `data` is the payload as it is if it is a JSON object; any other payload stands in `base64`.
+//! `crc32` is the CRC-32 of everything behind it up to the end of the document, `len` the number of bytes behind its own comma,
+//! the final newline included. `data` is the payload as it is if it is a JSON object that [`Form`] embeds; any other payload
+//! stands in `data_base64`. A session that never expires has no `expires_at`. `JsonFile` uses the same names.
 //!
 //! While a session gets a new id its file holds two documents: the first is the session under its new id and says in `from`
 //! which file it comes from; the second is the session as it is until then. Which of them is meant is decided by the name
@@ -21,24 +22,36 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::names::Name;
+use crate::payload::Form;
 
-const OPENING: &[u8] = br#"{"jam_session":1,"crc":""#;
+const OPENING: &[u8] = br#"{"jam_session":1,"crc32":""#;
 const ANY_FORMAT: &[u8] = br#"{"jam_session":"#;
 const LEN: &[u8] = br#"","len":"#;
 
-#[derive(Serialize, Deserialize)]
+/// What stands before the payload.
+#[derive(Serialize)]
+struct Head<'a> {
+    key: &'a str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+}
+
+/// A whole document as it is read.
+#[derive(Deserialize)]
 struct Body<'a> {
     #[serde(borrow)]
     key: Cow<'a, str>,
     #[serde(borrow)]
     id: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    from: Option<Cow<'a, str>>,
+    from: Option<String>,
     expires_at: Option<u64>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow)]
     data: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    base64: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    data_base64: Option<Cow<'a, str>>,
 }
 
 /// Why a session file cannot be read.
@@ -121,23 +134,30 @@ pub(super) fn write_move(
 }
 
 fn document(id: &RecordId, record: &Record, from: Option<Name>) -> serde_json::Result<Vec<u8>> {
-    let data = json_object(&record.payload);
-    let base64 = match data {
-        Some(_) => None,
-        None => Some(STANDARD.encode(&record.payload).into()),
-    };
-    let body = Body {
-        key: id.key().as_str().into(),
-        id: id.id().into(),
-        from: from.map(|name| name.to_string().into()),
+    let head = Head {
+        key: id.key().as_str(),
+        id: id.id(),
+        from: from.map(|name| name.to_string()),
         expires_at: record.expires_at.map(Timestamp::as_millis),
-        data,
-        base64,
     };
-    let body = serde_json::to_vec(&body)?;
-    // The brace that opens the body is part of the opening; the newline takes its place in the count.
+    let mut body = serde_json::to_vec(&head)?;
+    body.pop(); // the brace that closes it comes behind the payload
+    match Form::of(record) {
+        Form::Json => {
+            body.extend_from_slice(b",\"data\":");
+            body.extend_from_slice(&record.payload);
+        }
+        Form::Base64 => {
+            body.extend_from_slice(b",\"data_base64\":\"");
+            body.extend_from_slice(STANDARD.encode(&record.payload).as_bytes());
+            body.push(b'"');
+        }
+    }
+    body.extend_from_slice(b"}\n");
+    // The brace that opens the body is part of the opening.
+    let body = &body[1..];
     let len = body.len().to_string();
-    let covered: [&[u8]; 5] = [LEN, len.as_bytes(), b",", &body[1..], b"\n"];
+    let covered: [&[u8]; 4] = [LEN, len.as_bytes(), b",", body];
     let mut crc = crc32fast::Hasher::new();
     for part in covered {
         crc.update(part);
@@ -149,15 +169,6 @@ fn document(id: &RecordId, record: &Record, from: Option<Name>) -> serde_json::R
         document.extend_from_slice(part);
     }
     Ok(document)
-}
-
-/// The payload as the JSON object that it is, if it can stand in a document and be read back byte for byte.
-fn json_object(payload: &[u8]) -> Option<&RawValue> {
-    let text = str::from_utf8(payload).ok()?;
-    if !(text.starts_with('{') && text.ends_with('}')) {
-        return None;
-    }
-    serde_json::from_str(text).ok()
 }
 
 /// The session that a file holds under its own name; `is_meant` knows the id that name stands for.
@@ -205,7 +216,7 @@ fn take(bytes: &Bytes) -> Result<(Session, Bytes), Damage> {
     }
     let end = OPENING.len() + crc.len() + end;
     let body: Body<'_> = serde_json::from_slice(&bytes[..end]).map_err(|_| Damage::Format)?;
-    let payload = match (body.data, &body.base64) {
+    let payload = match (body.data, &body.data_base64) {
         (Some(data), None) => bytes.slice_ref(data.get().as_bytes()),
         (None, Some(text)) => STANDARD.decode(text.as_bytes()).map_err(|_| Damage::Format)?.into(),
         _ => return Err(Damage::Format),
@@ -215,7 +226,7 @@ fn take(bytes: &Bytes) -> Result<(Session, Bytes), Damage> {
         id: SessionKey::new(body.key)
             .and_then(|key| RecordId::new(key, body.id))
             .map_err(|_| Damage::Format)?,
-        from: body.from.map(Cow::into_owned),
+        from: body.from,
     };
     Ok((session, bytes.slice(end..)))
 }

@@ -38,6 +38,8 @@ impl StoreFactory for JsonDirFactory {
         if let Some(word) = config.one_of("durability", &Durability::WORDS)? {
             options = options.durability(Durability::from_word(word).unwrap_or_default());
         }
+        // Before anything is opened: a mistake in the config shall leave no files behind.
+        config.finish()?;
         Ok(Arc::new(options.open().await?))
     }
 }

@@ -1,10 +1,9 @@
 //! The sessions of one key while its lock is held: every write happens here.
 
-use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jam_core::{Entry, ErrorKind, Record, RecordId, Renewal, Result, Stored, Timestamp, Version};
+use jam_core::{Entry, Error, ErrorKind, Record, RecordId, Renewal, Result, Stored, Timestamp, Version};
 
 use super::disk::Disk;
 use super::document::{self, Session};
@@ -18,8 +17,6 @@ pub(super) struct Folder<'a> {
     pub(super) disk: &'a Disk,
     pub(super) key: Name,
     pub(super) dir: PathBuf,
-    /// The directory was created and the storage directory, which names it, not synced since.
-    is_new: Cell<bool>,
     _lock: LockFile,
 }
 
@@ -33,16 +30,16 @@ impl<'a> Folder<'a> {
             disk,
             key,
             dir,
-            is_new: Cell::new(false),
             _lock: lock,
         })
     }
 
     pub(super) fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
-        match self.live(id)? {
-            Some(_) => Err(ErrorKind::AlreadyExists.into()),
-            None => self.put(id, record),
+        if self.live(id)?.is_some() {
+            return Err(ErrorKind::AlreadyExists.into());
         }
+        self.prepare()?;
+        self.put(id, record)
     }
 
     pub(super) fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
@@ -72,13 +69,13 @@ impl<'a> Folder<'a> {
 
     pub(super) fn remove(&self, id: &RecordId) -> Result<bool> {
         let was_live = match self.read(id) {
-            Ok(None) => return Ok(false),
+            Ok(None) => return self.sync_miss().map(|()| false),
             Ok(Some(session)) => session.is_live(self.disk.now()),
             // Ending a session must work for a damaged one, too.
             Err(error) if error.kind() == ErrorKind::Corrupt => true,
             Err(error) => return Err(error),
         };
-        self.unlink(&self.file(id))?;
+        self.disk.unlink(&self.file(id))?;
         self.sync()?;
         Ok(was_live)
     }
@@ -110,7 +107,7 @@ impl<'a> Folder<'a> {
         self.empty_trash()?;
         match self.disk.fs.rename(&self.dir, &trash) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.sync_miss().map(|()| 0),
             Err(error) => {
                 return Err(trouble::failed(
                     "moving a session key's directory away",
@@ -170,7 +167,7 @@ impl<'a> Folder<'a> {
         if session.is_live(self.disk.now()) {
             return Ok(Some(session));
         }
-        if let Err(error) = self.unlink(&self.file(id)) {
+        if let Err(error) = self.disk.unlink(&self.file(id)) {
             tracing::warn!(%error, "an expired session stays until the next sweep");
         }
         Ok(None)
@@ -208,23 +205,13 @@ impl<'a> Folder<'a> {
         written.map_err(|error| {
             // If this fails as well, the next writer or sweep removes it.
             let _ = fs.remove_file(&temp);
-            match error.kind() {
-                io::ErrorKind::NotFound => match self.disk.still_there() {
-                    Ok(()) => trouble::failed("writing a session file", path, error),
-                    Err(vanished) => vanished,
-                },
-                _ => trouble::failed("writing a session file", path, error),
-            }
+            self.failed("writing a session file", path, error)
         })
     }
 
     fn create(&self, temp: &Path) -> io::Result<Box<dyn FsFile>> {
         let fs = &self.disk.fs;
         match fs.create_new(temp) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.create_dir()?;
-                fs.create_new(temp)
-            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs.remove_file(temp)?;
                 fs.create_new(temp)
@@ -233,44 +220,37 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// Creates the key's directory, which is durable after the next [`sync`](Self::sync).
-    pub(super) fn create_dir(&self) -> io::Result<()> {
-        self.disk.fs.create_dir(&self.dir)?;
-        self.is_new.set(self.disk.durability == Durability::Sync);
-        Ok(())
+    /// Sees to it that the key's directory is there and durable, before a session comes into it that may be its first: where
+    /// there is a session, nobody needs to ask whether the directory's own name lasts. One that was there already may have
+    /// been made by a process that died before its sync, so the storage directory is synced all the same.
+    pub(super) fn prepare(&self) -> Result<()> {
+        let created = self.disk.fs.create_dir(&self.dir);
+        created.map_err(|error| self.failed("creating a session key's directory", &self.dir, error))?;
+        self.disk.sync_before_write(self.disk.layout.root())
     }
 
-    /// Makes a write that is in place durable. The storage directory comes last: on journaling file systems it costs nothing
-    /// then.
+    /// Makes it durable that there is nothing: who ended it may have died before the sync, and would bring it back.
+    fn sync_miss(&self) -> Result<()> {
+        if self.disk.durability != Durability::Sync {
+            return Ok(());
+        }
+        let dir = &self.dir;
+        let is_there = self.disk.fs.exists(dir);
+        if is_there.map_err(|error| trouble::failed("looking for a session key's directory", dir, error))? {
+            self.sync()?;
+        }
+        self.disk.sync_after_write(self.disk.layout.root())
+    }
+
+    fn failed(&self, what: &'static str, path: &Path, error: io::Error) -> Error {
+        match self.disk.still_there() {
+            Err(vanished) if error.kind() == io::ErrorKind::NotFound => vanished,
+            _ => trouble::failed(what, path, error),
+        }
+    }
+
+    /// Makes a write that is in place durable.
     pub(super) fn sync(&self) -> Result<()> {
-        self.disk.sync_after_write(&self.dir)?;
-        self.sync_new_dir()
-    }
-
-    /// Makes the key's directory itself durable if it was just created.
-    pub(super) fn sync_new_dir(&self) -> Result<()> {
-        if self.is_new.get() {
-            self.disk.sync_after_write(self.disk.layout.root())?;
-            self.is_new.set(false);
-        }
-        Ok(())
-    }
-
-    pub(super) fn unlink(&self, path: &Path) -> Result<()> {
-        match self.disk.fs.remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(trouble::failed("removing a session file", path, error))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Drop for Folder<'_> {
-    /// Where a write failed in a directory that it had just created, the next one makes up for the sync.
-    fn drop(&mut self) {
-        if self.is_new.get() {
-            self.disk.owe_sync(self.disk.layout.root());
-        }
+        self.disk.sync_after_write(&self.dir)
     }
 }

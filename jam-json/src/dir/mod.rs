@@ -20,6 +20,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_lock::RwLock;
 use async_trait::async_trait;
 use jam_core::{
     Cursor, Entry, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored,
@@ -59,7 +60,7 @@ pub use self::options::JsonDirOptions;
 ///
 /// | `django.contrib.sessions.backends.file` | here |
 /// |---|---|
-/// | `load()` | [`load`](SessionStore::load). An expired file is removed when it is met (a failure of that is logged, the answer is the same). An error is an error, where Django gives an empty session |
+/// | `load()` | [`load`](SessionStore::load). An expired file is removed when it is met (a failure of that, as on a read-only file system, is logged, the answer is the same). An error is an error, where Django gives an empty session |
 /// | `save(must_create=True)`, `create()` | [`insert`](SessionStore::insert): `AlreadyExists` is Django's `CreateError`. Drawing another id is the manager's part |
 /// | `save()` | [`replace`](SessionStore::replace): `NotFound` is Django's `UpdateError`, and with an expected version `Conflict`, where Django overwrites what another request saved. A failed write is an error, where Django ignores it |
 /// | `exists()` | `load(..).is_some()`; an expired session does not exist |
@@ -74,16 +75,21 @@ pub use self::options::JsonDirOptions;
 /// <storage_path>/jam_<SHA-256 of the session key>.lock                               its key's lock, never removed
 /// ```
 ///
-/// A session file is JSON that `jq` reads: key, id, expiry, the data as it is, and a checksum, so that any flipped bit and any
-/// missing byte is a `Corrupt` error that names the file. `remove` and `clear` end damaged sessions too; `remove_expired`
-/// sweeps everything else and then gives the error.
+/// A session file is one line of JSON that `jq` reads: `key`, `id`, `expires_at`, `data` as it is, and a checksum, so that any
+/// flipped bit and any missing byte is a `Corrupt` error that names the file. A payload that is no JSON object on one line, or
+/// one nested too deep for other readers, stands in `data_base64`. `remove` and `clear` end damaged sessions too;
+/// `remove_expired` sweeps everything else and then gives the error.
 ///
 /// # What it promises
 ///
-/// - **Readers take no lock**: they open one file. Writers of a key take turns, within a process and between processes.
+/// - **Readers take no lock**: they open one file, and may see a write of another process before it is durable. Writers of a key
+///   take turns, within a process and between processes. `remove` and `clear` sync also where they find nothing: whoever ended
+///   the session may have died before its own sync.
 /// - **Every write is one rename** of a finished file, so readers and crashes see the old file or the new one. With
 ///   [`Durability::Sync`](crate::Durability::Sync) file and directory are synced before the write is acknowledged. If the
 ///   write is in place and the last sync fails, the error says [`outcome_unknown`](jam_core::Error::outcome_unknown).
+///   This process then changes and syncs the directory once more before it next takes the key's lock. Another process cannot
+///   know of it, and whether the second sync writes what the first one could not is up to the file system.
 /// - **A session that gets a new id** (also under another key) does so in one rename, too: before it, its file tells both what
 ///   it is under the old name and what it will be under the new one. On a file system whose renames are atomic across a
 ///   crash (ext4, xfs, btrfs, apfs, ntfs; tmpfs has none) there is never both and never neither.
@@ -96,6 +102,8 @@ pub use self::options::JsonDirOptions;
 pub struct JsonDir {
     disk: Arc<Disk>,
     locks: Locks,
+    /// Held by everybody who goes through the whole directory.
+    walks: Arc<RwLock<()>>,
 }
 
 impl JsonDir {
@@ -121,6 +129,7 @@ impl JsonDir {
         Self {
             disk: Arc::new(disk),
             locks: Locks::new(),
+            walks: Arc::default(),
         }
     }
 
@@ -134,9 +143,15 @@ impl JsonDir {
 
     /// The same for work that goes through the whole directory: on a thread of its own, so that nobody waits behind it.
     async fn walk<T: Send + 'static>(&self, work: impl FnOnce(&Disk) -> Result<T> + Send + 'static) -> Result<T> {
+        // Before it is asked whether the store is open, so that a close either waits for this walk or stops it.
+        let walking = self.walks.read_arc().await;
         self.disk.open()?;
         let disk = Arc::clone(&self.disk);
-        blocking::unblock(move || work(&disk)).await
+        blocking::unblock(move || {
+            let _walking = walking;
+            work(&disk)
+        })
+        .await
     }
 
     /// Does blocking work that writes. The turn goes along, so that it lasts as long as the work, whoever still waits.
@@ -183,13 +198,20 @@ impl SessionStore for JsonDir {
         let id = id.clone();
         let key = name_of(id.key());
         let peeked = id.clone();
-        if let Peek::Done(stored) = self.run(move |disk| disk.peek(&peeked, how.renew)).await? {
-            return Ok(stored);
-        }
+        let expired = match self.run(move |disk| disk.peek(&peeked, how.renew)).await? {
+            Peek::Done(stored) => return Ok(stored),
+            Peek::Expired => true,
+            Peek::LookAgain => false,
+        };
         let turn = self.locks.one(key).await;
-        self.write(turn, move |disk| match disk.lock_existing(key)? {
-            Some(folder) => folder.load(&id, how.renew),
-            None => Ok(None),
+        self.write(turn, move |disk| match disk.lock_existing(key) {
+            Ok(Some(folder)) => folder.load(&id, how.renew),
+            Ok(None) => Ok(None),
+            Err(error) if expired => {
+                tracing::warn!(%error, "an expired session stays until the next sweep");
+                Ok(None)
+            }
+            Err(error) => Err(error),
         })
         .await
     }
@@ -271,6 +293,7 @@ impl SessionStore for JsonDir {
     async fn close(&self) -> Result<()> {
         self.disk.close();
         self.locks.settle().await;
+        drop(self.walks.write().await);
         Ok(())
     }
 }

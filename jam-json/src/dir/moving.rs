@@ -8,8 +8,6 @@
 //! 3. What the session was before is cut off the file's end. Nobody reads it any more; should a crash come first, it goes
 //!    with the next write.
 
-use std::io;
-
 use jam_core::{ErrorKind, Rename, Result};
 
 use super::disk::Disk;
@@ -55,20 +53,13 @@ fn step(source: &Folder<'_>, target: &Folder<'_>, rename: Rename<'_>) -> Result<
     let disk = source.disk;
     let (old_file, new_file) = (source.file(from), target.file(to));
     let (content, keep) = document::write_move((from, &old.record), (to, record)).map_err(trouble::unwritable)?;
-    let mut file = source.place(&content, &old_file)?;
-    let mut moved = disk.fs.rename(&old_file, &new_file);
-    if moved
-        .as_ref()
-        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    {
-        // The target key has no directory yet. It must be durable before a session that was durable moves into it.
-        target
-            .create_dir()
-            .map_err(|error| trouble::failed("creating a session key's directory", &target.dir, error))?;
-        target.sync_new_dir()?;
-        moved = disk.fs.rename(&old_file, &new_file);
+    if source.key != target.key {
+        target.prepare()?;
     }
-    moved.map_err(|error| trouble::failed("giving a session file its new name", &new_file, error))?;
+    let mut file = source.place(&content, &old_file)?;
+    disk.fs
+        .rename(&old_file, &new_file)
+        .map_err(|error| trouble::failed("giving a session file its new name", &new_file, error))?;
     // The old name first: a disk that has the new one and still has what the old one was before step 1 would have both.
     let left = source.sync();
     if source.key != target.key {

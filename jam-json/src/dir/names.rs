@@ -67,11 +67,14 @@ pub(super) enum Item {
     Key(Name),
     /// What is left of a cleared key's directory.
     Trash(Name),
+    /// What is created and removed to change the storage directory before it is synced once more.
+    Dirt,
 }
 
 const SESSION: &str = ".json";
 const LOCK: &str = ".lock";
 const TRASH: &str = ".trash";
+const DIRT: &str = "sync.tmp";
 
 /// Where everything lies: `<root>/<prefix><key>/<id>.json`, `<root>/<prefix><key>.lock` and, while a key is cleared,
 /// `<root>/<prefix><key>.trash`.
@@ -106,9 +109,21 @@ impl Layout {
         self.root.join(format!("{}{key}{TRASH}", self.prefix))
     }
 
+    /// A file in one of the store's directories that may come and go at any time.
+    pub(super) fn dirt(&self, dir: &Path) -> PathBuf {
+        if dir == self.root {
+            self.root.join(format!("{}{DIRT}", self.prefix))
+        } else {
+            temp_file(dir)
+        }
+    }
+
     /// What an entry of the storage directory is, if it is one that matters.
     pub(super) fn item(&self, path: &Path) -> Option<Item> {
         let rest = path.file_name()?.to_str()?.strip_prefix(&self.prefix)?;
+        if rest == DIRT {
+            return Some(Item::Dirt);
+        }
         match rest.strip_suffix(TRASH) {
             Some(hex) => Name::parse(hex).map(Item::Trash),
             None => Name::parse(rest).map(Item::Key),
@@ -152,6 +167,7 @@ mod tests {
         let key = Name::of("user1");
         assert_eq!(layout.item(&layout.key_dir(key)), Some(Item::Key(key)));
         assert_eq!(layout.item(&layout.trash(key)), Some(Item::Trash(key)));
+        assert_eq!(layout.item(&layout.dirt(Path::new("/s"))), Some(Item::Dirt));
         assert_eq!(layout.item(&layout.lock(key)), None);
         assert_eq!(layout.item(Path::new("/s/jam_notes")), None);
         let other = Layout::new("/s".into(), "jam_a".to_owned());

@@ -1,6 +1,7 @@
 //! How a `JsonDir` is opened.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jam_core::{Clock, Error, ErrorKind, Result, SystemClock};
@@ -50,10 +51,12 @@ impl JsonDirOptions {
         }
     }
 
-    /// The storage directory. It is created (mode 0700) if it is not there; the directory it lies in must be.
+    /// The storage directory. It is created (mode 0700) if it is not there; the directory it lies in must be. With
+    /// [`Durability::Sync`] that one is synced, too, so this process must be allowed to read it if it creates something there.
     ///
     /// By default `jam-sessions` in the system's temporary directory. Since everybody may put things there, that one is
-    /// refused if it is a link, belongs to somebody else or lets others write to it. Many systems empty their temporary
+    /// refused if it is a link, belongs to somebody else or lets others write to it, and so is a temporary directory in which
+    /// somebody else but root could rename it. Many systems empty their temporary
     /// directory at a restart.
     pub fn storage_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.storage_path = Some(path.into());
@@ -92,7 +95,7 @@ impl JsonDirOptions {
     /// # Errors
     /// - [`Config`](ErrorKind::Config) if the prefix is none, the storage path is no directory and cannot become one, or
     ///   the default directory may have been planted by another user.
-    /// - [`Unavailable`](ErrorKind::Unavailable) if the directory cannot be read, or leftovers in it not be removed.
+    /// - [`Unavailable`](ErrorKind::Unavailable) if the directory cannot be read or synced, or leftovers in it not be removed.
     pub async fn open(self) -> Result<JsonDir> {
         check_prefix(&self.file_prefix)?;
         let disk = blocking::unblock(move || self.open_disk()).await?;
@@ -101,8 +104,8 @@ impl JsonDirOptions {
 
     fn open_disk(self) -> Result<Disk> {
         let root = match self.storage_path {
-            Some(path) => create(&*self.fs, path)?,
-            None => default_dir::prepare(&std::env::temp_dir())?,
+            Some(path) => create(&*self.fs, path, self.durability)?,
+            None => create_default(&*self.fs, self.durability)?,
         };
         let layout = Layout::new(root, self.file_prefix);
         let disk = Disk::new(self.fs, layout, self.durability, self.clock);
@@ -117,9 +120,10 @@ impl JsonDirOptions {
     }
 }
 
-fn create(fs: &dyn Fs, path: PathBuf) -> Result<PathBuf> {
+fn create(fs: &dyn Fs, path: PathBuf, durability: Durability) -> Result<PathBuf> {
     // Absolute, so that a later change of the working directory moves nothing.
     let path = std::path::absolute(&path).unwrap_or(path);
+    let was_there = fs.exists(&path).unwrap_or(false);
     fs.create_dir(&path).map_err(|error| {
         Error::new(
             ErrorKind::Config,
@@ -129,7 +133,36 @@ fn create(fs: &dyn Fs, path: PathBuf) -> Result<PathBuf> {
         .with("path", path.display().to_string())
         .with_source(error)
     })?;
+    sync_parent(fs, &path, was_there, durability)?;
     Ok(path)
+}
+
+fn create_default(fs: &dyn Fs, durability: Durability) -> Result<PathBuf> {
+    let parent = std::env::temp_dir();
+    let was_there = parent.join(default_dir::NAME).exists();
+    let path = default_dir::prepare(&parent)?;
+    sync_parent(fs, &path, was_there, durability)?;
+    Ok(path)
+}
+
+/// Makes the storage directory's own name durable, whichever process gave it.
+fn sync_parent(fs: &dyn Fs, path: &Path, was_there: bool, durability: Durability) -> Result<()> {
+    let Some(parent) = path.parent().filter(|_| durability == Durability::Sync) else {
+        return Ok(());
+    };
+    match fs.sync_dir(parent) {
+        Ok(()) => Ok(()),
+        // Where this process may not even read, somebody else made the directory, and not just now.
+        Err(error) if was_there && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => {
+            if !was_there {
+                // Else the next one to open it would take it for durable.
+                let _ = fs.remove_dir(path);
+            }
+            let what = "syncing the directory that the storage directory lies in";
+            Err(trouble::failed(what, parent, error))
+        }
+    }
 }
 
 fn check_prefix(prefix: &str) -> Result<()> {

@@ -17,10 +17,14 @@ pub(super) fn leftovers(disk: &Disk) -> Result<()> {
         let key = match disk.layout.item(&path) {
             Some(Item::Key(key)) if exists(disk, &temp_file(&path))? => key,
             Some(Item::Trash(key)) => key,
+            Some(Item::Dirt) => {
+                disk.unlink(&path)?;
+                continue;
+            }
             _ => continue,
         };
         if let Some(folder) = disk.try_lock(key)? {
-            folder.unlink(&temp_file(&folder.dir))?;
+            folder.disk.unlink(&temp_file(&folder.dir))?;
             folder.empty_trash()?;
         }
     }
@@ -45,6 +49,7 @@ pub(super) fn expired(disk: &Disk, now: Timestamp) -> Result<u64> {
                 }
             }),
             Some(Item::Trash(key)) => disk.lock(key).and_then(|folder| folder.empty_trash()),
+            Some(Item::Dirt) => disk.unlink(&path),
             None => Ok(()),
         };
         if let Err(error) = swept {
@@ -80,11 +85,11 @@ fn needs_sweep(disk: &Disk, dir: &Path, key: Name, now: Timestamp) -> Result<boo
 fn sweep(folder: &Folder<'_>, now: Timestamp, removed: &mut u64) -> Result<()> {
     let mut trouble: Option<Error> = None;
     let mut left = 0;
-    folder.unlink(&temp_file(&folder.dir))?;
+    folder.disk.unlink(&temp_file(&folder.dir))?;
     for name in folder.names()? {
         match folder.disk.read_named(&folder.dir, folder.key, name) {
             Ok(Some(session)) if !session.is_live(now) => {
-                folder.unlink(&session_file(&folder.dir, name))?;
+                folder.disk.unlink(&session_file(&folder.dir, name))?;
                 *removed += 1;
             }
             Ok(_) => left += 1,

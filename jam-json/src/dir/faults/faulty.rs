@@ -163,15 +163,15 @@ impl Fs for FaultyFs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<LockFile> {
-        self.when(Kind::Look, || self.fs.lock(path))
+        self.when(Kind::Change, || self.fs.lock(path))
     }
 
     fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
-        self.when(Kind::Look, || self.fs.try_lock_existing(path))
+        self.when(Kind::Change, || self.fs.try_lock_existing(path))
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        self.when(Kind::Look, || self.fs.try_lock(path))
+        self.when(Kind::Change, || self.fs.try_lock(path))
     }
 }
 

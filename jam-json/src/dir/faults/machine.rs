@@ -3,7 +3,8 @@
 //! On the disk is what was synced: a file's content up to its last sync, and every name that was made, changed or removed in
 //! a directory before that directory's last sync. Of the rest, names are written in the order in which they were changed, so
 //! that any number of the earlier ones may be there; and of content that was not synced, all, half or nothing. A rename is
-//! one change: on the disk as a whole or not at all.
+//! one change: on the disk as a whole or not at all. A sync that fails makes the machine forget what it should have written:
+//! later syncs of that directory do nothing until it is changed again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,6 +31,7 @@ pub(super) struct Machine(Arc<Mutex<Inner>>);
 struct Inner {
     nodes: Vec<Node>,
     log: Vec<Event>,
+    syncs_fail: bool,
     locks: tempfile::TempDir,
 }
 
@@ -50,6 +52,7 @@ enum Event {
     Write(usize, Vec<u8>),
     SyncFile(usize),
     SyncDir(usize),
+    FailedSyncDir(usize),
 }
 
 impl Event {
@@ -72,6 +75,7 @@ impl Machine {
         Self(Arc::new(Mutex::new(Inner {
             nodes: vec![Node::Dir(BTreeMap::new())],
             log: Vec::new(),
+            syncs_fail: false,
             locks: tempfile::tempdir().expect("a temporary directory"),
         })))
     }
@@ -92,6 +96,11 @@ impl Machine {
         machine
     }
 
+    /// Whether syncs of directories fail from now on.
+    pub(super) fn let_syncs_fail(&self, fail: bool) {
+        self.inner().syncs_fail = fail;
+    }
+
     /// How much has happened so far.
     pub(super) fn moment(&self) -> usize {
         self.inner().log.len()
@@ -105,12 +114,7 @@ impl Machine {
         let mut dirs: Vec<BTreeMap<String, usize>> = vec![BTreeMap::new(); inner.nodes.len()];
         for (index, event) in events.iter().enumerate() {
             let later = &events[index..];
-            let synced = |dir: &usize| {
-                later
-                    .iter()
-                    .any(|event| matches!(event, Event::SyncDir(synced) if synced == dir))
-            };
-            if index >= names && !event.dirs().iter().all(synced) {
+            if index >= names && !event.dirs().iter().all(|dir| is_synced(*dir, later)) {
                 continue;
             }
             match event.clone() {
@@ -120,7 +124,7 @@ impl Machine {
                     unlink(&mut dirs[from], &old, node);
                     dirs[to].insert(new, node);
                 }
-                Event::Write(..) | Event::SyncFile(_) | Event::SyncDir(_) => {}
+                Event::Write(..) | Event::SyncFile(_) | Event::SyncDir(_) | Event::FailedSyncDir(_) => {}
             }
         }
         let mut disk = Disk::new();
@@ -142,6 +146,20 @@ impl Machine {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().expect("no panic")
     }
+}
+
+/// Whether these events make durable what was changed in the directory before.
+fn is_synced(dir: usize, events: &[Event]) -> bool {
+    let mut forgotten = false;
+    for event in events {
+        match event {
+            Event::SyncDir(synced) if *synced == dir && !forgotten => return true,
+            Event::FailedSyncDir(failed) if *failed == dir => forgotten = true,
+            event if event.dirs().contains(&dir) => forgotten = false,
+            _ => {}
+        }
+    }
+    false
 }
 
 fn unlink(dir: &mut BTreeMap<String, usize>, name: &str, node: usize) {
@@ -307,6 +325,10 @@ impl Fs for Machine {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut inner = self.inner();
         let dir = inner.find(path)?;
+        if inner.syncs_fail {
+            inner.log.push(Event::FailedSyncDir(dir));
+            return Err(io::Error::other("as the test wants it"));
+        }
         inner.log.push(Event::SyncDir(dir));
         Ok(())
     }

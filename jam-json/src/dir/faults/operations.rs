@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jam_core::{ErrorKind, Load, Record, SessionStore, Timestamp};
+use jam_core::{ErrorKind, Load, Record, Renewal, SessionStore, Timestamp};
 
 use super::faulty::{Fault, FaultyFs};
 use super::scenario::{Action, State, id, open, set_up, state};
@@ -125,6 +125,25 @@ async fn a_file_system_that_becomes_read_only_is_an_error_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn an_expired_session_on_a_read_only_file_system_is_none_and_no_error() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+    // Late enough for the store to be open.
+    let fs = FaultyFs::new(Fault::ReadOnly, 8);
+    let store = open(directory.path(), fs.clone()).await.expect("opened");
+    while !fs.struck() {
+        store.load(&id("user1", "a"), Load::new()).await.expect("loaded");
+    }
+    let renewal = Renewal::new(Timestamp::from_secs(9_000), Timestamp::from_secs(9_000));
+    for how in [Load::new(), Load::new().renew(renewal)] {
+        let expired = store.load(&id("user1", "expired"), how).await.expect("an answer");
+        assert!(expired.is_none());
+    }
+    let due = store.load(&id("user1", "a"), Load::new().renew(renewal)).await;
+    assert!(due.is_err(), "a renewal that cannot be written is one");
+}
+
+#[tokio::test]
 async fn a_full_disk_and_a_read_only_one_are_told_apart_in_words() {
     for (fault, words) in [(Fault::Full, "the disk is full"), (Fault::ReadOnly, "read-only")] {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -172,8 +191,8 @@ async fn a_sync_that_failed_is_made_up_for_before_anything_is_answered() {
             assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
             assert_eq!(
                 again,
-                fs.count() - before + 1,
-                "one operation more: the sync that was owed"
+                fs.count() - before + 3,
+                "three operations more: the sync that was owed, and a change before it"
             );
         }
     }

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use jam_core::{Load, Record, SessionStore};
+use jam_core::{Load, Record, RecordId, SessionStore};
 
 use super::faulty::{Fault, FaultyFs};
 use super::machine::{Disk, Machine, Unsynced};
 use super::scenario::{Action, State, id, open, set_up, state};
-use crate::fs::Fs;
 
 const ROOT: &str = "/sessions";
 
@@ -28,9 +27,6 @@ impl Moments {
 
 async fn machine_with_sessions() -> Machine {
     let machine = Machine::new();
-    // The storage directory itself was made long ago.
-    machine.create_dir(Path::new(ROOT)).expect("created");
-    machine.sync_dir(Path::new("/")).expect("synced");
     set_up(&open(Path::new(ROOT), machine.clone()).await.expect("opened")).await;
     machine
 }
@@ -116,27 +112,116 @@ async fn a_write_is_durable_also_where_one_before_it_failed_half_way() {
 }
 
 #[tokio::test]
+async fn a_write_is_durable_also_where_the_machine_forgot_what_a_failed_sync_should_have_written() {
+    for action in Action::ALL {
+        let machine = machine_with_sessions().await;
+        let store = open(Path::new(ROOT), machine.clone()).await.expect("opens");
+        machine.let_syncs_fail(true);
+        let failed = action.run(&store).await.is_err();
+        machine.let_syncs_fail(false);
+        if !failed {
+            continue;
+        }
+        action.again(&store).await;
+        let promised = state(&store).await;
+        for disk in disks(&machine) {
+            let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
+            assert_eq!(state(&after).await, promised, "{action:?}: {disk:#?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_write_is_durable_also_where_a_process_before_it_died_half_way() {
     let payload = Record::new("{\"later\":1}", None);
     for action in Action::ALL {
         for at in 0..40 {
             let machine = machine_with_sessions().await;
+            // One that was open all the while, and one that comes later.
+            let live = open(Path::new(ROOT), machine.clone()).await.expect("opens");
             let fs = FaultyFs::on(Arc::new(machine.clone()), Fault::Crash, at);
             let Ok(store) = open(Path::new(ROOT), fs).await else {
                 continue;
             };
             let done = action.run(&store).await.is_ok();
-            let store = open(Path::new(ROOT), machine.clone()).await.expect("opens");
             let later = id("user3", "later");
-            store.insert(&later, &payload).await.expect("inserted");
-            for disk in disks(&machine) {
-                let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
-                let found = after.load(&later, Load::new()).await.expect("nothing is damaged");
-                assert!(found.is_some(), "{action:?} died at {at}: {disk:#?}");
+            live.insert(&later, &payload).await.expect("inserted");
+            must_survive(
+                &machine,
+                &[&later],
+                &format!("{action:?} died at {at}, another was open"),
+            )
+            .await;
+            let store = open(Path::new(ROOT), machine.clone()).await.expect("opens");
+            let latest = id("user3", "latest");
+            store.insert(&latest, &payload).await.expect("inserted");
+            must_survive(&machine, &[&later, &latest], &format!("{action:?} died at {at}")).await;
+            if done {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ended_session_stays_ended_also_where_a_process_died_while_it_ended_it() {
+    let a = id("user1", "a");
+    for first in [Action::Remove, Action::Clear] {
+        for second in [Action::Remove, Action::Clear] {
+            for at in 0..40 {
+                let machine = machine_with_sessions().await;
+                let live = open(Path::new(ROOT), machine.clone()).await.expect("opens");
+                let fs = FaultyFs::on(Arc::new(machine.clone()), Fault::Crash, at);
+                let Ok(store) = open(Path::new(ROOT), fs).await else {
+                    continue;
+                };
+                let done = first.run(&store).await.is_ok();
+                second.run(&live).await.expect("answered");
+                for disk in disks(&machine) {
+                    let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
+                    let found = after.load(&a, Load::new()).await.expect("nothing is damaged");
+                    assert!(found.is_none(), "{first:?} died at {at}, then {second:?}: {disk:#?}");
+                }
+                if done {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_save_of_what_a_process_left_that_died_half_way_is_durable() {
+    let payload = Record::new("{\"saved\":1}", None);
+    for action in [Action::InsertFirstOfKey, Action::RenameToNewKey] {
+        let mut saved = 0;
+        for at in 0..40 {
+            let machine = machine_with_sessions().await;
+            let live = open(Path::new(ROOT), machine.clone()).await.expect("opens");
+            let fs = FaultyFs::on(Arc::new(machine.clone()), Fault::Crash, at);
+            let Ok(store) = open(Path::new(ROOT), fs).await else {
+                continue;
+            };
+            let done = action.run(&store).await.is_ok();
+            let new = id("user3", "new");
+            if live.replace(&new, None, &payload).await.is_ok() {
+                saved += 1;
+                must_survive(&machine, &[&new], &format!("{action:?} died at {at}")).await;
             }
             if done {
                 break;
             }
+        }
+        assert!(saved > 1, "{action:?}: something was there before it was done");
+    }
+}
+
+async fn must_survive(machine: &Machine, ids: &[&RecordId], case: &str) {
+    for disk in disks(machine) {
+        let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
+        for id in ids {
+            let found = after.load(id, Load::new()).await.expect("nothing is damaged");
+            assert!(found.is_some(), "{case}: {disk:#?}");
         }
     }
 }
