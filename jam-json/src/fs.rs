@@ -27,6 +27,11 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Names in a directory, in no order.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Makes the content of a file durable, whoever wrote it (`fdatasync`).
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Opens (creating it if needed) a lock file and takes an exclusive lock, waiting for it. Dropping the guard lets go.
@@ -132,6 +137,11 @@ impl Fs for RealFs {
         fs::read_dir(path)?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect()
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        // Windows syncs no file that is not open for writing.
+        OpenOptions::new().append(true).open(path)?.sync_data()
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

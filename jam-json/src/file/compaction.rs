@@ -9,7 +9,10 @@ use jam_core::Result;
 use jam_core::memory::Table;
 
 use super::document::{self, Head};
+use super::errors::unavailable;
+use super::log::Place;
 use super::paths::Paths;
+use crate::Durability;
 use crate::fs::Fs;
 
 /// A document that is being written.
@@ -30,18 +33,20 @@ impl Compaction {
     /// # Errors
     /// If the system gives no thread.
     pub(super) fn start(
-        fs: &Arc<dyn Fs>,
-        paths: &Arc<Paths>,
+        place: &Place,
         table: &Arc<Table>,
         head: Head,
         replaces: BTreeSet<u64>,
         done: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
+        let Place { fs, paths, .. } = place;
         let (fs, paths, table) = (Arc::clone(fs), Arc::clone(paths), Arc::clone(table));
+        let durability = place.durability;
         let (stopped, old) = (Arc::clone(&stop), replaces.clone());
         let thread = thread::Builder::new().name("jam-json-compact".into()).spawn(move || {
-            let outcome = document::write(&*fs, &paths, &table, head, &stopped);
+            let seal = || seal_journal(&*fs, &paths, durability, head.generation);
+            let outcome = document::write_unless_stopped(&*fs, &paths, &table, head, &stopped, seal);
             if matches!(outcome, Ok(Some(_))) {
                 remove_journals(&*fs, &paths, &old);
             }
@@ -66,6 +71,17 @@ impl Compaction {
         self.stop.store(true, Ordering::Relaxed);
         self.finish()
     }
+}
+
+/// Brings to the device what the document may hold a part of: a rename that is half in it is whole only with its journal.
+fn seal_journal(fs: &dyn Fs, paths: &Paths, durability: Durability, generation: u64) -> Result<()> {
+    if durability == Durability::Sync {
+        // Nothing gets into the table before it is there.
+        return Ok(());
+    }
+    let file = paths.journal(generation);
+    fs.sync_file(&file)
+        .map_err(|error| unavailable("syncing", &file, error))
 }
 
 /// Removes journals that the document has replaced. What cannot be removed is older than the document, so it is passed over

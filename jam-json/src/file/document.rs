@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jam_core::memory::Table;
-use jam_core::{Error, Record, Result};
+use jam_core::{Error, ErrorKind, Record, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -148,21 +148,50 @@ fn misread(file: &Path, bytes: &[u8], error: &serde_json::Error) -> Error {
     )
 }
 
-/// Writes a document of what is in the table and puts it in the place of the one before, in one step. Gives its length;
-/// `None` if `stop` was raised meanwhile.
-///
-/// Other threads may change the table meanwhile: no shard is locked for longer than it takes to copy references out of it.
+/// Writes a document of what is in the table, which nobody changes meanwhile, and puts it in the place of the one before, in
+/// one step. Gives its length.
 ///
 /// # Errors
 /// [`Unavailable`](jam_core::ErrorKind::Unavailable) if a file operation fails. The old document is in place then, or the new.
-pub(super) fn write(fs: &dyn Fs, paths: &Paths, table: &Table, head: Head, stop: &AtomicBool) -> Result<Option<u64>> {
+pub(super) fn write(fs: &dyn Fs, paths: &Paths, table: &Table, head: Head) -> Result<u64> {
+    let never = AtomicBool::new(false);
+    match write_unless_stopped(fs, paths, table, head, &never, || Ok(()))? {
+        Some(len) => Ok(len),
+        None => Err(Error::new(
+            ErrorKind::Unexpected,
+            "a document was given up that nobody stopped",
+        )),
+    }
+}
+
+/// As [`write`], but gives `None` if `stop` was raised meanwhile, and calls `before_in_place` when all of the document is
+/// durable and not in place yet.
+///
+/// Other threads may change the table meanwhile: no shard is locked for longer than it takes to copy references out of it.
+/// So the document may have a part of those changes, and needs the journal that has them all.
+///
+/// # Errors
+/// As [`write`], and what `before_in_place` gives.
+pub(super) fn write_unless_stopped(
+    fs: &dyn Fs,
+    paths: &Paths,
+    table: &Table,
+    head: Head,
+    stop: &AtomicBool,
+    before_in_place: impl FnOnce() -> Result<()>,
+) -> Result<Option<u64>> {
     let temporary = paths.temporary();
     let failed = |error| unavailable("writing", &temporary, error);
     match fs.remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let written = write_temporary(fs, &temporary, table, head, stop);
+    let written = write_temporary(fs, &temporary, table, head, stop).and_then(|written| {
+        if written.is_some() {
+            before_in_place()?;
+        }
+        Ok(written)
+    });
     if !matches!(written, Ok(Some(_))) {
         // What is left is swept away at the next open at the latest.
         let _ = fs.remove_file(&temporary);
@@ -203,6 +232,10 @@ fn write_temporary(fs: &dyn Fs, temporary: &Path, table: &Table, head: Head, sto
             Put::new(id, &record).write(&mut out.buffer).map_err(unwritable)?;
             count += 1;
             out.flush_if_full().map_err(failed)?;
+            // A shard may take long, and whoever closes or drops the store waits for this.
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
         }
     }
     write!(out.buffer, "\n],\n\"count\":{count},\n\"crc32\":\"").map_err(unwritable)?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use jam_core::memory::Table;
@@ -167,9 +166,9 @@ impl Log {
         }
         self.at_rest = false;
         let head = Head::new(self.generation, self.sequence, true);
-        let Place { fs, paths, .. } = &self.place;
+        let paths = &self.place.paths;
         let generation = self.generation;
-        let started = Compaction::start(fs, paths, &self.table, head, replaces, move || done(generation));
+        let started = Compaction::start(&self.place, &self.table, head, replaces, move || done(generation));
         self.compaction = Some(started.map_err(|error| unavailable("compacting", paths.document(), error))?);
         Ok(())
     }
@@ -253,8 +252,7 @@ impl Log {
         // A generation is never used twice: the document of a failed attempt may be in place.
         self.generation += 1;
         let head = Head::new(self.generation, self.sequence, false);
-        let written = document::write(&**fs, paths, &self.table, head, &AtomicBool::new(false))?;
-        self.document_len = written.unwrap_or(0);
+        self.document_len = document::write(&**fs, paths, &self.table, head)?;
         self.compact_at = self.place.compact_after.max(self.document_len);
         self.at_rest = true;
         Ok(())

@@ -86,7 +86,8 @@ use self::writer::Writer;
 /// # The end
 ///
 /// [`close`](SessionStore::close) brings everything into the document. Dropping the store instead makes what was asked for
-/// durable and lets go of the file, on the dropping thread; the next open brings the document up to date.
+/// durable and lets go of the file, on the dropping thread, which waits for those syncs: in an async program prefer
+/// `close().await`. The next open brings the document up to date.
 ///
 /// ```
 /// use jam_core::{Record, RecordId, SessionKey, SessionStore};

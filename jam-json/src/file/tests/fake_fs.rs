@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use crate::fs::{Fs, FsFile, LockFile, RealFs};
+
+/// How long a test waits for what must come, before it fails.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// What happens to the operation that is to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,23 @@ impl Crash {
 pub(super) struct FakeFs {
     state: Arc<Mutex<State>>,
     gate: Arc<(Mutex<bool>, Condvar)>,
+    big_writes: Arc<(Mutex<BigWrites>, Condvar)>,
+}
+
+/// Writes of a document that is too long for one write.
+#[derive(Debug)]
+struct BigWrites {
+    seen: usize,
+    let_through: usize,
+}
+
+impl Default for BigWrites {
+    fn default() -> Self {
+        Self {
+            seen: 0,
+            let_through: usize::MAX,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +149,30 @@ impl FakeFs {
         self.gate.1.notify_all();
     }
 
+    /// Makes writes of 256 KiB and more wait from now on: a compaction stands in the middle of its walk then.
+    pub(super) fn hold_big_writes(&self) {
+        *self.big_writes.0.lock().expect("gate") = BigWrites {
+            seen: 0,
+            let_through: 0,
+        };
+    }
+
+    /// Lets so many big writes through, counted from when they were first held.
+    pub(super) fn let_big_writes_through(&self, count: usize) {
+        self.big_writes.0.lock().expect("gate").let_through = count;
+        self.big_writes.1.notify_all();
+    }
+
+    /// Waits until so many big writes came, and tells whether they did in time.
+    pub(super) fn big_writes_came(&self, count: usize, within: Duration) -> bool {
+        let big = self.big_writes.0.lock().expect("gate");
+        let waiting = self
+            .big_writes
+            .1
+            .wait_timeout_while(big, within, |big| big.seen < count);
+        !waiting.expect("gate").1.timed_out()
+    }
+
     /// What a crash now would leave.
     pub(super) fn after(&self, crash: Crash) -> Self {
         let state = self.state();
@@ -158,6 +203,7 @@ impl FakeFs {
         Self {
             state: Arc::new(Mutex::new(left)),
             gate: Arc::default(),
+            big_writes: Arc::default(),
         }
     }
 
@@ -264,6 +310,15 @@ impl Fs for FakeFs {
         Ok(names)
     }
 
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.operate(|state| {
+            let file = *state.names.get(&Self::name(path)).ok_or_else(not_found)?;
+            state.file_syncs += 1;
+            state.files[file].sync();
+            Ok(())
+        })
+    }
+
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         self.operate(|state| {
             state.durable_names = state.names.clone();
@@ -292,6 +347,14 @@ struct FakeFile {
 
 impl FsFile for FakeFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() >= 256 * 1024 {
+            let mut big = self.fs.big_writes.0.lock().expect("gate");
+            big.seen += 1;
+            let number = big.seen;
+            self.fs.big_writes.1.notify_all();
+            let passed = self.fs.big_writes.1.wait_while(big, |big| number > big.let_through);
+            drop(passed.expect("gate"));
+        }
         self.fs.operate_or_tear(|state, fault| {
             let whole = fault.is_none();
             let written = if whole { bytes } else { &bytes[..bytes.len() / 2] };

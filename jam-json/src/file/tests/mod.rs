@@ -1,5 +1,6 @@
 //! Tests that need the file system seam.
 
 mod batches;
+mod compactions;
 mod fake_fs;
 mod faults;
