@@ -149,6 +149,28 @@ async fn a_closed_store_refuses_and_may_be_closed_again() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_journal_that_was_removed_is_noticed_and_nothing_acknowledged_is_lost() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    for name in place.names().iter().filter(|name| name.contains(".journal-")) {
+        std::fs::remove_file(place.folder.path().join(name)).expect("remove");
+    }
+    let error = store
+        .insert(&id("u", "b"), &record("{}"))
+        .await
+        .expect_err("no journal");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.outcome_unknown());
+    store.insert(&id("u", "c"), &record("{}")).await.expect("begins anew");
+    let before = all(&store).await;
+    drop(store);
+    assert_eq!(all(&place.open().await).await, before);
+    assert_eq!(before.len(), 2);
+}
+
 #[tokio::test]
 async fn what_is_asked_for_before_a_drop_is_durable() {
     let place = Place::new();

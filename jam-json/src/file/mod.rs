@@ -74,10 +74,11 @@ use self::writer::Writer;
 ///   end of a journal, which a crash in the middle of a write leaves, is cut off, logged and told by
 ///   [`recovery`](Self::recovery). Damage anywhere else, to a single bit, is a `Corrupt` error that names file and offset, and
 ///   nothing is changed: there are never silently fewer sessions. (A journal cut off exactly between two records, by
-///   something other than a crash, cannot be told from one that ended there.)
+///   something other than a crash, cannot be told from one that ended there; and the first journal after a close, removed
+///   after a crash, cannot be told from one that was never begun.)
 /// - A session that a load or list has found expired stays so: one that looks expired while writes are under way is looked at
 ///   again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
-/// - A write that fails (disk full, I/O error) is `Unavailable`. If the file may hold a part of it,
+/// - A write that fails (disk full, I/O error, a journal that somebody removed) is `Unavailable`. If the file may hold a part of it,
 ///   [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: the next write begins with
 ///   a new document and journal. Until that works writes are refused and reads go on; a read with a renewal that is
 ///   due is a write. Nothing acknowledged is lost.
