@@ -115,6 +115,8 @@ pub struct JsonFile {
     closed: AtomicBool,
     /// The writer has a batch that is decided and not in the table yet.
     busy: Arc<AtomicBool>,
+    /// The writer has closed the files, and takes nothing any more.
+    ended: Arc<AtomicBool>,
     writer: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
     opened: Opened,
@@ -162,15 +164,23 @@ impl JsonFile {
     pub async fn compact(&self) -> Result<()> {
         self.now()?;
         let (reply, outcome) = oneshot::channel();
-        self.writer.send(Message::Compact(reply)).map_err(|_| closed())?;
-        outcome.await.map_err(|_| writer_gone())?
+        self.writer
+            .send(Message::Compact(reply))
+            .map_err(|_| self.not_taken())?;
+        outcome.await.map_err(|_| self.unanswered())?
     }
 
     fn start(log: Log, clock: Arc<dyn Clock>, opened: Opened) -> Result<Self> {
         let (writer, inbox) = channel();
         let table = Arc::clone(log.table());
-        let busy = Arc::default();
-        let work = Writer::new(log, Arc::clone(&clock), Arc::clone(&busy), inbox, writer.clone());
+        let (busy, ended) = (Arc::default(), Arc::default());
+        let work = Writer::new(
+            log,
+            Arc::clone(&clock),
+            [Arc::clone(&busy), Arc::clone(&ended)],
+            inbox,
+            writer.clone(),
+        );
         let thread = thread::Builder::new()
             .name("jam-json".into())
             .spawn(|| work.run())
@@ -180,6 +190,7 @@ impl JsonFile {
             clock,
             closed: AtomicBool::new(false),
             busy,
+            ended,
             writer,
             thread: Mutex::new(Some(thread)),
             opened,
@@ -199,8 +210,26 @@ impl JsonFile {
         self.now()?;
         let (reply, answer) = oneshot::channel();
         let call = Call { request, reply };
-        self.writer.send(Message::Write(call)).map_err(|_| closed())?;
-        answer.await.map_err(|_| writer_gone())?
+        self.writer.send(Message::Write(call)).map_err(|_| self.not_taken())?;
+        answer.await.map_err(|_| self.unanswered())?
+    }
+
+    /// Why the writer takes no calls.
+    fn not_taken(&self) -> Error {
+        if self.ended.load(Ordering::Acquire) {
+            closed()
+        } else {
+            writer_gone()
+        }
+    }
+
+    /// Why a call was not answered: it came too late, with nothing done for it, or the writer died on it.
+    fn unanswered(&self) -> Error {
+        if self.ended.load(Ordering::Acquire) {
+            closed()
+        } else {
+            writer_gone().with_outcome_unknown()
+        }
     }
 
     async fn load_in_turn(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {

@@ -44,6 +44,8 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     /// Raised from before a batch is decided until it is in the table.
     busy: Arc<AtomicBool>,
+    /// Raised when every call that was taken is answered and the rest will not be taken.
+    ended: Arc<AtomicBool>,
     inbox: Receiver<Message>,
     /// For threads that report back.
     outbox: Sender<Message>,
@@ -64,7 +66,7 @@ impl Writer {
     pub(super) fn new(
         log: Log,
         clock: Arc<dyn Clock>,
-        busy: Arc<AtomicBool>,
+        [busy, ended]: [Arc<AtomicBool>; 2],
         inbox: Receiver<Message>,
         outbox: Sender<Message>,
     ) -> Self {
@@ -72,6 +74,7 @@ impl Writer {
             log,
             clock,
             busy,
+            ended,
             inbox,
             outbox,
             put_off: None,
@@ -112,6 +115,7 @@ impl Writer {
                     self.compacted(&outcome);
                     self.refuse_the_rest();
                     // Let go of the lock before anybody hears of it.
+                    self.ended.store(true, Ordering::Release);
                     drop(self);
                     let _ = reply.send(outcome);
                     return;
