@@ -163,6 +163,10 @@ impl Writer {
         let mut changes = Vec::with_capacity(batch.len());
         let mut decisions = Vec::with_capacity(batch.len());
         for Call { request, reply } in batch {
+            if reply.is_canceled() {
+                // Nobody waits for it any more, so it need not be made.
+                continue;
+            }
             let before = changes.len();
             let answer = view.decide(request).map(|(answer, change)| {
                 if let Some(change) = change {

@@ -115,6 +115,24 @@ async fn a_session_that_was_seen_as_expired_does_not_come_back() {
 }
 
 #[tokio::test]
+async fn a_write_whose_caller_has_gone_before_its_turn_is_not_made() {
+    let fs = FakeFs::default();
+    let (_folder, store) = open(&fs).await;
+    let operations = fs.operations();
+    fs.hold_syncs(true);
+    let first = insert(&store, "first");
+    until_written(&fs, operations + 1).await;
+    let (gone, next) = (insert(&store, "gone"), insert(&store, "next"));
+    let_all_queue().await;
+    gone.abort();
+    let_all_queue().await;
+    fs.hold_syncs(false);
+    first.await.expect("task").expect("insert");
+    next.await.expect("task").expect("insert");
+    assert!(store.load(&id("gone"), Load::new()).await.expect("load").is_none());
+}
+
+#[tokio::test]
 async fn what_one_caller_did_wrong_fails_nobody_else() {
     let fs = FakeFs::default();
     let (_folder, store) = open(&fs).await;
