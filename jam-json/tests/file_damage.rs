@@ -272,6 +272,7 @@ async fn an_operator_may_edit_the_document_and_say_so() {
         fs::write(copy.path(), &text).expect("write");
         let refused = copy.options().open().await.expect_err("edited");
         assert_eq!(refused.kind(), ErrorKind::Corrupt);
+        assert!(!refused.message().contains("byte"), "nobody knows where: {refused}");
         assert!(refused.message().contains("accept_edited_document"), "{refused}");
         let store = accepting(&copy).open().await.expect("accepted");
         assert!(store.recovery().edited_document);

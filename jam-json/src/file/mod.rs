@@ -72,7 +72,7 @@ use self::writer::Writer;
 ///   reader sees a write before it is durable.
 /// - Opening after a crash gives every acknowledged write, and of those in flight each as a whole or not at all. The damaged
 ///   end of a journal, which a crash in the middle of a write leaves, is cut off, logged and told by
-///   [`recovery`](Self::recovery). Damage anywhere else, to a single bit, is a `Corrupt` error that names file and offset, and
+///   [`recovery`](Self::recovery). Damage anywhere else, to a single bit, is a `Corrupt` error that names the file (and the offset, where one is known), and
 ///   nothing is changed: there are never silently fewer sessions. (A journal cut off exactly between two records, by
 ///   something other than a crash, cannot be told from one that ended there; and the first journal after a close, removed
 ///   after a crash, cannot be told from one that was never begun.)
