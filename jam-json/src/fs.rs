@@ -51,6 +51,10 @@ pub(crate) trait FsFile: fmt::Debug + Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Cuts the file to this length.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
+    /// Whether it still has a name; `true` where the system does not tell.
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// An exclusive lock between processes (and between handles of one process). Let go on drop, and by the system when the
@@ -179,5 +183,11 @@ impl FsFile for File {
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         File::set_len(self, len)
+    }
+
+    #[cfg(unix)]
+    fn has_name(&self) -> io::Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+        Ok(self.metadata()?.nlink() > 0)
     }
 }

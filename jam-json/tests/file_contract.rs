@@ -301,8 +301,9 @@ async fn a_dropped_call_is_made_as_a_whole_or_not_at_all() {
         }
         let other = id("other", &format!("{round}"));
         store.insert(&other, &content).await.expect("the store goes on");
-        // It was queued before the other one.
-        assert_eq!(payload(&store, &new).await, Some(b"{\"whole\":true}".to_vec()));
+        // It was queued before the other one, so by now it was made or left out.
+        let made = payload(&store, &new).await;
+        assert!(made.is_none_or(|made| made == b"{\"whole\":true}"), "round {round}");
     }
 }
 

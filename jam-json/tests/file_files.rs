@@ -149,6 +149,81 @@ async fn a_closed_store_refuses_and_may_be_closed_again() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_journal_that_was_removed_is_noticed_and_nothing_acknowledged_is_lost() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    for name in place.names().iter().filter(|name| name.contains(".journal-")) {
+        std::fs::remove_file(place.folder.path().join(name)).expect("remove");
+    }
+    let error = store
+        .insert(&id("u", "b"), &record("{}"))
+        .await
+        .expect_err("no journal");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.outcome_unknown());
+    store.insert(&id("u", "c"), &record("{}")).await.expect("begins anew");
+    let before = all(&store).await;
+    drop(store);
+    assert_eq!(all(&place.open().await).await, before);
+    assert_eq!(before.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_that_meets_a_close_is_made_or_refused_and_never_unknown() {
+    for _ in 0..150 {
+        let place = Place::new();
+        let store = std::sync::Arc::new(place.open().await);
+        let tasks = [0, 1, 2, 3].map(|task| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut number = 0;
+                loop {
+                    let session = id("u", &format!("{task}-{number}"));
+                    if let Err(error) = store.insert(&session, &record("{}")).await {
+                        return error;
+                    }
+                    number += 1;
+                }
+            })
+        });
+        tokio::task::yield_now().await;
+        store.close().await.expect("close");
+        for task in tasks {
+            let error = task.await.expect("task");
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            assert!(!error.outcome_unknown());
+        }
+    }
+}
+
+/// A clock that panics when the writer looks at it.
+#[derive(Debug)]
+struct BrokenClock;
+
+impl jam_core::Clock for BrokenClock {
+    fn now(&self) -> jam_core::Timestamp {
+        assert_ne!(std::thread::current().name(), Some("jam-json"), "on purpose");
+        jam_core::Timestamp::from_secs(1_000)
+    }
+}
+
+#[tokio::test]
+async fn after_a_panic_of_the_writer_nobody_is_told_that_the_store_was_closed() {
+    let place = Place::new();
+    let clock = std::sync::Arc::new(BrokenClock);
+    let store = place.options().clock(clock).open().await.expect("open");
+    let first = store.insert(&id("u", "a"), &record("{}")).await.expect_err("panicked");
+    assert!(first.outcome_unknown());
+    let next = store.insert(&id("u", "b"), &record("{}")).await.expect_err("gone");
+    assert_eq!(
+        (first.kind(), next.kind()),
+        (ErrorKind::Unexpected, ErrorKind::Unexpected)
+    );
+}
+
 #[tokio::test]
 async fn what_is_asked_for_before_a_drop_is_durable() {
     let place = Place::new();

@@ -44,13 +44,14 @@ impl Compaction {
         let (fs, paths, table) = (Arc::clone(fs), Arc::clone(paths), Arc::clone(table));
         let durability = place.durability;
         let (stopped, old) = (Arc::clone(&stop), replaces.clone());
+        let done = Done(Some(done));
         let thread = thread::Builder::new().name("jam-json-compact".into()).spawn(move || {
             let seal = || seal_journal(&*fs, &paths, durability, head.generation);
             let outcome = document::write_unless_stopped(&*fs, &paths, &table, head, &stopped, seal);
             if matches!(outcome, Ok(Some(_))) {
                 remove_journals(&*fs, &paths, &old);
             }
-            done();
+            drop(done);
             outcome
         })?;
         Ok(Self { thread, stop, replaces })
@@ -82,6 +83,17 @@ fn seal_journal(fs: &dyn Fs, paths: &Paths, durability: Durability, generation: 
     let file = paths.journal(generation);
     fs.sync_file(&file)
         .map_err(|error| unavailable("syncing", &file, error))
+}
+
+/// Tells that a compaction has ended, even by a panic: somebody may wait for it.
+struct Done<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Done<F> {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            done();
+        }
+    }
 }
 
 /// Removes journals that the document has replaced. What cannot be removed is older than the document, so it is passed over

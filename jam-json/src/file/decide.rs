@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jam_core::memory::{Slot, Table};
-use jam_core::{ErrorKind, RecordId, Result, SessionKey, Timestamp, Version};
+use jam_core::{Entry, ErrorKind, RecordId, Result, SessionKey, Timestamp, Version};
 
 use super::change::Change;
 use super::request::{Answer, Request};
@@ -38,16 +38,18 @@ impl<'a> View<'a> {
                 self.expect_none(&put.id)?;
                 Ok((Answer::Done, Some(Change::Put(put))))
             }
-            Request::Renew { id, renewal } => {
+            Request::Load { id, renew } => {
                 let Some(slot) = self.live(&id) else {
                     return Ok((Answer::Loaded(None), None));
                 };
-                let change = renewal.is_due(slot.expires_at).then(|| Change::Touch {
+                let due = renew.filter(|renewal| renewal.is_due(slot.expires_at));
+                let change = due.map(|renewal| Change::Touch {
                     id,
                     expires_at: renewal.to,
                 });
                 Ok((Answer::Loaded(Some(slot.stored())), change))
             }
+            Request::List(key) => Ok((Answer::Listed(self.live_of_key(&key)), None)),
             Request::Replace { put, expected } => {
                 self.expect(&put.id, expected.as_ref())?;
                 Ok((Answer::Done, Some(Change::Put(put))))
@@ -141,6 +143,15 @@ impl<'a> View<'a> {
             Some(_) => Err(ErrorKind::AlreadyExists.into()),
             None => Ok(()),
         }
+    }
+
+    fn live_of_key(&self, key: &SessionKey) -> Vec<Entry> {
+        let there = self.of_key(key).into_iter().filter(|(_, live)| *live);
+        let entry = |(id, _): (RecordId, bool)| {
+            let slot = self.get(&id)?;
+            Some(Entry::new(id, slot.stored(), slot.expires_at))
+        };
+        there.filter_map(entry).collect()
     }
 
     /// The ids of a key, and whether they are live.

@@ -22,7 +22,7 @@ use jam_core::{Error, ErrorKind, Record, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::errors::{corrupt, newer, unavailable, unwritable};
+use super::errors::{corrupt, newer, torn_apart, unavailable, unwritable};
 use super::journal_text::FORMAT;
 use super::paths::Paths;
 use super::session_text::{Put, SessionText};
@@ -81,9 +81,8 @@ pub(super) fn read(file: &Path, bytes: &[u8], accept_edited: bool, table: &Table
         return Err(newer(file));
     }
     if !intact && !accept_edited {
-        return Err(corrupt(
+        return Err(torn_apart(
             file,
-            bytes.len(),
             "its checksum does not match its content; restore a backup or, if somebody edited it on purpose, open it once \
              with `accept_edited_document`",
         ));
@@ -93,26 +92,22 @@ pub(super) fn read(file: &Path, bytes: &[u8], accept_edited: bool, table: &Table
         return Err(newer(file));
     }
     if text.jam.generation > MOST || text.jam.sequence > MOST {
-        return Err(corrupt(file, 0, "generation or sequence is out of bounds"));
+        return Err(torn_apart(file, "generation or sequence is out of bounds"));
     }
     if intact && text.count != text.sessions.len() as u64 {
-        return Err(corrupt(
-            file,
-            bytes.len(),
-            "it counts another number of sessions than it holds",
-        ));
+        return Err(torn_apart(file, "it counts another number of sessions than it holds"));
     }
     for (index, session) in text.sessions.iter().enumerate() {
         let put = session.read().ok_or_else(|| {
             let why = format!("session {index} has a key, id or data out of bounds");
-            corrupt(file, 0, &why)
+            torn_apart(file, &why)
         })?;
         if !table.write(put.id.key(), |shard| {
             let new = shard.get(&put.id).is_none();
             shard.put(&put.id, put.slot(text.jam.sequence));
             new
         }) {
-            return Err(corrupt(file, 0, &format!("session {index} is there twice")));
+            return Err(torn_apart(file, &format!("session {index} is there twice")));
         }
     }
     Ok((text.jam, !intact))

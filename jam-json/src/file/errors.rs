@@ -78,7 +78,6 @@ pub(super) fn interrupted() -> Error {
 pub(super) fn writer_gone() -> Error {
     Error::new(
         ErrorKind::Unexpected,
-        "the writer of the sessions file has ended unexpectedly",
+        "the writer of the sessions file has ended unexpectedly; open the store anew",
     )
-    .with_outcome_unknown()
 }

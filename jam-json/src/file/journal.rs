@@ -61,6 +61,14 @@ impl Journal {
             });
         }
         self.make_durable().map_err(AppendError::GivenUp)?;
+        // Somebody may have removed it; whatever goes into it is lost with this process.
+        if !self.file.has_name().map_err(AppendError::GivenUp)? {
+            let removed = io::Error::new(
+                io::ErrorKind::NotFound,
+                "the journal was removed while the store was open",
+            );
+            return Err(AppendError::GivenUp(removed));
+        }
         self.len += line.len() as u64;
         Ok(())
     }

@@ -101,6 +101,18 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Whether a whole record begins inside the first line: the end of the line before it is damaged.
+pub(super) fn hides_record(bytes: &[u8]) -> bool {
+    // No JSON has this after a number or in a string, so a record that is whole but for its end never seems to hide another.
+    const BEGIN: &[u8] = b" {\"first\":";
+    let line = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let begins = line.windows(BEGIN.len()).enumerate();
+    let starts = begins.filter(|(_, window)| *window == BEGIN);
+    starts
+        .filter_map(|(at, _)| line.get(at.checked_sub(CHECKSUM_LEN - 1)?..))
+        .any(|hidden| lines(hidden).any(|line| line.json().is_some()))
+}
+
 /// The lines of a journal.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
     let mut offset = 0;

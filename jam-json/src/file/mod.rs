@@ -30,7 +30,7 @@ use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
 use futures_channel::oneshot;
-use jam_core::memory::{Position, Table};
+use jam_core::memory::{Position, Slot, Table};
 use jam_core::{
     Clock, Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Renewal, Result, SessionKey,
     SessionStore, Stored, Timestamp, Version,
@@ -72,10 +72,13 @@ use self::writer::Writer;
 ///   reader sees a write before it is durable.
 /// - Opening after a crash gives every acknowledged write, and of those in flight each as a whole or not at all. The damaged
 ///   end of a journal, which a crash in the middle of a write leaves, is cut off, logged and told by
-///   [`recovery`](Self::recovery). Damage anywhere else, to a single bit, is a `Corrupt` error that names file and offset, and
+///   [`recovery`](Self::recovery). Damage anywhere else, to a single bit, is a `Corrupt` error that names the file (and the offset, where one is known), and
 ///   nothing is changed: there are never silently fewer sessions. (A journal cut off exactly between two records, by
-///   something other than a crash, cannot be told from one that ended there.)
-/// - A write that fails (disk full, I/O error) is `Unavailable`. If the file may hold a part of it,
+///   something other than a crash, cannot be told from one that ended there; and the first journal after a close, removed
+///   after a crash, cannot be told from one that was never begun.)
+/// - A session that a load or list has found expired stays so: one that looks expired while writes are under way is looked at
+///   again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
+/// - A write that fails (disk full, I/O error, a journal that somebody removed) is `Unavailable`. If the file may hold a part of it,
 ///   [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: the next write begins with
 ///   a new document and journal. Until that works writes are refused and reads go on; a read with a renewal that is
 ///   due is a write. Nothing acknowledged is lost.
@@ -110,6 +113,10 @@ pub struct JsonFile {
     table: Arc<Table>,
     clock: Arc<dyn Clock>,
     closed: AtomicBool,
+    /// The writer has a batch that is decided and not in the table yet.
+    busy: Arc<AtomicBool>,
+    /// The writer has closed the files, and takes nothing any more.
+    ended: Arc<AtomicBool>,
     writer: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
     opened: Opened,
@@ -157,14 +164,23 @@ impl JsonFile {
     pub async fn compact(&self) -> Result<()> {
         self.now()?;
         let (reply, outcome) = oneshot::channel();
-        self.writer.send(Message::Compact(reply)).map_err(|_| closed())?;
-        outcome.await.map_err(|_| writer_gone())?
+        self.writer
+            .send(Message::Compact(reply))
+            .map_err(|_| self.not_taken())?;
+        outcome.await.map_err(|_| self.unanswered())?
     }
 
     fn start(log: Log, clock: Arc<dyn Clock>, opened: Opened) -> Result<Self> {
         let (writer, inbox) = channel();
         let table = Arc::clone(log.table());
-        let work = Writer::new(log, Arc::clone(&clock), inbox, writer.clone());
+        let (busy, ended) = (Arc::default(), Arc::default());
+        let work = Writer::new(
+            log,
+            Arc::clone(&clock),
+            [Arc::clone(&busy), Arc::clone(&ended)],
+            inbox,
+            writer.clone(),
+        );
         let thread = thread::Builder::new()
             .name("jam-json".into())
             .spawn(|| work.run())
@@ -173,6 +189,8 @@ impl JsonFile {
             table,
             clock,
             closed: AtomicBool::new(false),
+            busy,
+            ended,
             writer,
             thread: Mutex::new(Some(thread)),
             opened,
@@ -192,16 +210,47 @@ impl JsonFile {
         self.now()?;
         let (reply, answer) = oneshot::channel();
         let call = Call { request, reply };
-        self.writer.send(Message::Write(call)).map_err(|_| closed())?;
-        answer.await.map_err(|_| writer_gone())?
+        self.writer.send(Message::Write(call)).map_err(|_| self.not_taken())?;
+        answer.await.map_err(|_| self.unanswered())?
     }
 
-    async fn renew(&self, id: &RecordId, renewal: Renewal) -> Result<Option<Stored>> {
+    /// Why the writer takes no calls.
+    fn not_taken(&self) -> Error {
+        if self.ended.load(Ordering::Acquire) {
+            closed()
+        } else {
+            writer_gone()
+        }
+    }
+
+    /// Why a call was not answered: it came too late, with nothing done for it, or the writer died on it.
+    fn unanswered(&self) -> Error {
+        if self.ended.load(Ordering::Acquire) {
+            closed()
+        } else {
+            writer_gone().with_outcome_unknown()
+        }
+    }
+
+    async fn load_in_turn(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
         let id = id.clone();
-        match self.ask(Request::Renew { id, renewal }).await? {
+        match self.ask(Request::Load { id, renew }).await? {
             Answer::Loaded(stored) => Ok(stored),
             _ => Err(writer_gone()),
         }
+    }
+
+    async fn list_in_turn(&self, key: &SessionKey) -> Result<Vec<Entry>> {
+        match self.ask(Request::List(key.clone())).await? {
+            Answer::Listed(entries) => Ok(entries),
+            _ => Err(writer_gone()),
+        }
+    }
+
+    /// Whether a record that looks expired may live on: a batch under way, judged by an earlier time, may have extended it.
+    /// Asked under the lock of its shard, so that no batch can have ended since the record was looked at.
+    fn may_live_on(&self, slot: &Slot, now: Timestamp) -> bool {
+        !slot.is_live(now) && self.busy.load(Ordering::SeqCst)
     }
 
     async fn found(&self, request: Request) -> Result<bool> {
@@ -235,18 +284,19 @@ impl SessionStore for JsonFile {
 
     async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
         let now = self.now()?;
-        let (stored, due) = self.table.read(id.key(), |shard| {
-            let slot = shard.get(id).filter(|slot| slot.is_live(now));
-            let due = how
-                .renew
-                .filter(|renewal| slot.is_some_and(|slot| renewal.is_due(slot.expires_at)));
-            (slot.map(jam_core::memory::Slot::stored), due)
+        let (stored, in_turn) = self.table.read(id.key(), |shard| match shard.get(id) {
+            None => (None, false),
+            Some(slot) if slot.is_live(now) => {
+                let due = how.renew.is_some_and(|renewal| renewal.is_due(slot.expires_at));
+                (Some(slot.stored()), due)
+            }
+            Some(slot) => (None, self.may_live_on(slot, now)),
         });
-        match due {
-            None => Ok(stored),
+        if in_turn {
             // Boxed, so that a plain read carries nothing of it.
-            Some(renewal) => Box::pin(self.renew(id, renewal)).await,
+            return Box::pin(self.load_in_turn(id, how.renew)).await;
         }
+        Ok(stored)
     }
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
@@ -277,7 +327,22 @@ impl SessionStore for JsonFile {
 
     async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
         let now = self.now()?;
-        Ok(self.table.live_of_key(key, now))
+        let entries = self.table.read(key, |shard| {
+            let there = shard.of_key(key);
+            let mut live = Vec::new();
+            for (id, slot) in there {
+                if slot.is_live(now) {
+                    live.push(Entry::new(id, slot.stored(), slot.expires_at));
+                } else if self.may_live_on(slot, now) {
+                    return None;
+                }
+            }
+            Some(live)
+        });
+        match entries {
+            Some(entries) => Ok(entries),
+            None => Box::pin(self.list_in_turn(key)).await,
+        }
     }
 
     async fn clear(&self, key: &SessionKey) -> Result<u64> {

@@ -80,7 +80,8 @@ impl JsonFileOptions {
     /// - [`Config`](ErrorKind::Config) if the path cannot be one of a sessions file, or another program's JSON is there.
     /// - [`Unavailable`](ErrorKind::Unavailable) if the file is open already, in this process or another one, or a file
     ///   operation fails.
-    /// - [`Corrupt`](ErrorKind::Corrupt) if a file is damaged in a way no crash explains; the message names file and offset.
+    /// - [`Corrupt`](ErrorKind::Corrupt) if a file is damaged in a way no crash explains; the message names the file and, where known,
+    ///   the offset.
     ///   Nothing is changed then.
     /// - [`Unsupported`](ErrorKind::Unsupported) if a later jam wrote the file.
     pub async fn open(self) -> Result<JsonFile> {

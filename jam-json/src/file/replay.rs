@@ -6,7 +6,7 @@ use jam_core::Result;
 use jam_core::memory::Table;
 
 use super::errors::{corrupt, newer};
-use super::journal_text::{BatchText, FORMAT, Header, Line, lines};
+use super::journal_text::{BatchText, FORMAT, Header, Line, hides_record, lines};
 use super::report::Damage;
 
 /// How far the replay has come.
@@ -112,7 +112,7 @@ fn damage(file: &Path, bytes: &[u8], offset: usize, excused: bool, why: &str) ->
     if !excused {
         return Err(corrupt(file, offset, why));
     }
-    if holds_records(rest) {
+    if holds_records(rest) || hides_record(rest) {
         return Err(corrupt(file, offset, &format!("{why}, and valid records follow")));
     }
     Ok(Damage {

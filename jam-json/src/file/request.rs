@@ -1,16 +1,17 @@
 //! What callers ask of the writer, and what they hear from it.
 
-use jam_core::{RecordId, Renewal, Result, SessionKey, Stored, Timestamp, Version};
+use jam_core::{Entry, RecordId, Renewal, Result, SessionKey, Stored, Timestamp, Version};
 
 use futures_channel::oneshot;
 
 use super::session_text::Put;
 
-/// A write, as the contract has it.
+/// A write, as the contract has it, or a read that has to wait for its turn among the writes.
 #[derive(Debug)]
 pub(super) enum Request {
     Insert(Put),
-    Renew { id: RecordId, renewal: Renewal },
+    Load { id: RecordId, renew: Option<Renewal> },
+    List(SessionKey),
     Replace { put: Put, expected: Option<Version> },
     Touch { id: RecordId, expires_at: Timestamp },
     Rename { from: RecordId, expected: Version, to: Put },
@@ -36,6 +37,7 @@ pub(super) enum Answer {
     Loaded(Option<Stored>),
     Found(bool),
     Count(u64),
+    Listed(Vec<Entry>),
 }
 
 /// A write on its way. The caller may be gone when the answer comes; the write is made or not, as a whole.

@@ -1,9 +1,11 @@
 //! The writer: one thread that takes what waits, decides it, makes it durable with one write and one sync, and answers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
 use futures_channel::oneshot;
+use jam_core::memory::Table;
 use jam_core::{Clock, Error, Result};
 
 use super::decide::View;
@@ -40,6 +42,10 @@ impl Decision {
 pub(super) struct Writer {
     log: Log,
     clock: Arc<dyn Clock>,
+    /// Raised from before a batch is decided until it is in the table.
+    busy: Arc<AtomicBool>,
+    /// Raised when every call that was taken is answered and the rest will not be taken.
+    ended: Arc<AtomicBool>,
     inbox: Receiver<Message>,
     /// For threads that report back.
     outbox: Sender<Message>,
@@ -57,10 +63,18 @@ impl Writer {
     const MOST_CALLS: usize = 1024;
     const MOST_BYTES: usize = 4 * 1024 * 1024;
 
-    pub(super) fn new(log: Log, clock: Arc<dyn Clock>, inbox: Receiver<Message>, outbox: Sender<Message>) -> Self {
+    pub(super) fn new(
+        log: Log,
+        clock: Arc<dyn Clock>,
+        [busy, ended]: [Arc<AtomicBool>; 2],
+        inbox: Receiver<Message>,
+        outbox: Sender<Message>,
+    ) -> Self {
         Self {
             log,
             clock,
+            busy,
+            ended,
             inbox,
             outbox,
             put_off: None,
@@ -101,6 +115,7 @@ impl Writer {
                     self.compacted(&outcome);
                     self.refuse_the_rest();
                     // Let go of the lock before anybody hears of it.
+                    self.ended.store(true, Ordering::Release);
                     drop(self);
                     let _ = reply.send(outcome);
                     return;
@@ -137,10 +152,21 @@ impl Writer {
     fn write(&mut self, batch: Vec<Call>) {
         let table = Arc::clone(self.log.table());
         let first = self.log.sequence() + 1;
-        let mut view = View::new(&table, self.clock.now());
+        // Before the time is looked at: whoever finds it lowered is judged by a later time than every batch before.
+        self.busy.store(true, Ordering::SeqCst);
+        self.decide_and_commit(batch, &table, first);
+        self.busy.store(false, Ordering::SeqCst);
+    }
+
+    fn decide_and_commit(&mut self, batch: Vec<Call>, table: &Table, first: u64) {
+        let mut view = View::new(table, self.clock.now());
         let mut changes = Vec::with_capacity(batch.len());
         let mut decisions = Vec::with_capacity(batch.len());
         for Call { request, reply } in batch {
+            if reply.is_canceled() {
+                // Nobody waits for it any more, so it need not be made.
+                continue;
+            }
             let before = changes.len();
             let answer = view.decide(request).map(|(answer, change)| {
                 if let Some(change) = change {
@@ -164,7 +190,7 @@ impl Writer {
                 return;
             }
             for (change, number) in changes.iter().zip(first..) {
-                change.apply(&table, number);
+                change.apply(table, number);
             }
         }
         for Decision { reply, answer, .. } in decisions {

@@ -1,12 +1,12 @@
 //! Writes that wait together share one sync, and nothing else.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jam_core::{ErrorKind, Load, Record, RecordId, SessionKey, SessionStore};
+use jam_core::{ErrorKind, Load, ManualClock, Record, RecordId, SessionKey, SessionStore, Timestamp};
 use tokio::task::JoinHandle;
 
-use super::fake_fs::{FakeFs, Fault, Plan};
+use super::fake_fs::{FakeFs, Fault, LONGEST_WAIT, Plan};
 use crate::JsonFile;
 
 fn id(name: &str) -> RecordId {
@@ -34,7 +34,12 @@ async fn let_all_queue() {
 
 /// Waits until the writer has taken what is queued and stands before the sync.
 async fn until_written(fs: &FakeFs, operations: usize) {
+    let started = Instant::now();
     while fs.operations() < operations {
+        assert!(
+            started.elapsed() < LONGEST_WAIT,
+            "nothing was written; does the writer wait for a sync it should not?"
+        );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -70,6 +75,61 @@ async fn no_reader_sees_a_write_before_it_is_durable() {
     fs.hold_syncs(false);
     first.await.expect("task").expect("insert");
     assert!(store.load(&id("first"), Load::new()).await.expect("load").is_some());
+}
+
+#[tokio::test]
+async fn a_session_that_was_seen_as_expired_does_not_come_back() {
+    let (fs, folder) = (FakeFs::default(), tempfile::tempdir().expect("tempdir"));
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000)));
+    let options = JsonFile::options(folder.path().join("sessions.json")).clock(clock.clone());
+    let store = Arc::new(options.fs(Arc::new(fs.clone())).open().await.expect("open"));
+    let a = id("a");
+    let record = Record::new("{}", Some(Timestamp::from_secs(1_010)));
+    store.insert(&a, &record).await.expect("insert");
+    let operations = fs.operations();
+    fs.hold_syncs(true);
+    clock.set(Timestamp::from_secs(1_009));
+    let (toucher, of) = (Arc::clone(&store), a.clone());
+    let touch = tokio::spawn(async move { toucher.touch(&of, Timestamp::from_secs(2_000)).await });
+    let_all_queue().await;
+    until_written(&fs, operations + 1).await;
+    // The touch is decided, and not durable yet.
+    clock.set(Timestamp::from_secs(1_011));
+    let (loader, of) = (Arc::clone(&store), a.clone());
+    let seen = tokio::spawn(async move { loader.load(&of, Load::new()).await });
+    let (lister, of) = (Arc::clone(&store), a.clone());
+    let listed = tokio::spawn(async move { lister.list(of.key()).await });
+    let_all_queue().await;
+    fs.hold_syncs(false);
+    assert!(touch.await.expect("task").expect("touch"));
+    assert!(
+        seen.await.expect("task").expect("load").is_some(),
+        "it was extended before"
+    );
+    assert_eq!(listed.await.expect("task").expect("list").len(), 1);
+    assert!(store.load(&a, Load::new()).await.expect("load").is_some());
+    // Without a write under way the clock alone decides, at once.
+    clock.set(Timestamp::from_secs(2_000));
+    assert!(store.load(&a, Load::new()).await.expect("load").is_none());
+    assert!(store.list(a.key()).await.expect("list").is_empty());
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_has_gone_before_its_turn_is_not_made() {
+    let fs = FakeFs::default();
+    let (_folder, store) = open(&fs).await;
+    let operations = fs.operations();
+    fs.hold_syncs(true);
+    let first = insert(&store, "first");
+    until_written(&fs, operations + 1).await;
+    let (gone, next) = (insert(&store, "gone"), insert(&store, "next"));
+    let_all_queue().await;
+    gone.abort();
+    let_all_queue().await;
+    fs.hold_syncs(false);
+    first.await.expect("task").expect("insert");
+    next.await.expect("task").expect("insert");
+    assert!(store.load(&id("gone"), Load::new()).await.expect("load").is_none());
 }
 
 #[tokio::test]

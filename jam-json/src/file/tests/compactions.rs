@@ -251,3 +251,20 @@ async fn a_drop_during_a_compaction_costs_nothing_acknowledged_and_waits_for_no_
     );
     held.check_all_crashes("dropped").await;
 }
+
+#[tokio::test]
+async fn a_compaction_that_panics_tells_who_waits_and_another_may_follow() {
+    let (fs, folder) = (FakeFs::default(), tempfile::tempdir().expect("tempdir"));
+    let store = open(&fs, &folder, Durability::Sync).await;
+    let long = Record::new("x".repeat(400_000), None);
+    store.insert(&id("u", "big"), &long).await.expect("insert");
+    store.compact().await.expect("compact");
+    for name in ["a", "b"] {
+        store.insert(&id("u", name), &small()).await.expect("insert");
+        fs.panic_at_big_writes(name == "a");
+        let compacted = tokio::time::timeout(LONGEST_WAIT, store.compact()).await;
+        let compacted = compacted.expect("it hangs");
+        assert_eq!(compacted.is_err(), name == "a", "{compacted:?}");
+    }
+    assert_eq!(contents(&store).await.len(), 3);
+}

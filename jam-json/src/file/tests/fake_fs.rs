@@ -69,6 +69,7 @@ pub(super) struct FakeFs {
 struct BigWrites {
     seen: usize,
     let_through: usize,
+    panics: bool,
 }
 
 impl Default for BigWrites {
@@ -76,6 +77,7 @@ impl Default for BigWrites {
         Self {
             seen: 0,
             let_through: usize::MAX,
+            panics: false,
         }
     }
 }
@@ -154,7 +156,13 @@ impl FakeFs {
         *self.big_writes.0.lock().expect("gate") = BigWrites {
             seen: 0,
             let_through: 0,
+            panics: false,
         };
+    }
+
+    /// Makes whoever does a big write panic.
+    pub(super) fn panic_at_big_writes(&self, panics: bool) {
+        self.big_writes.0.lock().expect("gate").panics = panics;
     }
 
     /// Lets so many big writes through, counted from when they were first held.
@@ -347,6 +355,8 @@ struct FakeFile {
 
 impl FsFile for FakeFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let panics = self.fs.big_writes.0.lock().expect("gate").panics;
+        assert!(!panics || bytes.len() < 256 * 1024, "on purpose");
         if bytes.len() >= 256 * 1024 {
             let mut big = self.fs.big_writes.0.lock().expect("gate");
             big.seen += 1;
