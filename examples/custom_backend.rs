@@ -1,7 +1,7 @@
 //! A backend of your own: a complete store in one file, as a third-party crate would publish it.
 //!
-//! It keeps sessions in a sorted map behind one lock. Real backends differ in where the bytes go; the promises, the errors
-//! and the factory are the same. `cargo test --example custom_backend` runs the conformance suite on it.
+//! It keeps sessions in a sorted map behind one lock. Real backends differ in where the bytes go; the promises, the
+//! errors and the factory are the same. `cargo test --example custom_backend` runs the conformance suite on it.
 #![expect(clippy::print_stdout, reason = "the example talks to whoever runs it")]
 
 use std::collections::BTreeMap;
@@ -56,7 +56,8 @@ impl TreeStore {
         }
     }
 
-    /// Puts a row there with a version no row has had, so that a new record under an old id is never taken for the old one.
+    /// Puts a row there with a version no row has had, so that a new record under an old id is never taken for the old
+    /// one.
     fn put(&self, rows: &mut Rows, id: &RecordId, record: &Record) {
         let version = self.last_version.fetch_add(1, Ordering::Relaxed);
         let row = Row {

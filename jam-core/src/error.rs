@@ -139,7 +139,8 @@ impl Error {
         self
     }
 
-    /// Marks a write that may have reached the store although no answer came back. See [`outcome_unknown`](Self::outcome_unknown).
+    /// Marks a write that may have reached the store although no answer came back. See
+    /// [`outcome_unknown`](Self::outcome_unknown).
     #[must_use]
     pub fn with_outcome_unknown(mut self) -> Self {
         self.0.outcome_unknown = true;

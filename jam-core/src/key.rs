@@ -8,8 +8,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Whose session it is: a user name, an account id, a visitor's mark. Any UTF-8 text of 1 to 512 bytes.
 ///
-/// It may hold `:`, `/`, spaces, `..`, NUL, emoji: nothing in jam gives any of them a meaning. Keys are compared byte by
-/// byte, with no case folding and no Unicode normalisation. `Debug` shows only the length, since keys are often
+/// It may hold `:`, `/`, spaces, `..`, NUL, emoji: nothing in jam gives any of them a meaning. Keys are compared byte
+/// by byte, with no case folding and no Unicode normalisation. `Debug` shows only the length, since keys are often
 /// personal data. Cloning is cheap.
 ///
 /// ```

@@ -7,8 +7,9 @@
 //!   `jam_core::conformance` (feature `conformance`).
 //! - [`MemoryStore`] keeps sessions in this process.
 //!
-//! The core and one backend crate, such as `jam-json`, are a complete product; the umbrella crate `jam` adds configuration by
-//! file and URL. The core brings no runtime and no driver: it works on tokio, on smol, and on an executor of your own.
+//! The core and one backend crate, such as `jam-json`, are a complete product; the umbrella crate `jam` adds
+//! configuration by file and URL. The core brings no runtime and no driver: it works on tokio, on smol, and on an
+//! executor of your own.
 //!
 //! ```
 //! use jam_core::{MemoryStore, Sessions, SessionOptions};
@@ -37,14 +38,16 @@
 //!
 //! # Writing a backend
 //!
-//! Implement [`SessionStore`]; its documentation says case by case which error is owed. Then let the suite judge it, and
-//! publish a [`StoreFactory`], so that applications can open it by name through their [`Registry`]. `MemoryStore` and the
-//! example `custom_backend` of the repository are complete stores to start from. Stores in memory may build on [`memory::Table`].
+//! Implement [`SessionStore`]; its documentation says case by case which error is owed. Then let the suite judge it,
+//! and publish a [`StoreFactory`], so that applications can open it by name through their [`Registry`]. `MemoryStore`
+//! and the example `custom_backend` of the repository are complete stores to start from. Stores in memory may build on
+//! [`memory::Table`].
 //!
 //! # Logs
 //!
-//! Every operation of the manager runs in a `tracing` span `jam` (level DEBUG) with the fields `operation`, `backend` and
-//! `outcome`: `ok`, `missing`, or the kind of the error. No span, event, error or `Debug` shows an id, a session key or data.
+//! Every operation of the manager runs in a `tracing` span `jam` (level DEBUG) with the fields `operation`, `backend`
+//! and `outcome`: `ok`, `missing`, or the kind of the error. No span, event, error or `Debug` shows an id, a session
+//! key or data.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "conformance")]

@@ -10,8 +10,8 @@ use crate::{Error, ErrorKind, Result, SessionKey, Timestamp};
 /// Where a store keeps a session: under this id, among the sessions of this key.
 ///
 /// A record id is made by an [`IdCodec`](crate::IdCodec) and is opaque to a store: any UTF-8 text of 1 to
-/// [`MAX_ID_LEN`](Self::MAX_ID_LEN) bytes, compared byte by byte. It is not a session id, and cannot be used as one unless
-/// the codec says so ([`PlainIds`](crate::PlainIds)); `Debug` shows neither part. Cloning is cheap.
+/// [`MAX_ID_LEN`](Self::MAX_ID_LEN) bytes, compared byte by byte. It is not a session id, and cannot be used as one
+/// unless the codec says so ([`PlainIds`](crate::PlainIds)); `Debug` shows neither part. Cloning is cheap.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId {
     key: SessionKey,
@@ -27,7 +27,8 @@ impl RecordId {
     /// A record id from its two parts; stores use it to give back what they were given.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if the id is empty or longer than [`MAX_ID_LEN`](Self::MAX_ID_LEN) bytes.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if the id is empty or longer than [`MAX_ID_LEN`](Self::MAX_ID_LEN)
+    /// bytes.
     pub fn new(key: SessionKey, id: impl AsRef<str>) -> Result<Self> {
         let id = id.as_ref();
         if id.is_empty() || id.len() > Self::MAX_ID_LEN {
@@ -68,8 +69,8 @@ impl RecordId {
         Self::new(self.key.clone(), format!("{}{}", self.id, Self::RESERVED_SUFFIX))
     }
 
-    /// Whether this record is one of jam's own notes and no session: its id ends with `~`. A store keeps, lists, moves and
-    /// removes it like any other; only the count that [`clear`](crate::SessionStore::clear) gives leaves it out.
+    /// Whether this record is one of jam's own notes and no session: its id ends with `~`. A store keeps, lists, moves
+    /// and removes it like any other; only the count that [`clear`](crate::SessionStore::clear) gives leaves it out.
     pub fn is_reserved(&self) -> bool {
         self.id.ends_with(Self::RESERVED_SUFFIX)
     }
@@ -100,8 +101,8 @@ impl Record {
         }
     }
 
-    /// The payload as text, if it is a UTF-8 JSON object with nothing before or after its braces. Such a payload is to be
-    /// kept readable, verbatim; every other one in a form of its own, such as a base64 field or a BLOB.
+    /// The payload as text, if it is a UTF-8 JSON object with nothing before or after its braces. Such a payload is to
+    /// be kept readable, verbatim; every other one in a form of its own, such as a base64 field or a BLOB.
     pub fn as_json_object(&self) -> Option<&str> {
         if self.payload.first() != Some(&b'{') || self.payload.last() != Some(&b'}') {
             return None;
@@ -246,8 +247,8 @@ impl<'a> Rename<'a> {
 pub struct Load {
     /// Moves the expiry in the same step, if it is due.
     pub renew: Option<Renewal>,
-    /// The answer decides about a write, or about who may do what: it must come from the store itself, past any cache between. A store
-    /// without a cache has nothing to do for it.
+    /// The answer decides about a write, or about who may do what: it must come from the store itself, past any cache
+    /// between. A store without a cache has nothing to do for it.
     pub fresh: bool,
 }
 
@@ -275,7 +276,8 @@ impl Load {
     }
 }
 
-/// A condition under which a read moves the expiry: if the record expires before `when_before`, it then expires at `to`.
+/// A condition under which a read moves the expiry: if the record expires before `when_before`, it then expires at
+/// `to`.
 ///
 /// `when_before` is never later than `to`, so a renewal never shortens a life. A record without expiry is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

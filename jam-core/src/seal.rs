@@ -54,7 +54,8 @@ pub trait Sealer: fmt::Debug + Send + Sync + 'static {
     /// Opens what [`seal`](Self::seal) made for the same use of the same session.
     ///
     /// # Errors
-    /// [`Crypto`](crate::ErrorKind::Crypto) for anything else: another session's, another use's, changed, cut off, plaintext.
+    /// [`Crypto`](crate::ErrorKind::Crypto) for anything else: another session's, another use's, changed, cut off,
+    /// plaintext.
     fn open(&self, context: &SealContext<'_>, sealed: &[u8]) -> Result<Vec<u8>>;
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A point in time: milliseconds since the Unix epoch, UTC, up to the end of the year 9999 ([`Timestamp::MAX`]), which is
-/// also the last that RFC 3339 can write. What would lie beyond is that.
+/// A point in time: milliseconds since the Unix epoch, UTC, up to the end of the year 9999 ([`Timestamp::MAX`]), which
+/// is also the last that RFC 3339 can write. What would lie beyond is that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 

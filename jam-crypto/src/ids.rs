@@ -15,12 +15,12 @@ const MAX_LEN: usize = PREFIX.len() + ((OVERHEAD + InnerId::MAX_LEN) * 4).div_ce
 /// Session ids that are sealed: the client holds `J$_` and the base64url of the AES-256-GCM sealed inner id, the store
 /// keeps what it keeps with [`HashedIds`].
 ///
-/// So the id also hides the session key, the handle and the time of creation (not how long the key is), and an id that this
-/// ring did not seal is refused before any store is asked. One inner id sealed twice gives two texts, but nobody without
-/// a key can make a second text from a first: the encoding is canonical, and every bit is authenticated.
+/// So the id also hides the session key, the handle and the time of creation (not how long the key is), and an id that
+/// this ring did not seal is refused before any store is asked. One inner id sealed twice gives two texts, but nobody
+/// without a key can make a second text from a first: the encoding is canonical, and every bit is authenticated.
 ///
-/// Since record ids are the same, switching between [`HashedIds`] and this keeps every record, its handle and its listing;
-/// clients that hold an id of the other kind log in again.
+/// Since record ids are the same, switching between [`HashedIds`] and this keeps every record, its handle and its
+/// listing; clients that hold an id of the other kind log in again.
 ///
 /// ```
 /// use jam_core::{ErrorKind, Handle, HashedIds, IdCodec, InnerId, Life, SessionKey, Timestamp};

@@ -11,8 +11,8 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// How many url-safe base64 characters hold 32 bytes, without padding.
 const TEXT_LEN: usize = 43;
 
-/// A 256-bit key, the text form of which is 32 bytes in url-safe base64: 44 characters with padding, as keys of Python's
-/// Fernet (and so of jamlib) have it, or 43 without.
+/// A 256-bit key, the text form of which is 32 bytes in url-safe base64: 44 characters with padding, as keys of
+/// Python's Fernet (and so of jamlib) have it, or 43 without.
 ///
 /// It is wiped from memory when dropped; `Debug` shows nothing, and nothing gives the key back. What it is read from (a
 /// configuration, an environment variable) is the caller's to keep and to wipe.
@@ -33,8 +33,8 @@ impl AesKey {
     /// How many bytes it has.
     pub const LEN: usize = 32;
 
-    /// A key from its bytes, for those who keep keys elsewhere than in text. They must come from a CSPRNG: a password or
-    /// a hash of one is not a key.
+    /// A key from its bytes, for those who keep keys elsewhere than in text. They must come from a CSPRNG: a password
+    /// or a hash of one is not a key.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
         let mut key = Self(Box::default());
         key.0.copy_from_slice(bytes);
@@ -132,8 +132,8 @@ impl fmt::Debug for AesKey {
     }
 }
 
-/// Makes a new key from the operating system's CSPRNG and gives it as text: 44 characters of url-safe base64 with padding,
-/// good for [`AesKey`] and for Python's Fernet, so for jamlib too.
+/// Makes a new key from the operating system's CSPRNG and gives it as text: 44 characters of url-safe base64 with
+/// padding, good for [`AesKey`] and for Python's Fernet, so for jamlib too.
 ///
 /// The text is the secret itself: put it where secrets are kept, not into a log.
 ///
@@ -143,8 +143,8 @@ pub fn generate_aes_key() -> Result<String> {
     Ok(URL_SAFE.encode(AesKey::generate()?.as_bytes()))
 }
 
-/// Fills from the operating system's CSPRNG, asked anew each time: a buffer kept in the process would give the same bytes
-/// twice after a fork.
+/// Fills from the operating system's CSPRNG, asked anew each time: a buffer kept in the process would give the same
+/// bytes twice after a fork.
 pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|error| {
         Error::new(ErrorKind::Unexpected, "the operating system gives no random bytes").with_source(error)

@@ -85,8 +85,8 @@ impl KeyRing {
     /// A ring of the keys in these texts, one in each; the first seals.
     ///
     /// # Errors
-    /// [`Crypto`](ErrorKind::Crypto) if a text is no key ([`AesKey`]'s error, with the context `key=2 of 3`), if there is
-    /// none, or one of them twice.
+    /// [`Crypto`](ErrorKind::Crypto) if a text is no key ([`AesKey`]'s error, with the context `key=2 of 3`), if there
+    /// is none, or one of them twice.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self> {
         let keys = texts.iter().enumerate().map(|(index, text)| {
             text.as_ref()

@@ -8,8 +8,8 @@ use crate::envelope::{self, Refused};
 use crate::ring::Purpose;
 
 /// Payloads sealed with AES-256-GCM, each bound to its session: what it is for, session key, handle and life are
-/// authenticated with it, so a payload that is moved to another session, user or use does not open. A rework keeps all of
-/// these, so a payload survives it as it is.
+/// authenticated with it, so a payload that is moved to another session, user or use does not open. A rework keeps all
+/// of these, so a payload survives it as it is.
 ///
 /// There is no plaintext path, unless [`accept_plaintext`](Self::accept_plaintext) opens one for a migration.
 ///
@@ -47,12 +47,12 @@ impl AesSealer {
     /// Whether to open old data that was never sealed, while encryption is being turned on for sessions that exist.
     /// Default: `false`.
     ///
-    /// With `true`, data that is a JSON object is given as it is; the next write of that session seals it. Notes of a rotation
-    /// with grace, and anything but a JSON object, still have to be sealed.
+    /// With `true`, data that is a JSON object is given as it is; the next write of that session seals it. Notes of a
+    /// rotation with grace, and anything but a JSON object, still have to be sealed.
     ///
-    /// **The risk:** as long as it is on, whoever can write to the store can write any data into any session, and it is taken
-    /// for genuine; sealing then hides data but vouches for none. Turn it off once the old sessions have been written or have
-    /// expired, at the latest after one `max_lifetime`.
+    /// **The risk:** as long as it is on, whoever can write to the store can write any data into any session, and it is
+    /// taken for genuine; sealing then hides data but vouches for none. Turn it off once the old sessions have been
+    /// written or have expired, at the latest after one `max_lifetime`.
     #[must_use]
     pub fn accept_plaintext(mut self, accept: bool) -> Self {
         self.accept_plaintext = accept;
@@ -77,8 +77,9 @@ impl Sealer for AesSealer {
     }
 
     /// # Errors
-    /// [`Crypto`](ErrorKind::Crypto) for everything that no key of the ring sealed for the same use of the same session. The
-    /// message tells apart: plaintext or an unknown format, cut off, a key that is not in the ring, changed or moved.
+    /// [`Crypto`](ErrorKind::Crypto) for everything that no key of the ring sealed for the same use of the same
+    /// session. The message tells apart: plaintext or an unknown format, cut off, a key that is not in the ring,
+    /// changed or moved.
     fn open(&self, context: &SealContext<'_>, sealed: &[u8]) -> Result<Vec<u8>> {
         with_fields(context, |fields| {
             match envelope::open(&self.ring, Purpose::Data, fields, sealed) {

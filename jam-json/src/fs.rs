@@ -34,10 +34,11 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     }
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Opens (creating it if needed) a lock file and takes an exclusive lock, waiting for it. Dropping the guard lets go.
+    /// Opens (creating it if needed) a lock file and takes an exclusive lock, waiting for it. Dropping the guard lets
+    /// go.
     fn lock(&self, path: &Path) -> io::Result<LockFile>;
-    /// Like [`try_lock`](Self::try_lock), but a lock file that is not there is not created: `NotFound`. If somebody else has
-    /// the lock: `WouldBlock`.
+    /// Like [`try_lock`](Self::try_lock), but a lock file that is not there is not created: `NotFound`. If somebody
+    /// else has the lock: `WouldBlock`.
     fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile>;
     /// Like [`lock`](Self::lock), but without waiting: `None` if somebody else has the lock.
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>>;

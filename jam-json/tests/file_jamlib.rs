@@ -1,6 +1,7 @@
 //! A `sessions.json` of Python's jamlib becomes a document of jam, with nothing lost.
 //!
-//! `golden/jamlib_sessions.json` is what TinyDB wrote: two sessions in plain text, one removed, one of `is_session_crypt`.
+//! `golden/jamlib_sessions.json` is what TinyDB wrote: two sessions in plain text, one removed, one of
+//! `is_session_crypt`.
 #![cfg(test)]
 
 mod file_support;

@@ -1,4 +1,5 @@
-//! `kill -9` during writes: every acknowledged write is there, and of those in flight each is whole or not there at all.
+//! `kill -9` during writes: every acknowledged write is there, and of those in flight each is whole or not there at
+//! all.
 //!
 //! The test starts itself anew as the writer. `JAM_TEST_KILLS` sets the number of kills (25).
 #![cfg(test)]
@@ -24,7 +25,8 @@ async fn open(folder: &Path) -> JsonFile {
     options.durability(Durability::Os).open().await.expect("open")
 }
 
-/// What a task has done after `steps` steps: each session is inserted, changed, renamed and, but for one in sixteen, removed.
+/// What a task has done after `steps` steps: each session is inserted, changed, renamed and, but for one in sixteen,
+/// removed.
 fn expected(task: u64, steps: u64) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for session in 0..=steps / 4 {

@@ -1,4 +1,5 @@
-//! The JSON file does what the memory store does, one call after the other or many at once, through reopening and compaction.
+//! The JSON file does what the memory store does, one call after the other or many at once, through reopening and
+//! compaction.
 #![cfg(test)]
 
 mod file_support;

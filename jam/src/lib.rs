@@ -1,8 +1,8 @@
 //! # jam
 //!
-//! Server-side sessions for Rust services: an application hands jam a *session key* (whose session it is) and some JSON data,
-//! and gets back a *session id* for the browser or the API client. Later it trades the id for the data, changes it, rotates
-//! the id, ends one session, or ends every session of that user.
+//! Server-side sessions for Rust services: an application hands jam a *session key* (whose session it is) and some JSON
+//! data, and gets back a *session id* for the browser or the API client. Later it trades the id for the data, changes
+//! it, rotates the id, ends one session, or ends every session of that user.
 //!
 //! ```
 //! use serde_json::json;
@@ -22,10 +22,11 @@
 //!
 //! # Three ways to use jam
 //!
-//! - **This crate**, for a quick start: it re-exports everything and opens a store by URL or config file ([`open`], [`Config`]).
+//! - **This crate**, for a quick start: it re-exports everything and opens a store by URL or config file ([`open`],
+//!   [`Config`]).
 //! - **Only the crates you need**: `jam-core` and one backend, such as `jam-json`. That is a complete product.
-//! - **A backend of somebody else's**, or your own: it implements [`SessionStore`], passes the conformance suite of jam-core,
-//!   and is opened by name once its [`StoreFactory`] is in the [`Registry`].
+//! - **A backend of somebody else's**, or your own: it implements [`SessionStore`], passes the conformance suite of
+//!   jam-core, and is opened by name once its [`StoreFactory`] is in the [`Registry`].
 //!
 //! # Features
 //!

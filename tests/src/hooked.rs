@@ -12,8 +12,8 @@ use jam::{
 
 type Hook = Box<dyn Fn(&'static str) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 
-/// A store whose hook runs before every call, with the name of the method. If the hook fails, its error is the outcome and
-/// the store underneath is not asked.
+/// A store whose hook runs before every call, with the name of the method. If the hook fails, its error is the outcome
+/// and the store underneath is not asked.
 pub struct Hooked {
     store: Arc<dyn SessionStore>,
     hook: Hook,

@@ -64,7 +64,8 @@ async fn increments_of_several_managers_lose_none(stage: Stage) {
     increments(&stage, 8).await;
 }
 
-/// One round: `end` races an update, a touch, a modify, a commit and a rework; whatever came of them, nothing may be alive.
+/// One round: `end` races an update, a touch, a modify, a commit and a rework; whatever came of them, nothing may be
+/// alive.
 async fn ended_stays_ended(stage: &Stage, end: impl AsyncFn(&Sessions, &str) + Clone + Send + 'static) {
     let sessions = stage.sessions();
     for round in 0..rounds(60) {

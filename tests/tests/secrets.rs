@@ -21,7 +21,8 @@ on_every_store!(
 struct Recorder(Arc<Mutex<Vec<String>>>);
 
 impl Recorder {
-    /// The one recorder of this process: stores log from threads of their own, which a recorder of one thread would miss.
+    /// The one recorder of this process: stores log from threads of their own, which a recorder of one thread would
+    /// miss.
     fn global() -> Self {
         static RECORDER: OnceLock<Recorder> = OnceLock::new();
         let install = || {

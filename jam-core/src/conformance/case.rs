@@ -43,8 +43,8 @@ impl Case {
         self.group
     }
 
-    /// The number of the promise in the docs of [`SessionStore`](crate::SessionStore), if it has one; the others stand in
-    /// the text below the list and at the methods.
+    /// The number of the promise in the docs of [`SessionStore`](crate::SessionStore), if it has one; the others stand
+    /// in the text below the list and at the methods.
     pub fn promise(&self) -> Option<u8> {
         (self.promise > 0).then_some(self.promise)
     }

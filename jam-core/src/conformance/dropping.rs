@@ -1,5 +1,5 @@
-//! Calls that are dropped half-way, as a web server does when a client goes away: done as a whole, now or a little later,
-//! or not at all; and nothing stays locked.
+//! Calls that are dropped half-way, as a web server does when a client goes away: done as a whole, now or a little
+//! later, or not at all; and nothing stays locked.
 
 use super::case::group;
 use super::check::{equal, gone, holds, that};

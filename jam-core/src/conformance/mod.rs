@@ -11,8 +11,9 @@
 //! }
 //! ```
 //!
-//! The first argument opens the store, afresh for every case; the second starts a task on your runtime, for races that are
-//! truly parallel: as above, or `|task| smol::spawn(task).detach()`, or [`on_threads`] for a store that needs no runtime. [`Suite`] says more about a store, where there is more to say:
+//! The first argument opens the store, afresh for every case; the second starts a task on your runtime, for races that
+//! are truly parallel: as above, or `|task| smol::spawn(task).detach()`, or [`on_threads`] for a store that needs no
+//! runtime. [`Suite`] says more about a store, where there is more to say:
 //!
 //! ```no_run
 //! # use jam_core::MemoryStore as MyStore;
@@ -53,10 +54,10 @@
 //! | `durable` | closed and opened again, all is as it was; with [`Suite::durable`] |
 //! | `secrecy` | no `Debug` and no error shows a key, an id or a payload |
 //!
-//! It does not prove what needs a crash, a power cut, a full disk or a broken network. Nothing sleeps: time goes by turning the
-//! clock, or by giving a record an expiry in the past. Every case keeps to session keys with a random part and clears
-//! them (those that end with a closed store leave records that expire within the hour), so a server that holds other
-//! sessions does no harm, and takes none (but see [`Suite::new`] about the clock).
+//! It does not prove what needs a crash, a power cut, a full disk or a broken network. Nothing sleeps: time goes by
+//! turning the clock, or by giving a record an expiry in the past. Every case keeps to session keys with a random part
+//! and clears them (those that end with a closed store leave records that expire within the hour), so a server that
+//! holds other sessions does no harm, and takes none (but see [`Suite::new`] about the clock).
 //!
 //! # How to read a failure
 //!
@@ -73,9 +74,10 @@
 //! not run: 4 cases of handles: there is no `Suite::second_handle`
 //! ```
 //!
-//! The name is the promise that was broken; the number, if there is one, is that in the docs of [`SessionStore`]. The line
-//! shows the calls that led there. No payload is ever shown. Run one case alone with [`Suite::only`], and races longer with [`Suite::intensity`]; a race that fails
-//! once in many runs has failed. [`cases`] lists all of them, for a test runner that shows each by itself.
+//! The name is the promise that was broken; the number, if there is one, is that in the docs of [`SessionStore`]. The
+//! line shows the calls that led there. No payload is ever shown. Run one case alone with [`Suite::only`], and races
+//! longer with [`Suite::intensity`]; a race that fails once in many runs has failed. [`cases`] lists all of them, for a
+//! test runner that shows each by itself.
 
 mod case;
 mod check;

@@ -323,8 +323,8 @@ async fn a_listing_never_misses_a_record_being_renamed(t: &Trial) -> Verdict {
     listed.into_iter().collect()
 }
 
-/// A record renamed within its key is at the old id until it is at the new one: whoever misses it at the old finds it at
-/// the new.
+/// A record renamed within its key is at the old id until it is at the new one: whoever misses it at the old finds it
+/// at the new.
 async fn a_reader_finds_a_record_being_renamed(t: &Trial) -> Verdict {
     for round in t.rounds(60) {
         for (from, to) in moves(t, round)? {

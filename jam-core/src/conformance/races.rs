@@ -66,7 +66,8 @@ async fn inserts(t: &Trial, round: usize, id: &RecordId) -> Verdict {
     )
 }
 
-/// Every task swaps through the same row of records: they catch up with each other and meet where one crossing would not.
+/// Every task swaps through the same row of records: they catch up with each other and meet where one crossing would
+/// not.
 async fn racing_swaps_have_one_winner(t: &Trial) -> Verdict {
     for round in t.rounds(5) {
         let row = t.row(round, ROW).await?;

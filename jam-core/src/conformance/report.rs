@@ -43,7 +43,8 @@ impl Failure {
     }
 }
 
-/// What a step several cases share expected and did not find; it becomes a [`Failure`] of the line that asked for the step.
+/// What a step several cases share expected and did not find; it becomes a [`Failure`] of the line that asked for the
+/// step.
 #[derive(Debug)]
 pub(super) struct Unmet {
     expected: &'static str,

@@ -33,13 +33,13 @@ pub struct Suite<S> {
 impl<S: SessionStore> Suite<S> {
     /// A suite for the store that `open` opens, once for every case, with tasks that `spawn` starts.
     ///
-    /// `open` gets the clock the store has to judge by; the suite turns it. It may open the same files or the same server
-    /// every time: every case keeps to keys of its own, and what it has opened is closed before the next begins. Since
-    /// the clock is turned, files and databases of a store that uses it must hold nothing of value.
+    /// `open` gets the clock the store has to judge by; the suite turns it. It may open the same files or the same
+    /// server every time: every case keeps to keys of its own, and what it has opened is closed before the next begins.
+    /// Since the clock is turned, files and databases of a store that uses it must hold nothing of value.
     ///
-    /// `spawn` starts a task on the runtime the store needs and does not wait for it, such as
-    /// `|task| drop(tokio::spawn(task))`. A store that needs none takes [`on_threads`](super::on_threads). Races are only
-    /// as parallel as the runtime is: give it several threads.
+    /// `spawn` starts a task on the runtime the store needs and does not wait for it, such as `|task|
+    /// drop(tokio::spawn(task))`. A store that needs none takes [`on_threads`](super::on_threads). Races are only as
+    /// parallel as the runtime is: give it several threads.
     pub fn new<Opened>(
         open: impl Fn(Arc<dyn Clock>) -> Opened + Send + Sync + 'static,
         spawn: impl Fn(Task) + Send + Sync + 'static,
@@ -60,8 +60,8 @@ impl<S: SessionStore> Suite<S> {
         }
     }
 
-    /// The store does not judge by the clock it is given but by a server's, which agrees with this machine's clock within a
-    /// minute. Records then expire by getting an expiry in the past, and the group `clock` is not run.
+    /// The store does not judge by the clock it is given but by a server's, which agrees with this machine's clock
+    /// within a minute. Records then expire by getting an expiry in the past, and the group `clock` is not run.
     #[must_use]
     pub fn server_clock(mut self) -> Self {
         self.server_clock = true;
@@ -83,8 +83,8 @@ impl<S: SessionStore> Suite<S> {
         self
     }
 
-    /// Sessions outlive [`close`](SessionStore::close): opening the store again, within a case, finds them. Runs the group
-    /// `durable`.
+    /// Sessions outlive [`close`](SessionStore::close): opening the store again, within a case, finds them. Runs the
+    /// group `durable`.
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.durable = true;
@@ -105,9 +105,9 @@ impl<S: SessionStore> Suite<S> {
         self
     }
 
-    /// Multiplies the rounds of every race; 1 by default, or what the environment variable
-    /// `JAM_CONFORMANCE_INTENSITY` says. With 1 the suite makes about 16,000 writes, and more in the races of a store that
-    /// is quick about them: about 2 s for one in memory, 15 s for one that takes a millisecond for a write.
+    /// Multiplies the rounds of every race; 1 by default, or what the environment variable `JAM_CONFORMANCE_INTENSITY`
+    /// says. With 1 the suite makes about 16,000 writes, and more in the races of a store that is quick about them:
+    /// about 2 s for one in memory, 15 s for one that takes a millisecond for a write.
     #[must_use]
     pub fn intensity(mut self, times: usize) -> Self {
         self.intensity = Some(times);

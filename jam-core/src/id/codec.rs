@@ -22,8 +22,8 @@ pub trait IdCodec: fmt::Debug + Send + Sync + 'static {
     /// Finds the record id of what a client sent. Called with any text at all.
     ///
     /// # Errors
-    /// [`InvalidId`](crate::ErrorKind::InvalidId) for everything that [`issue`](Self::issue) did not make (as far as the codec
-    /// can tell without asking the store).
+    /// [`InvalidId`](crate::ErrorKind::InvalidId) for everything that [`issue`](Self::issue) did not make (as far as
+    /// the codec can tell without asking the store).
     fn resolve(&self, public: &str) -> Result<RecordId>;
 
     /// Says what a record id tells about its session. Called with ids of records that are in the store, also ones that
@@ -31,8 +31,8 @@ pub trait IdCodec: fmt::Debug + Send + Sync + 'static {
     fn describe(&self, id: &RecordId) -> Described;
 
     /// Whether handle and life are part of the record id. Without, lifetimes that need the creation time, a ttl of a
-    /// session's own and rotation with grace are refused with [`Config`](crate::ErrorKind::Config), and a rework makes a new
-    /// handle.
+    /// session's own and rotation with grace are refused with [`Config`](crate::ErrorKind::Config), and a rework makes
+    /// a new handle.
     fn keeps_life(&self) -> bool;
 }
 
@@ -71,7 +71,8 @@ impl Described {
         Self { handle, life }
     }
 
-    /// A record id that tells nothing: the handle is a truncated SHA-256 of it, so it names the record without giving it away.
+    /// A record id that tells nothing: the handle is a truncated SHA-256 of it, so it names the record without giving
+    /// it away.
     pub fn opaque(id: &RecordId) -> Self {
         Self {
             handle: Handle::of_opaque(id),

@@ -47,8 +47,8 @@ impl IdFactory for UuidV4 {
     }
 }
 
-/// Version 7 UUIDs (RFC 9562, 5.7), which sort in the order they were made. The default where sessions per key are capped,
-/// since eviction goes by creation and then by handle, and creation is known to the second.
+/// Version 7 UUIDs (RFC 9562, 5.7), which sort in the order they were made. The default where sessions per key are
+/// capped, since eviction goes by creation and then by handle, and creation is known to the second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UuidV7;
 

@@ -4,8 +4,8 @@ use crate::{Described, ErrorKind, Handle, IdCodec, InnerId, RecordId, Result, Se
 
 /// The client holds the inner id; the store keeps it with the secret replaced by the first 128 bits of its SHA-256.
 ///
-/// Who reads the store learns no id, and since what is looked up is a hash of what the client sent, the time a lookup takes
-/// tells nothing about a secret.
+/// Who reads the store learns no id, and since what is looked up is a hash of what the client sent, the time a lookup
+/// takes tells nothing about a secret.
 ///
 /// The record's key is the session key; its id is `<unique>.<life>.<hash>`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,8 +6,8 @@ use crate::{ErrorKind, Handle, Life, Result, Secret, SessionKey};
 
 /// What a session id says before a codec hides any of it: `<session key>:<unique>.<life>.<secret>`.
 ///
-/// `unique` is the [`Handle`]. The key is what stands before the last `:`; none of the other parts can hold a `:` or a `.`,
-/// so every text has at most one reading. `Debug` shows nothing.
+/// `unique` is the [`Handle`]. The key is what stands before the last `:`; none of the other parts can hold a `:` or a
+/// `.`, so every text has at most one reading. `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InnerId {

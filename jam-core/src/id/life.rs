@@ -9,8 +9,8 @@ use crate::{Error, ErrorKind, Result, Timestamp};
 /// When a session began, and the ttl of its own if it has one ("remember me").
 ///
 /// It is part of the inner id, so it costs no storage and nobody can change it, and a rework copies it: that is how an
-/// absolute lifetime outlives rotation. Written as Unix seconds in base 36 and, with a ttl, `-` and that ttl in seconds in
-/// base 36.
+/// absolute lifetime outlives rotation. Written as Unix seconds in base 36 and, with a ttl, `-` and that ttl in seconds
+/// in base 36.
 ///
 /// ```
 /// use jam_core::{Life, Timestamp};

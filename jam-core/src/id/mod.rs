@@ -68,7 +68,8 @@ impl From<&str> for SessionId {
     }
 }
 
-/// The name of one session, safe to show on a page ("your devices") and to revoke by. It is no secret and opens nothing.
+/// The name of one session, safe to show on a page ("your devices") and to revoke by. It is no secret and opens
+/// nothing.
 ///
 /// It stays the same through every rework. 1 to 64 characters of `A-Z a-z 0-9 _ -`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,11 +4,11 @@ use crate::{Described, ErrorKind, Handle, IdCodec, InnerId, RecordId, Result, Se
 
 /// The client holds `<key>:<unique>`, and so does the store: the layout of Python's jamlib.
 ///
-/// It trades promises for compatibility. Whoever reads the store can use every session in it. There is no secret besides
-/// `unique`, so an id is as strong as its id factory (a version 4 UUID has 122 random bits; OWASP ASVS 5.0, 7.2.3 asks for
-/// 128). There is no creation time, so an absolute lifetime, a ttl of a session's own and rotation with grace are
-/// configuration errors. The handle is a truncated SHA-256 of the id and changes with every rework, so a session that is
-/// reworked while it is revoked lives on under its new handle.
+/// It trades promises for compatibility. Whoever reads the store can use every session in it. There is no secret
+/// besides `unique`, so an id is as strong as its id factory (a version 4 UUID has 122 random bits; OWASP ASVS 5.0,
+/// 7.2.3 asks for 128). There is no creation time, so an absolute lifetime, a ttl of a session's own and rotation with
+/// grace are configuration errors. The handle is a truncated SHA-256 of the id and changes with every rework, so a
+/// session that is reworked while it is revoked lives on under its new handle.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainIds;
 

@@ -15,9 +15,9 @@ use crate::{
 
 /// Keeps sessions in the memory of this process; they end with it.
 ///
-/// Sharded by session key: operations on different keys rarely wait for each other, and no lock is held across an await.
-/// Expired records are never returned, and are dropped as new ones come, so memory stays within about twice the most
-/// that was live at once; [`remove_expired`](SessionStore::remove_expired) drops all of them now.
+/// Sharded by session key: operations on different keys rarely wait for each other, and no lock is held across an
+/// await. Expired records are never returned, and are dropped as new ones come, so memory stays within about twice the
+/// most that was live at once; [`remove_expired`](SessionStore::remove_expired) drops all of them now.
 ///
 /// ```
 /// use jam_core::{MemoryStore, Sessions};

@@ -150,8 +150,8 @@ impl Shard {
         self.len == 0
     }
 
-    /// Called before an insert: drops what has expired once as many were inserted as were live when it last did, so that
-    /// each insert pays a constant part of it.
+    /// Called before an insert: drops what has expired once as many were inserted as were live when it last did, so
+    /// that each insert pays a constant part of it.
     pub fn make_room(&mut self, now: Timestamp) {
         self.inserts_since += 1;
         if self.inserts_since > self.live_when_looked.max(32) {
@@ -237,8 +237,8 @@ impl Table {
         })
     }
 
-    /// Every record of one shard (below [`SHARDS`](Self::SHARDS)), expired or not. Payloads are shared, so the shard is locked
-    /// only for the time it takes to count references.
+    /// Every record of one shard (below [`SHARDS`](Self::SHARDS)), expired or not. Payloads are shared, so the shard is
+    /// locked only for the time it takes to count references.
     pub fn copy_shard(&self, index: usize) -> Vec<(RecordId, Slot)> {
         let shard = self.lock_shared(index);
         shard.iter().map(|(id, slot)| (id, slot.clone())).collect()
@@ -250,8 +250,8 @@ impl Table {
         (0..self.shards.len()).map(count).sum()
     }
 
-    /// The live records after `after` (all, if `None`), in an order that writes do not disturb: about `limit` of them and,
-    /// if more may follow, the position to go on from.
+    /// The live records after `after` (all, if `None`), in an order that writes do not disturb: about `limit` of them
+    /// and, if more may follow, the position to go on from.
     pub fn page(&self, after: Option<&Position>, limit: usize, now: Timestamp) -> (Vec<Entry>, Option<Position>) {
         let limit = limit.max(1);
         let first = after.map_or(0, |position| position.shard);

@@ -36,7 +36,8 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// Settings from named fields. `origin` says in error messages where they come from, such as `jam.toml [jam.session]`.
+    /// Settings from named fields. `origin` says in error messages where they come from, such as `jam.toml
+    /// [jam.session]`.
     pub fn new(origin: impl Into<String>, fields: Map<String, Value>) -> Self {
         Self {
             origin: origin.into(),
@@ -48,8 +49,8 @@ impl StoreConfig {
         }
     }
 
-    /// Settings from a URL: `scheme:location?field=value&...`. Percent-encoding in fields is decoded; the location is left
-    /// as it is written, for it may be a path.
+    /// Settings from a URL: `scheme:location?field=value&...`. Percent-encoding in fields is decoded; the location is
+    /// left as it is written, for it may be a path.
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config) if there is no scheme, or a field is written twice or not decodable.
@@ -79,7 +80,8 @@ impl StoreConfig {
         Ok(fields)
     }
 
-    /// Settings whose fields are known already, and whose location is that of a URL. The query of the URL is not looked at.
+    /// Settings whose fields are known already, and whose location is that of a URL. The query of the URL is not looked
+    /// at.
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config) if there is no scheme.

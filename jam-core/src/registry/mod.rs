@@ -47,8 +47,9 @@ pub trait StoreFactory: fmt::Debug + Send + Sync + 'static {
     /// The names this backend goes by: `session_type` in a config, the scheme of a URL. The first is the main one.
     fn names(&self) -> &'static [&'static str];
 
-    /// Opens a store: takes every field it knows from the config, then calls [`StoreConfig::finish`], and only then touches
-    /// a file or a server, so that a mistyped setting leaves nothing behind. A `location` it has no use for is a mistake as well.
+    /// Opens a store: takes every field it knows from the config, then calls [`StoreConfig::finish`], and only then
+    /// touches a file or a server, so that a mistyped setting leaves nothing behind. A `location` it has no use for is
+    /// a mistake as well.
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config) for a setting that is wrong; whatever the store gives when it cannot be opened.

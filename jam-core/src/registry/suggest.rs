@@ -17,8 +17,8 @@ pub fn did_you_mean<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     (best.0 <= allowed).then_some(best.1)
 }
 
-/// A name from a configuration for an error message. What looks like no name is not shown: with a misplaced `?` or quote
-/// it may be a part of a password.
+/// A name from a configuration for an error message. What looks like no name is not shown: with a misplaced `?` or
+/// quote it may be a part of a password.
 pub(crate) fn shown(name: &str) -> Cow<'_, str> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+');
     if !name.is_empty() && name.len() <= 40 && name.bytes().all(is_name) {

@@ -73,8 +73,8 @@ impl SessionsBuilder {
         self
     }
 
-    /// The absolute lifetime: a session ends this long after it was created or logged in, whatever reads, writes and reworks
-    /// there were. `None`: no such end. At least a second.
+    /// The absolute lifetime: a session ends this long after it was created or logged in, whatever reads, writes and
+    /// reworks there were. `None`: no such end. At least a second.
     ///
     /// OWASP ASVS 5.0, 7.3.2 asks for an absolute maximum session lifetime.
     pub fn max_lifetime(mut self, max_lifetime: impl Into<Option<Duration>>) -> Self {
@@ -82,28 +82,29 @@ impl SessionsBuilder {
         self
     }
 
-    /// Whether reading a session counts as using it. The store is written at most once per tenth of the ttl, in the same trip
-    /// as the read.
+    /// Whether reading a session counts as using it. The store is written at most once per tenth of the ttl, in the
+    /// same trip as the read.
     pub fn renew_on_read(mut self, renew: bool) -> Self {
         self.expiry.renew_on_read = renew;
         self
     }
 
-    /// How many sessions one key may have, at least 1, and what happens to one more. For a moment there may be more; once
-    /// concurrent creates have finished there are not.
+    /// How many sessions one key may have, at least 1, and what happens to one more. For a moment there may be more;
+    /// once concurrent creates have finished there are not.
     ///
-    /// The oldest is judged by creation, to the second, and then by handle. That is why the default id factory makes UUIDs
-    /// that sort by time once there is a cap. With ids that do not tell their creation ([`PlainIds`](crate::PlainIds)) the one
-    /// that would expire first counts as the oldest. A newcomer never makes way for itself; two that are created by two
-    /// processes at the same moment may each end the other. Where newcomers are refused, they may both be.
+    /// The oldest is judged by creation, to the second, and then by handle. That is why the default id factory makes
+    /// UUIDs that sort by time once there is a cap. With ids that do not tell their creation
+    /// ([`PlainIds`](crate::PlainIds)) the one that would expire first counts as the oldest. A newcomer never makes way
+    /// for itself; two that are created by two processes at the same moment may each end the other. Where newcomers are
+    /// refused, they may both be.
     pub fn max_sessions(mut self, max: usize, when_full: WhenFull) -> Self {
         self.cap = Some(Cap { max, when_full });
         self
     }
 
-    /// Turns [`rework_with_grace`](Sessions::rework_with_grace) on: for this long the old id still reaches the session, so
-    /// that parallel requests of one page are not logged out. Every manager on the same store needs it. Between 1 second and
-    /// 5 minutes.
+    /// Turns [`rework_with_grace`](Sessions::rework_with_grace) on: for this long the old id still reaches the session,
+    /// so that parallel requests of one page are not logged out. Every manager on the same store needs it. Between 1
+    /// second and 5 minutes.
     pub fn grace(mut self, grace: impl Into<Option<Duration>>) -> Self {
         self.grace = grace.into();
         self
@@ -139,8 +140,9 @@ impl SessionsBuilder {
         self
     }
 
-    /// How often a compare-and-swap is tried before [`Conflict`](ErrorKind::Conflict) is given up to the caller; at least 1.
-    /// Each failed try means that somebody else's succeeded, so the default is enough for hundreds of processes.
+    /// How often a compare-and-swap is tried before [`Conflict`](ErrorKind::Conflict) is given up to the caller; at
+    /// least 1. Each failed try means that somebody else's succeeded, so the default is enough for hundreds of
+    /// processes.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self

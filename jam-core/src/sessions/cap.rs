@@ -14,8 +14,8 @@ pub(crate) struct Cap {
 impl Sessions {
     /// Brings a key back to its cap after `newcomer` was written.
     ///
-    /// Whoever lists last sees everybody, so the cap holds once concurrent creates are done. Nobody ends the newcomer but
-    /// itself, and in refusing mode nobody ends anybody else. The newcomer is there by now: a store that fails here
+    /// Whoever lists last sees everybody, so the cap holds once concurrent creates are done. Nobody ends the newcomer
+    /// but itself, and in refusing mode nobody ends anybody else. The newcomer is there by now: a store that fails here
     /// does not undo that, and the next create trims.
     pub(super) async fn trim(&self, newcomer: &RecordId) -> Result<()> {
         let trimmed = match self.inner.cap {

@@ -25,7 +25,8 @@ pub trait Serializer: fmt::Debug + Send + Sync + 'static {
     /// Bytes back to data.
     ///
     /// # Errors
-    /// [`Corrupt`](ErrorKind::Corrupt) if [`serialize`](Self::serialize) did not write them. The error shows none of them.
+    /// [`Corrupt`](ErrorKind::Corrupt) if [`serialize`](Self::serialize) did not write them. The error shows none of
+    /// them.
     fn deserialize(&self, payload: &[u8]) -> Result<Data>;
 }
 

@@ -36,7 +36,8 @@ impl SessionInfo {
     /// Its data, opened and parsed now.
     ///
     /// # Errors
-    /// [`Crypto`](ErrorKind::Crypto) if it does not open, [`Corrupt`](ErrorKind::Corrupt) if it is not what a serializer wrote.
+    /// [`Crypto`](ErrorKind::Crypto) if it does not open, [`Corrupt`](ErrorKind::Corrupt) if it is not what a
+    /// serializer wrote.
     pub fn data(&self) -> Result<Data> {
         let payload = self.inner.open(&self.at, &self.entry.stored.payload)?;
         data::from_payload(self.inner.serializer.as_deref(), &payload)
@@ -65,7 +66,8 @@ impl Sessions {
     /// The sessions of a key, oldest first.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a key that has not 1 to 512 bytes; [`Unavailable`](ErrorKind::Unavailable).
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a key that has not 1 to 512 bytes;
+    /// [`Unavailable`](ErrorKind::Unavailable).
     pub async fn list(&self, key: impl AsRef<str>) -> Result<Vec<SessionInfo>> {
         self.run("list", async {
             let sessions = self.sessions_of(&SessionKey::new(key)?).await?;
@@ -81,8 +83,8 @@ impl Sessions {
         .await
     }
 
-    /// Ends the session of this name and tells whether there was one. A rework that runs meanwhile does not save it (with
-    /// [`PlainIds`](crate::PlainIds) it does: a rework changes the handle there).
+    /// Ends the session of this name and tells whether there was one. A rework that runs meanwhile does not save it
+    /// (with [`PlainIds`](crate::PlainIds) it does: a rework changes the handle there).
     ///
     /// # Errors
     /// As [`list`](Self::list); [`Conflict`](ErrorKind::Conflict) if it was reworked in each of

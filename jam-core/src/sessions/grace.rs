@@ -5,7 +5,8 @@ use crate::{Error, ErrorKind, Load, Record, RecordId, Result, SealDomain, Stored
 
 /// What a note begins with; no JSON object does, so no application data can pass for one.
 const FRAME: &[u8] = b"\0jam-grace\x01";
-/// How many rotations that ran at the same moment one note remembers. Each manager queues its own, so this is processes.
+/// How many rotations that ran at the same moment one note remembers. Each manager queues its own, so this is
+/// processes.
 const MAX_TARGETS: usize = 16;
 /// How many records are looked at on the way from an old id; a bound against loops, far above any real chain.
 const MAX_LOOKS: usize = 64;
@@ -41,8 +42,8 @@ impl Sessions {
         Ok(None)
     }
 
-    /// Writes into the note beside `at` that the session may soon be found at `target`. Before the rename, so that there is
-    /// no moment at which neither id works.
+    /// Writes into the note beside `at` that the session may soon be found at `target`. Before the rename, so that
+    /// there is no moment at which neither id works.
     pub(super) async fn leave_note(&self, at: &Located, target: &RecordId) -> Result<()> {
         let Some(grace) = self.inner.grace else { return Ok(()) };
         let note_id = at.record.reserved()?;

@@ -40,12 +40,13 @@ use crate::{
 /// [store](SessionStore) only keeps bytes. Cloning is cheap and gives the same manager.
 ///
 /// An id that does not resolve is simply not a session: [`get`](Self::get) gives `None`, [`delete`](Self::delete) and
-/// [`touch`](Self::touch) give `false`, writes give [`NotFound`](ErrorKind::NotFound), and the store is not asked. A store that
-/// cannot be reached is always an error ([`Unavailable`](ErrorKind::Unavailable)), never an absent session.
+/// [`touch`](Self::touch) give `false`, writes give [`NotFound`](ErrorKind::NotFound), and the store is not asked. A
+/// store that cannot be reached is always an error ([`Unavailable`](ErrorKind::Unavailable)), never an absent session.
 ///
-/// Every future may be dropped at any await point: no session is left half-written and nothing stays locked. An operation of
-/// several steps may then have taken the first of them alone: a session created over the cap that nobody trimmed yet (the
-/// next create does), a note of a rotation that did not come (it leads nowhere and expires), some of many revoked.
+/// Every future may be dropped at any await point: no session is left half-written and nothing stays locked. An
+/// operation of several steps may then have taken the first of them alone: a session created over the cap that nobody
+/// trimmed yet (the next create does), a note of a rotation that did not come (it leads nowhere and expires), some of
+/// many revoked.
 ///
 /// ```
 /// use jam_core::{MemoryStore, Sessions};
@@ -204,7 +205,8 @@ impl Sessions {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if there is no such session (nothing is created);
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if the data is no JSON object; [`Unavailable`](ErrorKind::Unavailable).
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if the data is no JSON object;
+    /// [`Unavailable`](ErrorKind::Unavailable).
     pub async fn update(&self, id: impl AsRef<str>, data: impl Serialize) -> Result<()> {
         self.run("update", async {
             let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
@@ -280,7 +282,8 @@ impl Sessions {
     /// Ends every session of this key in one step and tells how many there were.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a key that has not 1 to 512 bytes; [`Unavailable`](ErrorKind::Unavailable).
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a key that has not 1 to 512 bytes;
+    /// [`Unavailable`](ErrorKind::Unavailable).
     pub async fn clear(&self, key: impl AsRef<str>) -> Result<u64> {
         self.run("clear", async { self.inner.store.clear(&SessionKey::new(key)?).await })
             .await

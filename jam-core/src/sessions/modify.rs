@@ -7,11 +7,12 @@ use super::{Session, Sessions};
 use crate::{ErrorKind, Load, Result};
 
 impl Sessions {
-    /// Changes a session's data by compare-and-swap: loads it, lets `change` work on it, and writes it if nobody else wrote
-    /// meanwhile; else it starts over with what they wrote. No update is lost. Gives what `change` gave in the round that
-    /// counted.
+    /// Changes a session's data by compare-and-swap: loads it, lets `change` work on it, and writes it if nobody else
+    /// wrote meanwhile; else it starts over with what they wrote. No update is lost. Gives what `change` gave in the
+    /// round that counted.
     ///
-    /// `change` may run several times and should do nothing but change the data. Contenders inside one process take turns.
+    /// `change` may run several times and should do nothing but change the data. Contenders inside one process take
+    /// turns.
     ///
     /// ```
     /// # use jam_core::{MemoryStore, Sessions};
@@ -34,15 +35,15 @@ impl Sessions {
     /// - [`NotFound`](ErrorKind::NotFound) if there is no such session.
     /// - [`Conflict`](ErrorKind::Conflict) if others were faster in each of
     ///   [`max_attempts`](super::SessionsBuilder::max_attempts) rounds.
-    /// - [`Unavailable`](ErrorKind::Unavailable); if it says [`outcome_unknown`](crate::Error::outcome_unknown) the change
-    ///   may have been written. Such a write is never sent again.
+    /// - [`Unavailable`](ErrorKind::Unavailable); if it says [`outcome_unknown`](crate::Error::outcome_unknown) the
+    ///   change may have been written. Such a write is never sent again.
     pub async fn modify<R>(&self, id: impl AsRef<str>, mut change: impl FnMut(&mut Data) -> R) -> Result<R> {
         let outcome = self.try_modify(id, |data| Ok::<R, Infallible>(change(data))).await?;
         outcome.map_err(|never| match never {})
     }
 
-    /// The same for a change that may think better of it: if `change` gives an error, nothing is written and the error is
-    /// given back inside.
+    /// The same for a change that may think better of it: if `change` gives an error, nothing is written and the error
+    /// is given back inside.
     ///
     /// # Errors
     /// As [`modify`](Self::modify).
@@ -83,8 +84,10 @@ impl Sessions {
     /// changed is not written.
     ///
     /// # Errors
-    /// - [`Conflict`](ErrorKind::Conflict) if it was changed by somebody else meanwhile, or rotated with grace; load it again.
-    /// - [`NotFound`](ErrorKind::NotFound) if it has ended or was reworked meanwhile; nothing brings it back at this id.
+    /// - [`Conflict`](ErrorKind::Conflict) if it was changed by somebody else meanwhile, or rotated with grace; load it
+    ///   again.
+    /// - [`NotFound`](ErrorKind::NotFound) if it has ended or was reworked meanwhile; nothing brings it back at this
+    ///   id.
     /// - [`Unavailable`](ErrorKind::Unavailable).
     pub async fn commit(&self, session: Session) -> Result<()> {
         self.run("commit", async {

@@ -34,8 +34,8 @@ impl Sessions {
     /// [`grace`](super::SessionsBuilder::grace), so that parallel requests of one page are not logged out. For routine
     /// rotation only; a login or a change of privilege needs [`rework_as`](Self::rework_as).
     ///
-    /// Rotate by the current id: a request whose session came [through the grace](super::Session::through_grace) should not
-    /// rotate again. An old id follows up to 64 rotations within its grace.
+    /// Rotate by the current id: a request whose session came [through the grace](super::Session::through_grace) should
+    /// not rotate again. An old id follows up to 64 rotations within its grace.
     ///
     /// # Errors
     /// As [`rework`](Self::rework); [`Config`](ErrorKind::Config) if no grace is configured.
@@ -57,13 +57,14 @@ impl Sessions {
         .await
     }
 
-    /// Logs in: moves a session to another key (or the same one, to authenticate again) with a new id and a new life. Nothing
-    /// is left at the old id, so one that was planted before the login is worthless after it (session fixation; OWASP ASVS
-    /// 5.0, 7.2.4).
+    /// Logs in: moves a session to another key (or the same one, to authenticate again) with a new id and a new life.
+    /// Nothing is left at the old id, so one that was planted before the login is worthless after it (session fixation;
+    /// OWASP ASVS 5.0, 7.2.4).
     ///
-    /// The data moves along. The options count for the new life: a ttl the visitor's session had of its own does not go over.
-    /// With a cap that refuses newcomers a full key gives [`LimitReached`](ErrorKind::LimitReached) and the visitor keeps the session; of logins
-    /// that race for the last place from several processes, those that came too late end.
+    /// The data moves along. The options count for the new life: a ttl the visitor's session had of its own does not go
+    /// over. With a cap that refuses newcomers a full key gives [`LimitReached`](ErrorKind::LimitReached) and the
+    /// visitor keeps the session; of logins that race for the last place from several processes, those that came too
+    /// late end.
     ///
     /// # Errors
     /// As [`rework`](Self::rework) and [`create_with`](Self::create_with).

@@ -12,10 +12,11 @@ use super::data::{self, Data};
 use super::{Inner, Located};
 use crate::{ErrorKind, Handle, Result, SessionKey, Timestamp, Version};
 
-/// A session as it was when it was loaded. Changes to it stay in memory until [`Sessions::commit`](super::Sessions::commit).
+/// A session as it was when it was loaded. Changes to it stay in memory until
+/// [`Sessions::commit`](super::Sessions::commit).
 ///
-/// The data is parsed when it is first asked for, so a request that only checks that there is a session does not pay for it.
-/// `Debug` shows the handle and nothing of the data.
+/// The data is parsed when it is first asked for, so a request that only checks that there is a session does not pay
+/// for it. `Debug` shows the handle and nothing of the data.
 #[derive(Clone)]
 pub struct Session {
     pub(super) inner: Arc<Inner>,
@@ -43,8 +44,8 @@ impl Session {
         self.at.described.life.map(|life| life.created())
     }
 
-    /// Whether it was reached by an old id, during the [grace](super::SessionsBuilder::grace) of a rotation. Such a request
-    /// should not rotate again: another response of the same page carries the new id already.
+    /// Whether it was reached by an old id, during the [grace](super::SessionsBuilder::grace) of a rotation. Such a
+    /// request should not rotate again: another response of the same page carries the new id already.
     pub fn through_grace(&self) -> bool {
         self.through_grace
     }

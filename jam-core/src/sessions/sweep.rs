@@ -7,7 +7,8 @@ use super::Sessions;
 use crate::Result;
 
 impl Sessions {
-    /// Reclaims the space of expired sessions and tells how many there were. Expired sessions are never returned anyway.
+    /// Reclaims the space of expired sessions and tells how many there were. Expired sessions are never returned
+    /// anyway.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable).
@@ -19,8 +20,8 @@ impl Sessions {
         .await
     }
 
-    /// A future that removes expired sessions now and after every interval, for the application to spawn; it ends when it is
-    /// dropped. A sweep that fails is logged (level WARN), and the next one comes in its turn.
+    /// A future that removes expired sessions now and after every interval, for the application to spawn; it ends when
+    /// it is dropped. A sweep that fails is logged (level WARN), and the next one comes in its turn.
     ///
     /// `sleep` comes from the runtime, such as `tokio::time::sleep`.
     ///

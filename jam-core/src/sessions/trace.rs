@@ -9,8 +9,8 @@ use super::Sessions;
 use crate::Result;
 
 impl Sessions {
-    /// Runs an operation in a span `jam` (level DEBUG) with the fields `operation`, `backend` and `outcome` (`ok`, or the kind of
-    /// the error), and puts operation and backend into its errors.
+    /// Runs an operation in a span `jam` (level DEBUG) with the fields `operation`, `backend` and `outcome` (`ok`, or
+    /// the kind of the error), and puts operation and backend into its errors.
     pub(super) async fn run<T>(&self, operation: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.observe(operation, work, |_| true).await
     }

@@ -1,5 +1,5 @@
-//! The storage directory when none is configured: one of its own in the system's temporary directory, where every user of
-//! the machine may put things, so it is looked at closely.
+//! The storage directory when none is configured: one of its own in the system's temporary directory, where every user
+//! of the machine may put things, so it is looked at closely.
 
 use std::fs;
 use std::io;
@@ -87,8 +87,8 @@ fn check(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The directory must be this process's own, and the one it lies in, whose owner may rename everything there, root's or also
-/// its own.
+/// The directory must be this process's own, and the one it lies in, whose owner may rename everything there, root's or
+/// also its own.
 #[cfg(unix)]
 fn check_owners(parent: &Path, path: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;

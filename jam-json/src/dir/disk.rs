@@ -202,9 +202,9 @@ impl Disk {
         synced
     }
 
-    /// Makes up for a sync of this directory that failed before: until it has succeeded, what one sees there may not last,
-    /// and no answer may be built on it. Some systems forget what they could not write and then call a sync of nothing a
-    /// success, so the directory is changed first.
+    /// Makes up for a sync of this directory that failed before: until it has succeeded, what one sees there may not
+    /// last, and no answer may be built on it. Some systems forget what they could not write and then call a sync of
+    /// nothing a success, so the directory is changed first.
     pub(super) fn settle(&self, dir: &Path) -> Result<()> {
         if !self.unsynced.any.load(Ordering::Acquire) {
             return Ok(());

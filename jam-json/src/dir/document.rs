@@ -4,13 +4,15 @@
 //! {"jam_session":1,"crc32":"1f0c5d2a","len":97,"key":"user1","id":"user1:...","expires_at":1763623195000,"data":{"role":"admin"}}
 //! ```
 //!
-//! `crc32` is the CRC-32 of everything behind it up to the end of the document, `len` the number of bytes behind its own comma,
-//! the final newline included. `data` is the payload as it is if it is a JSON object that [`Form`] embeds; any other payload
-//! stands in `data_base64`. A session that never expires has no `expires_at`. `JsonFile` uses the same names.
+//! `crc32` is the CRC-32 of everything behind it up to the end of the document, `len` the number of bytes behind its
+//! own comma, the final newline included. `data` is the payload as it is if it is a JSON object that [`Form`] embeds;
+//! any other payload stands in `data_base64`. A session that never expires has no `expires_at`. `JsonFile` uses the
+//! same names.
 //!
-//! While a session gets a new id its file holds two documents: the first is the session under its new id and says in `from`
-//! which file it comes from; the second is the session as it is until then. Which of them is meant is decided by the name
-//! under which the file is met, so renaming the file is the one step in which the old id ends and the new one begins.
+//! While a session gets a new id its file holds two documents: the first is the session under its new id and says in
+//! `from` which file it comes from; the second is the session as it is until then. Which of them is meant is decided by
+//! the name under which the file is met, so renaming the file is the one step in which the old id ends and the new one
+//! begins.
 
 use std::borrow::Cow;
 
@@ -121,8 +123,8 @@ pub(super) fn write(id: &RecordId, record: &Record) -> serde_json::Result<Vec<u8
     document(id, record, None)
 }
 
-/// The file of a session between two ids, and the length of its first document, which is all that is needed once the file
-/// has its new name.
+/// The file of a session between two ids, and the length of its first document, which is all that is needed once the
+/// file has its new name.
 pub(super) fn write_move(
     (from, now): (&RecordId, &Record),
     (to, then): (&RecordId, &Record),

@@ -152,8 +152,8 @@ impl<'a> Folder<'a> {
         self.disk.read_named(&self.dir, self.key, Name::of(id.id()))
     }
 
-    /// The live record of that id. The clock is asked under the lock, so that nobody writes to a record that somebody else
-    /// has already seen expire.
+    /// The live record of that id. The clock is asked under the lock, so that nobody writes to a record that somebody
+    /// else has already seen expire.
     pub(super) fn live(&self, id: &RecordId) -> Result<Option<Session>> {
         let session = self.read(id)?;
         Ok(session.filter(|session| session.is_live(self.disk.now())))
@@ -220,9 +220,9 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// Sees to it that the key's directory is there and durable, before a session comes into it that may be its first: where
-    /// there is a session, nobody needs to ask whether the directory's own name lasts. One that was there already may have
-    /// been made by a process that died before its sync, so the storage directory is synced all the same.
+    /// Sees to it that the key's directory is there and durable, before a session comes into it that may be its first:
+    /// where there is a session, nobody needs to ask whether the directory's own name lasts. One that was there already
+    /// may have been made by a process that died before its sync, so the storage directory is synced all the same.
     pub(super) fn prepare(&self) -> Result<()> {
         let created = self.disk.fs.create_dir(&self.dir);
         created.map_err(|error| self.failed("creating a session key's directory", &self.dir, error))?;

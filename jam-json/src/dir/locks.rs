@@ -8,8 +8,8 @@ use super::names::Name;
 
 /// A fixed number of locks; keys share one by chance, which costs a wait and nothing else.
 ///
-/// The lock file of a key alone would be enough for correctness. Waiting for it blocks a thread, though, and hundreds of
-/// tasks that want the same session would block hundreds of them.
+/// The lock file of a key alone would be enough for correctness. Waiting for it blocks a thread, though, and hundreds
+/// of tasks that want the same session would block hundreds of them.
 #[derive(Debug)]
 pub(super) struct Locks(Box<[Arc<Mutex<()>>]>);
 

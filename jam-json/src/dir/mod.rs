@@ -33,8 +33,8 @@ use self::locks::{Locks, Turn};
 use self::names::Name;
 pub use self::options::JsonDirOptions;
 
-/// Keeps each session in a file of its own, in the manner of Django's file session store, but with nothing lost, revived or
-/// swallowed. Any number of processes of one machine can use the same directory at once.
+/// Keeps each session in a file of its own, in the manner of Django's file session store, but with nothing lost,
+/// revived or swallowed. Any number of processes of one machine can use the same directory at once.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -75,30 +75,31 @@ pub use self::options::JsonDirOptions;
 /// <storage_path>/jam_<SHA-256 of the session key>.lock                               its key's lock, never removed
 /// ```
 ///
-/// A session file is one line of JSON that `jq` reads: `key`, `id`, `expires_at`, `data` as it is, and a checksum, so that any
-/// flipped bit and any missing byte is a `Corrupt` error that names the file. A payload that is no JSON object on one line, or
-/// one nested too deep for other readers, stands in `data_base64`. `remove` and `clear` end damaged sessions too;
-/// `remove_expired` sweeps everything else and then gives the error.
+/// A session file is one line of JSON that `jq` reads: `key`, `id`, `expires_at`, `data` as it is, and a checksum, so
+/// that any flipped bit and any missing byte is a `Corrupt` error that names the file. A payload that is no JSON object
+/// on one line, or one nested too deep for other readers, stands in `data_base64`. `remove` and `clear` end damaged
+/// sessions too; `remove_expired` sweeps everything else and then gives the error.
 ///
 /// # What it promises
 ///
-/// - **Readers take no lock**: they open one file, and may see a write of another process before it is durable. Writers of a key
-///   take turns, within a process and between processes. `remove` and `clear` sync also where they find nothing: whoever ended
-///   the session may have died before its own sync.
+/// - **Readers take no lock**: they open one file, and may see a write of another process before it is durable. Writers
+///   of a key take turns, within a process and between processes. `remove` and `clear` sync also where they find
+///   nothing: whoever ended the session may have died before its own sync.
 /// - **Every write is one rename** of a finished file, so readers and crashes see the old file or the new one. With
-///   [`Durability::Sync`](crate::Durability::Sync) file and directory are synced before the write is acknowledged. If the
-///   write is in place and the last sync fails, the error says [`outcome_unknown`](jam_core::Error::outcome_unknown).
-///   This process then changes and syncs the directory once more before it next takes the key's lock. Another process cannot
-///   know of it, and whether the second sync writes what the first one could not is up to the file system.
-/// - **A session that gets a new id** (also under another key) does so in one rename, too: before it, its file tells both what
-///   it is under the old name and what it will be under the new one. On a file system whose renames are atomic across a
-///   crash (ext4, xfs, btrfs, apfs, ntfs; tmpfs has none) there is never both and never neither.
+///   [`Durability::Sync`](crate::Durability::Sync) file and directory are synced before the write is acknowledged. If
+///   the write is in place and the last sync fails, the error says
+///   [`outcome_unknown`](jam_core::Error::outcome_unknown). This process then changes and syncs the directory once more
+///   before it next takes the key's lock. Another process cannot know of it, and whether the second sync writes what
+///   the first one could not is up to the file system.
+/// - **A session that gets a new id** (also under another key) does so in one rename, too: before it, its file tells
+///   both what it is under the old name and what it will be under the new one. On a file system whose renames are
+///   atomic across a crash (ext4, xfs, btrfs, apfs, ntfs; tmpfs has none) there is never both and never neither.
 /// - **`clear` moves the key's directory away** in one step; it is deleted afterwards.
 /// - **Leftovers of crashes** are removed when a store is opened and by `remove_expired`, never those of a live writer.
 /// - **Dropping a future** before its write has begun makes it not happen; afterwards it happens as a whole.
 ///
-/// Locks are those of the operating system (`flock`), so use a local file system. Do not remove lock files while a process
-/// has the store open. There is one small lock file for every session key that ever had a session.
+/// Locks are those of the operating system (`flock`), so use a local file system. Do not remove lock files while a
+/// process has the store open. There is one small lock file for every session key that ever had a session.
 pub struct JsonDir {
     disk: Arc<Disk>,
     locks: Locks,

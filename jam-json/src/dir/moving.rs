@@ -1,12 +1,12 @@
 //! Giving a session a new id in one step that every reader sees whole and no crash can split.
 //!
-//! 1. The file under the old id is replaced by one that holds both: the session under its new id, and as it still is. Read
-//!    under the old name it is the old session, so nothing has changed for anybody.
+//! 1. The file under the old id is replaced by one that holds both: the session under its new id, and as it still is.
+//!    Read under the old name it is the old session, so nothing has changed for anybody.
 //! 2. That file is renamed to its new name, in the same directory or another one. Read under the new name it is the new
-//!    session. This one rename is the step: the old id is gone and the new one is there, for every reader and after every
-//!    crash, with nothing for anybody to complete.
-//! 3. What the session was before is cut off the file's end. Nobody reads it any more; should a crash come first, it goes
-//!    with the next write.
+//!    session. This one rename is the step: the old id is gone and the new one is there, for every reader and after
+//!    every crash, with nothing for anybody to complete.
+//! 3. What the session was before is cut off the file's end. Nobody reads it any more; should a crash come first, it
+//!    goes with the next write.
 
 use jam_core::{ErrorKind, Rename, Result};
 

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 of a session key or a record id, and as 64 lowercase hex digits the name of what is kept for it.
 ///
-/// No name holds a byte of the text it stands for: nothing can traverse or be over-long, and two texts that differ in case
-/// or Unicode form alone get names that differ on every file system.
+/// No name holds a byte of the text it stands for: nothing can traverse or be over-long, and two texts that differ in
+/// case or Unicode form alone get names that differ on every file system.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name([u8; 32]);
 

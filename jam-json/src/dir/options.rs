@@ -52,20 +52,20 @@ impl JsonDirOptions {
     }
 
     /// The storage directory. It is created (mode 0700) if it is not there; the directory it lies in must be. With
-    /// [`Durability::Sync`] that one is synced, too, so this process must be allowed to read it if it creates something there.
+    /// [`Durability::Sync`] that one is synced, too, so this process must be allowed to read it if it creates something
+    /// there.
     ///
     /// By default `jam-sessions` in the system's temporary directory. Since everybody may put things there, that one is
-    /// refused if it is a link, belongs to somebody else or lets others write to it, and so is a temporary directory in which
-    /// somebody else but root could rename it. Many systems empty their temporary
-    /// directory at a restart.
+    /// refused if it is a link, belongs to somebody else or lets others write to it, and so is a temporary directory in
+    /// which somebody else but root could rename it. Many systems empty their temporary directory at a restart.
     pub fn storage_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.storage_path = Some(path.into());
         self
     }
 
-    /// What the name of everything in the storage directory begins with, `"jam_"` by default: stores of different prefixes
-    /// can share a directory. ASCII letters, digits, `_`, `-` and `.`, at most [`MAX_PREFIX_LEN`](Self::MAX_PREFIX_LEN) of
-    /// them; it may be empty.
+    /// What the name of everything in the storage directory begins with, `"jam_"` by default: stores of different
+    /// prefixes can share a directory. ASCII letters, digits, `_`, `-` and `.`, at most
+    /// [`MAX_PREFIX_LEN`](Self::MAX_PREFIX_LEN) of them; it may be empty.
     pub fn file_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.file_prefix = prefix.into();
         self
@@ -93,9 +93,10 @@ impl JsonDirOptions {
     /// Opens the store, and removes what crashed writers left behind.
     ///
     /// # Errors
-    /// - [`Config`](ErrorKind::Config) if the prefix is none, the storage path is no directory and cannot become one, or
-    ///   the default directory may have been planted by another user.
-    /// - [`Unavailable`](ErrorKind::Unavailable) if the directory cannot be read or synced, or leftovers in it not be removed.
+    /// - [`Config`](ErrorKind::Config) if the prefix is none, the storage path is no directory and cannot become one,
+    ///   or the default directory may have been planted by another user.
+    /// - [`Unavailable`](ErrorKind::Unavailable) if the directory cannot be read or synced, or leftovers in it not be
+    ///   removed.
     pub async fn open(self) -> Result<JsonDir> {
         check_prefix(&self.file_prefix)?;
         let disk = blocking::unblock(move || self.open_disk()).await?;

@@ -8,9 +8,10 @@ use async_task::Runnable;
 
 /// A queue of work and the threads that take from it.
 ///
-/// Waking a thread costs more than reading a session from the page cache. Here a thread that has finished one piece of work
-/// takes the next from the queue, so that under load nobody is woken, and no more threads run than can do something at the
-/// same time. One that [waits](Self::wait) for a device or another process is not counted while it does.
+/// Waking a thread costs more than reading a session from the page cache. Here a thread that has finished one piece of
+/// work takes the next from the queue, so that under load nobody is woken, and no more threads run than can do
+/// something at the same time. One that [waits](Self::wait) for a device or another process is not counted while it
+/// does.
 #[derive(Clone, Debug)]
 pub(super) struct Pool(Arc<Shared>);
 
@@ -51,8 +52,8 @@ impl Pool {
         task.await
     }
 
-    /// Waits, inside of such work, for something that takes no computing: another thread may run meanwhile. (Outside of it,
-    /// one thread more than needed may.)
+    /// Waits, inside of such work, for something that takes no computing: another thread may run meanwhile. (Outside of
+    /// it, one thread more than needed may.)
     pub(super) fn wait<T>(&self, waiting: impl FnOnce() -> T) -> T {
         let mut queue = self.0.lock();
         queue.running -= 1;

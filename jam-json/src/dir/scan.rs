@@ -80,8 +80,8 @@ fn read(disk: &Disk, dir: &Path, key: Name, name: Name) -> Result<Option<Session
     }
 }
 
-/// Where a scan goes on: behind this session of this key. In writing `<listing>:<key>/<id>`. The listing is only a shortcut
-/// in the process that made it; the rest means the same in every process and for ever.
+/// Where a scan goes on: behind this session of this key. In writing `<listing>:<key>/<id>`. The listing is only a
+/// shortcut in the process that made it; the rest means the same in every process and for ever.
 #[derive(Clone, Copy, Debug)]
 struct Position {
     listing: u64,
@@ -109,8 +109,8 @@ impl Position {
     }
 }
 
-/// The keys there were when a scan began, sorted, so that its pages need not list the storage directory again and again. A
-/// key that came later may be left out of that scan.
+/// The keys there were when a scan began, sorted, so that its pages need not list the storage directory again and
+/// again. A key that came later may be left out of that scan.
 #[derive(Debug)]
 pub(super) struct Listings(Mutex<Kept>);
 

@@ -59,8 +59,8 @@ pub(super) fn expired(disk: &Disk, now: Timestamp) -> Result<u64> {
     trouble.map_or(Ok(removed), Err)
 }
 
-/// Whether there is something to do in a key's directory; looks without the lock, so nobody waits for a sweep that finds
-/// nothing.
+/// Whether there is something to do in a key's directory; looks without the lock, so nobody waits for a sweep that
+/// finds nothing.
 fn needs_sweep(disk: &Disk, dir: &Path, key: Name, now: Timestamp) -> Result<bool> {
     let mut sessions = 0;
     for path in disk.names_in(dir)? {

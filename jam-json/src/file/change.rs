@@ -1,4 +1,5 @@
-//! What a write does to the sessions: decided once, written to the journal, applied to the table, replayed at the next open.
+//! What a write does to the sessions: decided once, written to the journal, applied to the table, replayed at the next
+//! open.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -11,8 +12,8 @@ use super::session_text::{IdText, Put, SessionText, write_id, write_text};
 
 /// One change of the sessions.
 ///
-/// Each says what is the case afterwards, not what to do to what was there. So a journal may be replayed over a document
-/// that holds a part of its changes already, and the end is the same.
+/// Each says what is the case afterwards, not what to do to what was there. So a journal may be replayed over a
+/// document that holds a part of its changes already, and the end is the same.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     /// The record is this.

@@ -74,7 +74,8 @@ impl Compaction {
     }
 }
 
-/// Brings to the device what the document may hold a part of: a rename that is half in it is whole only with its journal.
+/// Brings to the device what the document may hold a part of: a rename that is half in it is whole only with its
+/// journal.
 fn seal_journal(fs: &dyn Fs, paths: &Paths, durability: Durability, generation: u64) -> Result<()> {
     if durability == Durability::Sync {
         // Nothing gets into the table before it is there.
@@ -96,8 +97,8 @@ impl<F: FnOnce()> Drop for Done<F> {
     }
 }
 
-/// Removes journals that the document has replaced. What cannot be removed is older than the document, so it is passed over
-/// and removed at the next open.
+/// Removes journals that the document has replaced. What cannot be removed is older than the document, so it is passed
+/// over and removed at the next open.
 pub(super) fn remove_journals(fs: &dyn Fs, paths: &Paths, generations: &BTreeSet<u64>) {
     for generation in generations {
         let file = paths.journal(*generation);

@@ -9,9 +9,9 @@
 //! "crc32":"89abcdef"}
 //! ```
 //!
-//! `crc32` is the CRC-32 of every byte before its eight digits. `sequence` is the number of the last change that is in the
-//! document for sure; later ones may be, and are in the journal of the same `generation`. `journal` says that there was
-//! such a journal when the document was written.
+//! `crc32` is the CRC-32 of every byte before its eight digits. `sequence` is the number of the last change that is in
+//! the document for sure; later ones may be, and are in the journal of the same `generation`. `journal` says that there
+//! was such a journal when the document was written.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -73,8 +73,8 @@ struct DocumentText<'a> {
 /// Reads a document into the table. Gives its head, and whether it was edited by hand.
 ///
 /// # Errors
-/// [`Corrupt`](jam_core::ErrorKind::Corrupt) if any bit is not what was written, unless `accept_edited`; then only if it
-/// is not JSON of this shape. [`Unsupported`](jam_core::ErrorKind::Unsupported) for a later format.
+/// [`Corrupt`](jam_core::ErrorKind::Corrupt) if any bit is not what was written, unless `accept_edited`; then only if
+/// it is not JSON of this shape. [`Unsupported`](jam_core::ErrorKind::Unsupported) for a later format.
 pub(super) fn read(file: &Path, bytes: &[u8], accept_edited: bool, table: &Table) -> Result<(Head, bool)> {
     let intact = checksum_is_right(bytes);
     if intact && format_digits(bytes).is_some_and(|digits| digits != FORMAT.to_string().as_bytes()) {
@@ -143,11 +143,12 @@ fn misread(file: &Path, bytes: &[u8], error: &serde_json::Error) -> Error {
     )
 }
 
-/// Writes a document of what is in the table, which nobody changes meanwhile, and puts it in the place of the one before, in
-/// one step. Gives its length.
+/// Writes a document of what is in the table, which nobody changes meanwhile, and puts it in the place of the one
+/// before, in one step. Gives its length.
 ///
 /// # Errors
-/// [`Unavailable`](jam_core::ErrorKind::Unavailable) if a file operation fails. The old document is in place then, or the new.
+/// [`Unavailable`](jam_core::ErrorKind::Unavailable) if a file operation fails. The old document is in place then, or
+/// the new.
 pub(super) fn write(fs: &dyn Fs, paths: &Paths, table: &Table, head: Head) -> Result<u64> {
     let never = AtomicBool::new(false);
     match write_unless_stopped(fs, paths, table, head, &never, || Ok(()))? {
@@ -159,11 +160,11 @@ pub(super) fn write(fs: &dyn Fs, paths: &Paths, table: &Table, head: Head) -> Re
     }
 }
 
-/// As [`write`], but gives `None` if `stop` was raised meanwhile, and calls `before_in_place` when all of the document is
-/// durable and not in place yet.
+/// As [`write`], but gives `None` if `stop` was raised meanwhile, and calls `before_in_place` when all of the document
+/// is durable and not in place yet.
 ///
-/// Other threads may change the table meanwhile: no shard is locked for longer than it takes to copy references out of it.
-/// So the document may have a part of those changes, and needs the journal that has them all.
+/// Other threads may change the table meanwhile: no shard is locked for longer than it takes to copy references out of
+/// it. So the document may have a part of those changes, and needs the journal that has them all.
 ///
 /// # Errors
 /// As [`write`], and what `before_in_place` gives.

@@ -25,8 +25,9 @@ struct Session {
     _created_at: f64,
 }
 
-/// Puts jamlib's sessions into the table: under the record id that [`PlainIds`](jam_core::PlainIds) makes of their key and
-/// id, with the text of their data as payload, byte for byte, and without expiry, since jamlib has none. Gives their number.
+/// Puts jamlib's sessions into the table: under the record id that [`PlainIds`](jam_core::PlainIds) makes of their key
+/// and id, with the text of their data as payload, byte for byte, and without expiry, since jamlib has none. Gives
+/// their number.
 ///
 /// # Errors
 /// [`Config`](ErrorKind::Config) if the file holds anything that is no session of jamlib.

@@ -27,7 +27,8 @@ pub(super) enum AppendError {
 }
 
 impl Journal {
-    /// Begins a journal that has no changes yet, durable whatever the durability. It replaces one that was begun in vain.
+    /// Begins a journal that has no changes yet, durable whatever the durability. It replaces one that was begun in
+    /// vain.
     ///
     /// # Errors
     /// If a file operation fails. There is no such journal then, or one without changes.

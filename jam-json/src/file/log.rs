@@ -31,8 +31,8 @@ pub(super) struct Place {
     pub(super) compact_after: u64,
 }
 
-/// The durable side of the store. Everything acknowledged is in the document or in the journals that follow it; whatever
-/// fails, the step before it has left that so.
+/// The durable side of the store. Everything acknowledged is in the document or in the journals that follow it;
+/// whatever fails, the step before it has left that so.
 #[derive(Debug)]
 pub(super) struct Log {
     place: Place,
@@ -178,7 +178,8 @@ impl Log {
         self.compaction.is_some()
     }
 
-    /// Takes note that the compaction to this generation has ended, and tells how; `None` if it is not the one under way.
+    /// Takes note that the compaction to this generation has ended, and tells how; `None` if it is not the one under
+    /// way.
     pub(super) fn finish_compaction(&mut self, generation: u64) -> Option<Result<()>> {
         let compaction = self.compaction.take_if(|_| generation == self.generation)?;
         let replaced = compaction.replaces.clone();

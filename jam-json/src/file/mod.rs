@@ -61,35 +61,35 @@ use self::writer::Writer;
 /// | `sessions.json.tmp` | a document that is being written |
 /// | `sessions.json.jamlib` | the original of an imported `sessions.json` of Python's jamlib |
 ///
-/// All of them can be read and written by their owner alone (mode 0600). A backup of a store that is open is the document
-/// after a [`compact`](Self::compact); brought back without its journal, it is opened once with
+/// All of them can be read and written by their owner alone (mode 0600). A backup of a store that is open is the
+/// document after a [`compact`](Self::compact); brought back without its journal, it is opened once with
 /// [`accept_edited_document`](JsonFileOptions::accept_edited_document).
 ///
 /// # Promises
 ///
 /// - One process at a time can have a file open, and one store in it; a second one gets `Unavailable`.
-/// - Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included. No
-///   reader sees a write before it is durable.
-/// - Opening after a crash gives every acknowledged write, and of those in flight each as a whole or not at all. The damaged
-///   end of a journal, which a crash in the middle of a write leaves, is cut off, logged and told by
-///   [`recovery`](Self::recovery). Damage anywhere else, to a single bit, is a `Corrupt` error that names the file (and the offset, where one is known), and
-///   nothing is changed: there are never silently fewer sessions. (A journal cut off exactly between two records, by
-///   something other than a crash, cannot be told from one that ended there; and the first journal after a close, removed
-///   after a crash, cannot be told from one that was never begun.)
-/// - A session that a load or list has found expired stays so: one that looks expired while writes are under way is looked at
-///   again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
-/// - A write that fails (disk full, I/O error, a journal that somebody removed) is `Unavailable`. If the file may hold a part of it,
-///   [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: the next write begins with
-///   a new document and journal. Until that works writes are refused and reads go on; a read with a renewal that is
-///   due is a write. Nothing acknowledged is lost.
+/// - Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included.
+///   No reader sees a write before it is durable.
+/// - Opening after a crash gives every acknowledged write, and of those in flight each as a whole or not at all. The
+///   damaged end of a journal, which a crash in the middle of a write leaves, is cut off, logged and told by
+///   [`recovery`](Self::recovery). Damage anywhere else, to a single bit, is a `Corrupt` error that names the file (and
+///   the offset, where one is known), and nothing is changed: there are never silently fewer sessions. (A journal cut
+///   off exactly between two records, by something other than a crash, cannot be told from one that ended there; and
+///   the first journal after a close, removed after a crash, cannot be told from one that was never begun.)
+/// - A session that a load or list has found expired stays so: one that looks expired while writes are under way is
+///   looked at again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
+/// - A write that fails (disk full, I/O error, a journal that somebody removed) is `Unavailable`. If the file may hold
+///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: the
+///   next write begins with a new document and journal. Until that works writes are refused and reads go on; a read
+///   with a renewal that is due is a write. Nothing acknowledged is lost.
 ///
-/// With [`Durability::Os`](crate::Durability::Os) this holds for a crash of the process. After a power cut the end of the
-/// journal may be missing or, if the device wrote out of order, damaged in the middle, which is `Corrupt`.
+/// With [`Durability::Os`](crate::Durability::Os) this holds for a crash of the process. After a power cut the end of
+/// the journal may be missing or, if the device wrote out of order, damaged in the middle, which is `Corrupt`.
 ///
 /// # The end
 ///
-/// [`close`](SessionStore::close) brings everything into the document. Dropping the store instead makes what was asked for
-/// durable and lets go of the file, on the dropping thread, which waits for those syncs: in an async program prefer
+/// [`close`](SessionStore::close) brings everything into the document. Dropping the store instead makes what was asked
+/// for durable and lets go of the file, on the dropping thread, which waits for those syncs: in an async program prefer
 /// `close().await`. The next open brings the document up to date.
 ///
 /// ```
@@ -156,8 +156,8 @@ impl JsonFile {
         &self.opened.document
     }
 
-    /// Writes the document anew now and waits until it is in place, before a backup for example. Expired records are left
-    /// out. Reads and writes go on meanwhile; what they change may be in the journal alone.
+    /// Writes the document anew now and waits until it is in place, before a backup for example. Expired records are
+    /// left out. Reads and writes go on meanwhile; what they change may be in the journal alone.
     ///
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) if a file operation fails or the store was closed; nothing is lost.
@@ -247,8 +247,8 @@ impl JsonFile {
         }
     }
 
-    /// Whether a record that looks expired may live on: a batch under way, judged by an earlier time, may have extended it.
-    /// Asked under the lock of its shard, so that no batch can have ended since the record was looked at.
+    /// Whether a record that looks expired may live on: a batch under way, judged by an earlier time, may have extended
+    /// it. Asked under the lock of its shard, so that no batch can have ended since the record was looked at.
     fn may_live_on(&self, slot: &Slot, now: Timestamp) -> bool {
         !slot.is_live(now) && self.busy.load(Ordering::SeqCst)
     }

@@ -51,18 +51,18 @@ impl JsonFileOptions {
         self
     }
 
-    /// Accepts a document whose checksum does not match, because an operator edited it on purpose, and one whose journal is
-    /// missing, because it comes from a backup; `false` by default.
+    /// Accepts a document whose checksum does not match, because an operator edited it on purpose, and one whose
+    /// journal is missing, because it comes from a backup; `false` by default.
     ///
-    /// It still has to be JSON of the right shape. Opening writes it anew with a right checksum, so this is for one start:
-    /// left on, it would take damage for an edit as well.
+    /// It still has to be JSON of the right shape. Opening writes it anew with a right checksum, so this is for one
+    /// start: left on, it would take damage for an edit as well.
     pub fn accept_edited_document(mut self, accept: bool) -> Self {
         self.accept_edited_document = accept;
         self
     }
 
-    /// How long the journal grows, in bytes, before the document is written anew; 1 MiB by default. While the document is
-    /// longer than that, the journal grows to the document's length.
+    /// How long the journal grows, in bytes, before the document is written anew; 1 MiB by default. While the document
+    /// is longer than that, the journal grows to the document's length.
     pub fn compact_after(mut self, bytes: u64) -> Self {
         self.compact_after = bytes;
         self
@@ -77,12 +77,12 @@ impl JsonFileOptions {
     /// Opens the store, which begins anew if there is no file yet.
     ///
     /// # Errors
-    /// - [`Config`](ErrorKind::Config) if the path cannot be one of a sessions file, or another program's JSON is there.
+    /// - [`Config`](ErrorKind::Config) if the path cannot be one of a sessions file, or another program's JSON is
+    ///   there.
     /// - [`Unavailable`](ErrorKind::Unavailable) if the file is open already, in this process or another one, or a file
     ///   operation fails.
-    /// - [`Corrupt`](ErrorKind::Corrupt) if a file is damaged in a way no crash explains; the message names the file and, where known,
-    ///   the offset.
-    ///   Nothing is changed then.
+    /// - [`Corrupt`](ErrorKind::Corrupt) if a file is damaged in a way no crash explains; the message names the file
+    ///   and, where known, the offset. Nothing is changed then.
     /// - [`Unsupported`](ErrorKind::Unsupported) if a later jam wrote the file.
     pub async fn open(self) -> Result<JsonFile> {
         blocking::unblock(move || self.open_now()).await

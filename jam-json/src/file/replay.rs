@@ -31,8 +31,8 @@ pub(super) struct Place {
 /// Replays a journal into the table. Gives the damage at its end, if there is any and a crash may have caused it.
 ///
 /// # Errors
-/// [`Corrupt`](jam_core::ErrorKind::Corrupt) if a valid line, or another journal, follows the damage, or a line is missing,
-/// doubled or out of order. [`Unsupported`](jam_core::ErrorKind::Unsupported) for a later format.
+/// [`Corrupt`](jam_core::ErrorKind::Corrupt) if a valid line, or another journal, follows the damage, or a line is
+/// missing, doubled or out of order. [`Unsupported`](jam_core::ErrorKind::Unsupported) for a later format.
 pub(super) fn replay(
     file: &Path,
     bytes: &[u8],

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 /// What opening a store found and did. [`JsonFile::recovery`](crate::JsonFile::recovery) gives it.
 ///
-/// After [`close`](jam_core::SessionStore::close) the next opening has nothing to do and the report is empty. After a crash it
-/// tells how much came from the journal and, where the last record was damaged, what was cut off. A warning is logged too.
+/// After [`close`](jam_core::SessionStore::close) the next opening has nothing to do and the report is empty. After a
+/// crash it tells how much came from the journal and, where the last record was damaged, what was cut off. A warning is
+/// logged too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecoveryReport {
     /// Changes that came from journals: the last run did not close the store.
     pub replayed: u64,
-    /// Damaged ends of journals, cut off; there is hardly ever more than one. Usually a write that a crash interrupted, of
-    /// which nobody was told that it had succeeded; but damage to the last write before the crash looks the same.
+    /// Damaged ends of journals, cut off; there is hardly ever more than one. Usually a write that a crash interrupted,
+    /// of which nobody was told that it had succeeded; but damage to the last write before the crash looks the same.
     pub damage: Vec<Damage>,
     /// The document's checksum was wrong, or its journal missing, and the options accepted that as an operator's doing.
     pub edited_document: bool,

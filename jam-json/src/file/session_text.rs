@@ -40,7 +40,8 @@ impl Put {
         }
     }
 
-    /// Writes `{"key":…,"id":…,"expires_at":…,"data":{…}}`, with `"data_base64":"…"` for a payload that cannot be embedded.
+    /// Writes `{"key":…,"id":…,"expires_at":…,"data":{…}}`, with `"data_base64":"…"` for a payload that cannot be
+    /// embedded.
     pub(super) fn write(&self, out: &mut Vec<u8>) -> io::Result<()> {
         write_id_fields(out, &self.id)?;
         if let Some(at) = self.record.expires_at {

@@ -58,8 +58,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A batch takes no more calls and no more bytes than this (and one call at least), so that its first caller does not wait
-    /// for long.
+    /// A batch takes no more calls and no more bytes than this (and one call at least), so that its first caller does
+    /// not wait for long.
     const MOST_CALLS: usize = 1024;
     const MOST_BYTES: usize = 4 * 1024 * 1024;
 

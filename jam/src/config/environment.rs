@@ -13,7 +13,8 @@ pub(super) struct Environment(BTreeMap<String, String>);
 
 /// What a variable begins with that overrides a field.
 const PREFIX: &str = "JAM_SESSION_";
-/// Fields whose own name begins with `session_`, which the variable does not say twice (and that have no alias without).
+/// Fields whose own name begins with `session_`, which the variable does not say twice (and that have no alias
+/// without).
 const SHORTENED: [&str; 1] = ["path"];
 
 impl Environment {

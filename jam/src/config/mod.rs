@@ -51,9 +51,9 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `encrypt_data` | `false` leaves the data readable while ids are encrypted | true |
 /// | `accept_plaintext` | also open data from before encryption was switched on; for the time of that change only | false |
 ///
-/// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text may
-/// refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field, wherever it stands:
-/// `JAM_SESSION_TTL`, `JAM_SESSION_TYPE`, `JAM_SESSION_AES_SECRET`, `JAM_SESSION_JSON_PATH`.
+/// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text
+/// may refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field,
+/// wherever it stands: `JAM_SESSION_TTL`, `JAM_SESSION_TYPE`, `JAM_SESSION_AES_SECRET`, `JAM_SESSION_JSON_PATH`.
 pub struct Config {
     origin: String,
     root: Value,
@@ -67,7 +67,8 @@ impl Config {
     /// Where the settings are in a file, unless [`pointer`](Self::pointer) says otherwise.
     pub const DEFAULT_POINTER: &'static str = "jam.session";
 
-    /// From a config file; the ending says the format: `.toml` (feature `toml`), `.yaml` or `.yml` (feature `yaml`), `.json`.
+    /// From a config file; the ending says the format: `.toml` (feature `toml`), `.yaml` or `.yml` (feature `yaml`),
+    /// `.json`.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if it cannot be read or parsed, or the format's feature is off.
@@ -86,8 +87,8 @@ impl Config {
         Self::new("the configuration".to_owned(), Value::Object(fields), None)
     }
 
-    /// From a URL: `scheme:location?field=value&...`, where the scheme is the backend's name and every setting can stand as a
-    /// field: `json:sessions.json?ttl=600&durability=os`.
+    /// From a URL: `scheme:location?field=value&...`, where the scheme is the backend's name and every setting can
+    /// stand as a field: `json:sessions.json?ttl=600&durability=os`.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if there is no scheme.
@@ -144,7 +145,8 @@ impl Config {
         self
     }
 
-    /// Reads these variables instead of the process's environment; for tests and for services that keep settings elsewhere.
+    /// Reads these variables instead of the process's environment; for tests and for services that keep settings
+    /// elsewhere.
     #[must_use]
     pub fn environment<N: Into<String>, V: Into<String>>(
         mut self,
@@ -157,8 +159,8 @@ impl Config {
     /// Opens the store and builds the manager.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a setting that is missing, unknown or wrong: the message names the source, the field and what
-    /// would be right. Whatever the store gives when it cannot be opened.
+    /// [`ErrorKind::Config`] for a setting that is missing, unknown or wrong: the message names the source, the field
+    /// and what would be right. Whatever the store gives when it cannot be opened.
     pub async fn open(self) -> Result<Sessions> {
         self.builder().await?.build()
     }
@@ -178,8 +180,8 @@ impl Config {
         Ok(manager.builder(store)?.clock(self.clock))
     }
 
-    /// All fields under the names in use now, from the table, the URL and the environment; where they come from; and whether
-    /// the secret does from the environment.
+    /// All fields under the names in use now, from the table, the URL and the environment; where they come from; and
+    /// whether the secret does from the environment.
     fn fields(&self) -> Result<(String, Map<String, Value>, bool)> {
         let mut origin = match &self.pointer {
             Some(pointer) => format!("{} [{pointer}]", self.origin),

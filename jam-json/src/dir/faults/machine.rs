@@ -1,10 +1,10 @@
 //! A machine whose power can be cut: a file system in memory that knows what would be on the disk.
 //!
-//! On the disk is what was synced: a file's content up to its last sync, and every name that was made, changed or removed in
-//! a directory before that directory's last sync. Of the rest, names are written in the order in which they were changed, so
-//! that any number of the earlier ones may be there; and of content that was not synced, all, half or nothing. A rename is
-//! one change: on the disk as a whole or not at all. A sync that fails makes the machine forget what it should have written:
-//! later syncs of that directory do nothing until it is changed again.
+//! On the disk is what was synced: a file's content up to its last sync, and every name that was made, changed or
+//! removed in a directory before that directory's last sync. Of the rest, names are written in the order in which they
+//! were changed, so that any number of the earlier ones may be there; and of content that was not synced, all, half or
+//! nothing. A rename is one change: on the disk as a whole or not at all. A sync that fails makes the machine forget
+//! what it should have written: later syncs of that directory do nothing until it is changed again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -106,8 +106,8 @@ impl Machine {
         self.inner().log.len()
     }
 
-    /// What is on the disk if the power is cut at this moment, and of what was not synced then, the names changed in the
-    /// first `names` events and so much of the content.
+    /// What is on the disk if the power is cut at this moment, and of what was not synced then, the names changed in
+    /// the first `names` events and so much of the content.
     pub(super) fn disk(&self, moment: usize, names: usize, content: Unsynced) -> Disk {
         let inner = self.inner();
         let events = &inner.log[..moment];

@@ -199,7 +199,8 @@ async fn a_sync_that_failed_is_made_up_for_before_anything_is_answered() {
     assert_eq!(unknown, 1);
 }
 
-/// A file system on which a read gives half of the file, once, after so many reads: as if the file had been cut just then.
+/// A file system on which a read gives half of the file, once, after so many reads: as if the file had been cut just
+/// then.
 #[derive(Debug)]
 struct TornRead(AtomicI64);
 

@@ -146,7 +146,8 @@ impl Run {
         assert_eq!(contents(store).await, self.model.sure, "{when}");
     }
 
-    /// A life with everything in it: writes, compactions, an end without a close, an end with one. Goes on through failures.
+    /// A life with everything in it: writes, compactions, an end without a close, an end with one. Goes on through
+    /// failures.
     async fn live(&mut self) {
         for life in 0..3 {
             let Ok(store) = self.open().await else { continue };
