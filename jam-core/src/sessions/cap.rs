@@ -14,9 +14,9 @@ pub(crate) struct Cap {
 impl Sessions {
     /// Brings a key back to its cap after `newcomer` was written.
     ///
-    /// Whoever lists last sees everybody, so the cap holds once concurrent creates are done. Nobody ends the newcomer
-    /// but itself, and in refusing mode nobody ends anybody else. The newcomer is there by now: a store that fails here
-    /// does not undo that, and the next create trims.
+    /// Whoever lists last sees everybody, so the cap holds once concurrent creates are done. An evicting newcomer ends
+    /// only others; one that may be refused ends only itself. The newcomer is there by now: a store that fails here does
+    /// not undo that, and the next create trims.
     pub(super) async fn trim(&self, newcomer: &RecordId) -> Result<()> {
         let trimmed = match self.inner.cap {
             None => return Ok(()),
