@@ -113,6 +113,14 @@ async fn a_shorter_absolute_lifetime_counts_for_old_sessions_too(stage: Stage) {
         before.exists(&id).await.unwrap(),
         "it was not over for a manager without that limit"
     );
+    assert!(
+        !after.delete(&id).await.unwrap(),
+        "what is over is no session to delete"
+    );
+    assert!(
+        !before.exists(&id).await.unwrap(),
+        "but its record is removed all the same"
+    );
 }
 
 async fn a_ttl_of_its_own_stays_through_rework(stage: Stage) {
