@@ -1,5 +1,6 @@
 //! One open connection, and what is known of the server behind it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use futures_util::future::BoxFuture;
@@ -7,6 +8,7 @@ use jam_core::{Error, ErrorKind, Result, Timestamp};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
+use super::batch::Batches;
 use super::clock::ServerClock;
 use super::known::Known;
 use crate::error::{self, Trouble};
@@ -26,8 +28,14 @@ pub(crate) enum Generation {
 
 /// The driver's connection: jam's own, or one that the application lent.
 pub(crate) enum Wire {
-    Own(MultiplexedConnection),
+    Own(MultiplexedConnection, Arc<Batches>),
     Lent(Box<dyn Lend>),
+}
+
+impl From<MultiplexedConnection> for Wire {
+    fn from(connection: MultiplexedConnection) -> Self {
+        Self::Own(connection, Arc::default())
+    }
 }
 
 /// A connection that gives another handle on itself.
@@ -184,7 +192,7 @@ impl Live {
 
     async fn one(&self, command: &Cmd) -> RedisResult<Value> {
         match &self.wire {
-            Wire::Own(connection) => connection.clone().send_packed_command(command).await,
+            Wire::Own(connection, batches) => batches.call(connection, command).await,
             Wire::Lent(connection) => connection.lend().req_packed_command(command).await,
         }
     }
@@ -197,7 +205,7 @@ impl Live {
     ) -> BoxFuture<'a, RedisResult<Vec<Value>>> {
         Box::pin(async move {
             match &self.wire {
-                Wire::Own(connection) => connection.clone().send_packed_commands(pipeline, 0, count).await,
+                Wire::Own(connection, _) => connection.clone().send_packed_commands(pipeline, 0, count).await,
                 Wire::Lent(connection) => connection.lend().req_packed_commands(pipeline, 0, count).await,
             }
         })

@@ -1,5 +1,6 @@
 //! Connections: to one server, to the primary that sentinels name, to the nodes of a cluster.
 
+mod batch;
 mod clock;
 mod cluster;
 mod known;

@@ -135,7 +135,7 @@ impl Node {
 
     async fn greet(&self) -> Result<Live> {
         let connection = self.dial().await?;
-        Live::greet(Wire::Own(connection), &self.probe_key).await
+        Live::greet(connection.into(), &self.probe_key).await
     }
 
     async fn dial(&self) -> Result<MultiplexedConnection> {
