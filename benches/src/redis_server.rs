@@ -99,9 +99,10 @@ async fn create(sessions: &Sessions, count: usize, tasks: usize) -> Result<(), F
     for task in 0..tasks {
         let sessions = sessions.clone();
         running.push(tokio::spawn(async move {
+            let data = data();
             for number in 0..count / tasks {
                 let user = (task * (count / tasks) + number) % 2_000;
-                sessions.create(format!("user{user}"), data()).await?;
+                sessions.create(format!("user{user}"), &data).await?;
             }
             Ok::<_, jam_core::Error>(())
         }));
