@@ -19,6 +19,7 @@ on_every_store!(
     logging_in_leaves_nothing_at_the_old_id,
     logging_in_again_as_the_same_user_begins_a_new_life,
     jamlib_ids_work_and_refuse_what_they_cannot_carry,
+    jamlib_ids_stay_unguessable_with_a_cap,
     a_commit_writes_only_what_was_loaded,
     typed_data_goes_in_and_out,
     after_close_every_call_is_unavailable,
@@ -228,6 +229,13 @@ async fn jamlib_ids_work_and_refuse_what_they_cannot_carry(stage: Stage) {
         kind(stage.builder().ids(PlainIds).grace(second).build()),
         ErrorKind::Config
     );
+}
+
+async fn jamlib_ids_stay_unguessable_with_a_cap(stage: Stage) {
+    let capped = stage.builder().ids(PlainIds).max_sessions(3, WhenFull::EvictOldest);
+    let id = capped.build().unwrap().create("user1", json!({})).await.unwrap();
+    // The version of the UUID: one that holds a time is guessed more easily.
+    assert_eq!(&id.as_str()["user1:565df195-b963-".len()..][..1], "4");
 }
 
 async fn a_commit_writes_only_what_was_loaded(stage: Stage) {
