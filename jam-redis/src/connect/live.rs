@@ -1,0 +1,232 @@
+//! One open connection, and what is known of the server behind it.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use futures_util::future::BoxFuture;
+use jam_core::{Error, ErrorKind, Result, Timestamp};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+
+use super::clock::ServerClock;
+use super::known::Known;
+use crate::error::{self, Trouble};
+use crate::script::{self, Call};
+
+/// What a server can do about the expiry of a hash field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Generation {
+    /// Redis 6.2 to 7.2, Valkey 7.2 and 8: nothing.
+    Emulated = 0,
+    /// Redis 7.4: `HPEXPIREAT`.
+    FieldExpiry = 1,
+    /// Redis 8, Valkey 9: also `HSETEX`.
+    SetWithExpiry = 2,
+}
+
+/// The driver's connection: jam's own, or one that the application lent.
+pub(crate) enum Wire {
+    Own(MultiplexedConnection),
+    Lent(Box<dyn Lend>),
+}
+
+/// A connection that gives another handle on itself.
+pub(crate) trait Lend: Send + Sync {
+    fn lend(&self) -> Box<dyn ConnectionLike + Send>;
+    fn again(&self) -> Box<dyn Lend>;
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> Lend for C {
+    fn lend(&self) -> Box<dyn ConnectionLike + Send> {
+        Box::new(self.clone())
+    }
+
+    fn again(&self) -> Box<dyn Lend> {
+        Box::new(self.clone())
+    }
+}
+
+/// An open connection.
+pub(crate) struct Live {
+    wire: Wire,
+    generation: AtomicU8,
+    broken: AtomicBool,
+    known: Known,
+    pub(crate) clock: ServerClock,
+}
+
+impl Live {
+    /// Asks the server what it can do, and leaves it the scripts.
+    pub(crate) async fn greet(wire: Wire, probe_key: &[u8]) -> Result<Self> {
+        let live = Self {
+            wire,
+            generation: AtomicU8::new(0),
+            broken: AtomicBool::new(false),
+            known: Known::default(),
+            clock: ServerClock::default(),
+        };
+        live.probe(probe_key).await?;
+        Ok(live)
+    }
+
+    /// Finds out which commands there are by trying them, where they can do nothing: a server's version tells little
+    /// (Valkey 9.1 says 7.2.4), and a user may be forbidden to ask.
+    pub(crate) async fn probe(&self, key: &[u8]) -> Result<()> {
+        let mut pipeline = Pipeline::with_capacity(3);
+        // Sets nothing, for the field is not there.
+        let set = pipeline.cmd("HSETEX").arg(key).arg("FXX").arg("PX").arg(1);
+        set.arg("FIELDS").arg(1).arg("probe").arg("");
+        pipeline.cmd("HPEXPIRETIME").arg(key).arg("FIELDS").arg(1).arg("probe");
+        pipeline.cmd("TIME");
+        let replies = self.pipeline(&pipeline, 3).await.map_err(error::unconnected)?;
+        let [set, expiry, time]: [Value; 3] = replies
+            .try_into()
+            .map_err(|_| error::unexpected("the Redis server answered too few commands"))?;
+        let expires = Presence::of(expiry)?;
+        let generation = match (Presence::of(set)?, expires) {
+            (Presence::Usable, Presence::Usable) => Generation::SetWithExpiry,
+            (_, Presence::Usable) => Generation::FieldExpiry,
+            (_, Presence::Absent) => Generation::Emulated,
+            (_, Presence::Forbidden) => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "the Redis user may not call HPEXPIRETIME, which this server has; grant it the commands of @hash",
+                ));
+            }
+        };
+        self.generation.store(generation as u8, Ordering::Relaxed);
+        if let Ok((seconds, micros)) = redis::from_redis_value::<(u64, u64)>(time) {
+            self.clock.set(Timestamp::from_millis(seconds * 1_000 + micros / 1_000));
+        }
+        self.leave_scripts(generation).await;
+        Ok(())
+    }
+
+    /// So that no call has to send a script in full. A user who may not is served all the same.
+    async fn leave_scripts(&self, generation: Generation) {
+        let scripts = match generation {
+            Generation::Emulated => script::emulated::ALL,
+            _ => script::native::ALL,
+        };
+        let mut pipeline = Pipeline::with_capacity(scripts.len());
+        for script in scripts {
+            pipeline.cmd("SCRIPT").arg("LOAD").arg(script.code());
+        }
+        // What comes of it shows at the first call, which sends the script itself if need be.
+        drop(self.pipeline(&pipeline, scripts.len()).await);
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        match self.generation.load(Ordering::Relaxed) {
+            0 => Generation::Emulated,
+            1 => Generation::FieldExpiry,
+            _ => Generation::SetWithExpiry,
+        }
+    }
+
+    /// Whether the server behind the connection may be replaced without jam noticing.
+    pub(crate) fn is_lent(&self) -> bool {
+        matches!(self.wire, Wire::Lent(_))
+    }
+
+    /// Whether a hash was seen to hold no emulated values, so that a plain command will do.
+    pub(crate) fn knows(&self, key: &[u8]) -> bool {
+        !self.is_lent() && self.known.contains(key)
+    }
+
+    /// Notes that a hash holds no emulated values.
+    pub(crate) fn learn(&self, key: &[u8]) {
+        if !self.is_lent() {
+            self.known.insert(key);
+        }
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Says that the connection is of no use any more. Calls that wait on it go on waiting for their replies.
+    pub(crate) fn give_up(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
+    /// Makes one call; a script that the server does not know is sent in full.
+    pub(crate) async fn call(&self, call: &Call<'_>, asking: bool) -> Result<Value, Trouble> {
+        match self.send(&call.command(), asking).await {
+            Err(Trouble::NoScript) => match call.in_full() {
+                Some(command) => self.send(&command, asking).await,
+                None => Err(Trouble::NoScript),
+            },
+            answer => answer,
+        }
+    }
+
+    async fn send(&self, command: &Cmd, asking: bool) -> Result<Value, Trouble> {
+        let reply = if asking {
+            let mut pipeline = Pipeline::with_capacity(2);
+            pipeline.cmd("ASKING");
+            pipeline.add_command(command.clone());
+            let replies = self.pipeline(&pipeline, 2).await;
+            replies.map(|mut replies| replies.pop().unwrap_or(Value::Nil))
+        } else {
+            self.one(command).await
+        };
+        let trouble = match reply {
+            Ok(Value::ServerError(error)) => Trouble::of(RedisError::from(error)),
+            Ok(value) => return Ok(value),
+            Err(error) => Trouble::of(error),
+        };
+        if matches!(trouble, Trouble::Lost(_) | Trouble::ReadOnly) {
+            self.give_up();
+        }
+        Err(trouble)
+    }
+
+    async fn one(&self, command: &Cmd) -> RedisResult<Value> {
+        match &self.wire {
+            Wire::Own(connection) => connection.clone().send_packed_command(command).await,
+            Wire::Lent(connection) => connection.lend().req_packed_command(command).await,
+        }
+    }
+
+    /// Sends commands one behind the other and gives every reply, errors among them.
+    pub(crate) fn pipeline<'a>(
+        &'a self,
+        pipeline: &'a Pipeline,
+        count: usize,
+    ) -> BoxFuture<'a, RedisResult<Vec<Value>>> {
+        Box::pin(async move {
+            match &self.wire {
+                Wire::Own(connection) => connection.clone().send_packed_commands(pipeline, 0, count).await,
+                Wire::Lent(connection) => connection.lend().req_packed_commands(pipeline, 0, count).await,
+            }
+        })
+    }
+}
+
+/// What a trial of a command shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Absent,
+    Forbidden,
+    Usable,
+}
+
+impl Presence {
+    /// # Errors
+    /// What keeps the server from serving at all.
+    fn of(reply: Value) -> Result<Self> {
+        let Value::ServerError(error) = reply else {
+            return Ok(Self::Usable);
+        };
+        let serves = !matches!(error.code(), "NOAUTH" | "WRONGPASS" | "LOADING" | "MASTERDOWN");
+        let forbidden = error.code() == "NOPERM";
+        match Trouble::of(RedisError::from(error)) {
+            Trouble::OtherGeneration => Ok(Self::Absent),
+            _ if forbidden => Ok(Self::Forbidden),
+            // Such as READONLY, MISCONF, OOM, MOVED: the command is there.
+            _ if serves => Ok(Self::Usable),
+            trouble => Err(trouble.into_error(false)),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! One server, or the primary of one service: a connection that is opened when it is needed and again when it is lost.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use jam_core::{Error, ErrorKind, Result};
+use redis::aio::MultiplexedConnection;
+use redis::sentinel::SentinelClient;
+use redis::{AsyncConnectionConfig, Client, Pipeline, RedisResult, Value};
+
+use super::live::{Live, Wire};
+use crate::error;
+use crate::script::Call;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    pub(crate) response: Duration,
+}
+
+/// What to connect to.
+pub(crate) enum Target {
+    /// This server.
+    Server(Client),
+    /// Whichever server the sentinels say is the primary.
+    Sentinel(tokio::sync::Mutex<SentinelClient>),
+    /// Nothing: the application keeps its connection.
+    Lent,
+}
+
+/// A server and the connection to it.
+pub(crate) struct Node {
+    target: Target,
+    timeouts: Timeouts,
+    probe_key: Arc<[u8]>,
+    live: RwLock<Option<Arc<Live>>>,
+    /// Held by the one who connects; what the last attempt came to.
+    connecting: tokio::sync::Mutex<Option<Failure>>,
+    /// Connections for calls that wait for replicas; see [`Node::call_and_wait`].
+    spare: Mutex<Vec<MultiplexedConnection>>,
+}
+
+/// An attempt that failed.
+struct Failure {
+    at: Instant,
+    kind: ErrorKind,
+    message: String,
+}
+
+impl Node {
+    /// After a failed attempt to connect, calls fail at once for so long.
+    const PAUSE: Duration = Duration::from_millis(100);
+    /// So many calls may lie between the tasks and the socket before a task waits.
+    const QUEUE: usize = 1024;
+    const SPARES: usize = 8;
+
+    pub(crate) fn new(target: Target, timeouts: Timeouts, probe_key: Arc<[u8]>) -> Self {
+        Self {
+            target,
+            timeouts,
+            probe_key,
+            live: RwLock::new(None),
+            connecting: tokio::sync::Mutex::new(None),
+            spare: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// On a connection that the application opened.
+    pub(crate) async fn lent(wire: Wire, timeouts: Timeouts, probe_key: Arc<[u8]>) -> Result<Self> {
+        let greeting = Live::greet(wire, &probe_key);
+        let live = tokio::time::timeout(timeouts.connect, greeting)
+            .await
+            .map_err(|_| error::no_connection_within(timeouts.connect))??;
+        let node = Self::new(Target::Lent, timeouts, probe_key);
+        *node.live.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(live));
+        Ok(node)
+    }
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// The open connection, opened now if need be.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] within the connect timeout; nothing was sent then.
+    pub(crate) async fn live(&self) -> Result<Arc<Live>> {
+        if let Some(live) = self.open() {
+            return Ok(live);
+        }
+        let connect = self.timeouts.connect;
+        match tokio::time::timeout(connect, self.connect()).await {
+            Ok(result) => result,
+            Err(_) => Err(error::no_connection_within(connect)),
+        }
+    }
+
+    fn open(&self) -> Option<Arc<Live>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.as_ref()
+            .filter(|live| !live.is_broken() || matches!(self.target, Target::Lent))
+            .map(Arc::clone)
+    }
+
+    /// One connects, the others wait for what comes of it.
+    async fn connect(&self) -> Result<Arc<Live>> {
+        let mut last = self.connecting.lock().await;
+        if let Some(live) = self.open() {
+            return Ok(live);
+        }
+        if let Some(failure) = last.as_ref().filter(|failure| failure.at.elapsed() < Self::PAUSE) {
+            return Err(Error::new(failure.kind, failure.message.clone()));
+        }
+        let attempt = tokio::time::timeout(self.timeouts.connect, self.greet());
+        let result = attempt
+            .await
+            .unwrap_or_else(|_| Err(error::no_connection_within(self.timeouts.connect)));
+        match result {
+            Ok(live) => {
+                *last = None;
+                let live = Arc::new(live);
+                *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
+                self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                tracing::debug!(generation = ?live.generation(), "connected to a Redis server");
+                Ok(live)
+            }
+            Err(error) => {
+                *last = Some(Failure {
+                    at: Instant::now(),
+                    kind: error.kind(),
+                    message: error.message().to_owned(),
+                });
+                Err(error)
+            }
+        }
+    }
+
+    async fn greet(&self) -> Result<Live> {
+        let connection = self.dial().await?;
+        Live::greet(Wire::Own(connection), &self.probe_key).await
+    }
+
+    async fn dial(&self) -> Result<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeouts.connect))
+            .set_response_timeout(Some(self.timeouts.response))
+            .set_pipeline_buffer_size(Self::QUEUE);
+        let connection = match &self.target {
+            Target::Server(client) => client.get_multiplexed_async_connection_with_config(&config).await,
+            Target::Sentinel(client) => client.lock().await.get_async_connection_with_config(&config).await,
+            Target::Lent => {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the connection belongs to the application, so no other one can be opened",
+                ));
+            }
+        };
+        connection.map_err(error::unconnected)
+    }
+
+    /// Makes a call on a connection of its own, and has the server say how many replicas have what it wrote. `WAIT`
+    /// covers only the writes of its own connection, and holds up whatever is sent behind it on the same one.
+    pub(crate) async fn call_and_wait(
+        &self,
+        call: &Call<'_>,
+        replicas: u32,
+        within: Duration,
+        asking: bool,
+    ) -> Result<RedisResult<(Value, u64)>> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = match spare {
+            Some(connection) => connection,
+            None => tokio::time::timeout(self.timeouts.connect, self.dial())
+                .await
+                .map_err(|_| error::no_connection_within(self.timeouts.connect))??,
+        };
+        connection.set_response_timeout(self.timeouts.response + within);
+        let mut pipeline = Pipeline::with_capacity(3);
+        if asking {
+            pipeline.cmd("ASKING");
+        }
+        // In full, for a connection of its own has no second try.
+        pipeline.add_command(call.in_full().unwrap_or_else(|| call.command().into_owned()));
+        pipeline
+            .cmd("WAIT")
+            .arg(replicas)
+            .arg(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+        let count = 2 + usize::from(asking);
+        let answer = async {
+            let mut replies = connection.send_packed_commands(&pipeline, 0, count).await?;
+            let reached = replies.pop().unwrap_or(Value::Nil);
+            let reply = replies.pop().unwrap_or(Value::Nil).extract_error()?;
+            Ok((reply, redis::from_redis_value(reached.extract_error()?)?))
+        };
+        let answer: RedisResult<(Value, u64)> = answer.await;
+        // A connection that failed, or whose caller went away, is not used again.
+        if answer.is_ok() {
+            let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+            if spare.len() < Self::SPARES {
+                spare.push(connection);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Lets go of every connection.
+    pub(crate) fn close(&self) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}

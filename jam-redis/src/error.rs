@@ -1,0 +1,190 @@
+//! What the driver and the server say, in jam's words. Server texts are not passed on: they may repeat a key or an id.
+
+use std::time::Duration;
+
+use jam_core::{Error, ErrorKind};
+use redis::{RedisError, ServerErrorKind};
+
+/// Why a call did not give an answer.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The key's slot is at this address now.
+    Moved(String),
+    /// This key is at that address already, its slot not yet.
+    Ask(String),
+    /// The keys of this call are being moved.
+    TryAgain,
+    /// The server lacks a command of this call, or has got those that the call does without.
+    OtherGeneration,
+    /// The server does not know the script.
+    NoScript,
+    /// A replica, or a primary that is one now.
+    ReadOnly,
+    /// The connection is gone or silent; the call may have been carried out.
+    Lost(Error),
+    /// The server refused, and did nothing.
+    Refused(Error),
+}
+
+impl Trouble {
+    pub(crate) fn of(error: RedisError) -> Self {
+        let kind = error.kind();
+        if let redis::ErrorKind::Server(kind) = kind {
+            match kind {
+                ServerErrorKind::Moved | ServerErrorKind::Ask => {
+                    if let Some((address, _)) = error.redirect_node() {
+                        let address = address.to_owned();
+                        return match kind {
+                            ServerErrorKind::Moved => Self::Moved(address),
+                            _ => Self::Ask(address),
+                        };
+                    }
+                }
+                ServerErrorKind::TryAgain => return Self::TryAgain,
+                ServerErrorKind::NoScript => return Self::NoScript,
+                ServerErrorKind::ReadOnly => return Self::ReadOnly,
+                ServerErrorKind::ResponseError if lacks_a_command(&error) => return Self::OtherGeneration,
+                _ => {}
+            }
+        }
+        match error.code() {
+            Some("JAMNEWER") => Self::OtherGeneration,
+            Some(code) => Self::Refused(refused(code)),
+            None => Self::Lost(lost(error)),
+        }
+    }
+
+    /// Where no call can go on.
+    pub(crate) fn into_error(self, writes: bool) -> Error {
+        match self {
+            Self::Lost(error) if writes => error.with_outcome_unknown(),
+            Self::Lost(error) | Self::Refused(error) => error,
+            Self::ReadOnly => refused("READONLY"),
+            Self::Moved(_) | Self::Ask(_) => Error::new(
+                ErrorKind::Config,
+                "the server belongs to a Redis Cluster; open it as one, with a `redis+cluster://` URL or `cluster = true`",
+            ),
+            Self::TryAgain => refused("TRYAGAIN"),
+            Self::OtherGeneration | Self::NoScript => unexpected("the server changed what it can do between two calls"),
+        }
+    }
+}
+
+fn lacks_a_command(error: &RedisError) -> bool {
+    error.detail().is_some_and(|text| {
+        let text = text.to_ascii_lowercase();
+        text.contains("unknown command") || text.contains("unknown redis command")
+    })
+}
+
+/// The server's refusal, by its code. It did nothing.
+fn refused(code: &str) -> Error {
+    let (kind, message) = match code {
+        "LOADING" => (
+            ErrorKind::Unavailable,
+            "the Redis server is loading its data; try again soon",
+        ),
+        "MASTERDOWN" => (
+            ErrorKind::Unavailable,
+            "the Redis server is a replica without its primary",
+        ),
+        "CLUSTERDOWN" => (
+            ErrorKind::Unavailable,
+            "the Redis Cluster is down, or no node serves this slot now",
+        ),
+        "TRYAGAIN" => (
+            ErrorKind::Unavailable,
+            "the Redis Cluster is moving these sessions; try again soon",
+        ),
+        "READONLY" => (
+            ErrorKind::Unavailable,
+            "the Redis server is a read-only replica; after a failover the next call finds the new primary if the store \
+             knows the sentinels or the cluster",
+        ),
+        "MISCONF" => (
+            ErrorKind::Unavailable,
+            "the Redis server refuses writes since it cannot save to its disk; see its log",
+        ),
+        "OOM" => (
+            ErrorKind::Unavailable,
+            "the Redis server is at its `maxmemory` and may not evict; give it more memory",
+        ),
+        "NOREPLICAS" => (
+            ErrorKind::Unavailable,
+            "the Redis server refuses writes since it has fewer good replicas than `min-replicas-to-write`",
+        ),
+        "BUSY" => (
+            ErrorKind::Unavailable,
+            "the Redis server is busy with somebody's long script",
+        ),
+        "NOAUTH" | "WRONGPASS" => (
+            ErrorKind::Config,
+            "the Redis server does not accept the user name or password of the URL",
+        ),
+        "NOPERM" => (
+            ErrorKind::Config,
+            "the Redis user may not do this; it needs read and write access to the keys of the session path, and the \
+             commands of @hash, @scripting, @connection, PTTL, PEXPIREAT, PERSIST, UNLINK, TIME, and SCAN for scans",
+        ),
+        "WRONGTYPE" => (
+            ErrorKind::Corrupt,
+            "a key of the session path is no hash; another program uses this session path",
+        ),
+        "CROSSSLOT" => (
+            ErrorKind::Config,
+            "the server belongs to a Redis Cluster; open it as one, with a `redis+cluster://` URL or `cluster = true`",
+        ),
+        _ => (ErrorKind::Unexpected, "the Redis server refused a command"),
+    };
+    Error::new(kind, message).with("code", code.chars().take(32).collect::<String>())
+}
+
+/// The connection is of no use any more.
+fn lost(error: RedisError) -> Error {
+    match error.kind() {
+        redis::ErrorKind::AuthenticationFailed => Error::new(
+            ErrorKind::Config,
+            "the Redis server does not accept the user name or password of the URL",
+        ),
+        redis::ErrorKind::InvalidClientConfig => {
+            Error::new(ErrorKind::Config, "the settings do not fit a Redis connection").with_source(error)
+        }
+        redis::ErrorKind::MasterNameNotFoundBySentinel => Error::new(
+            ErrorKind::Unavailable,
+            "no sentinel that answered knows a working primary of this service name",
+        ),
+        _ if error.is_timeout() => Error::new(
+            ErrorKind::Unavailable,
+            "the Redis server did not answer within the response timeout",
+        ),
+        redis::ErrorKind::Io => {
+            Error::new(ErrorKind::Unavailable, "the connection to the Redis server is lost").with_source(error)
+        }
+        redis::ErrorKind::Parse => Error::new(
+            ErrorKind::Unavailable,
+            "the server's reply is no Redis protocol; the connection was given up",
+        ),
+        _ => Error::new(ErrorKind::Unavailable, "the Redis connection failed"),
+    }
+}
+
+/// No connection came about; nothing was sent.
+pub(crate) fn unconnected(error: RedisError) -> Error {
+    match Trouble::of(error) {
+        Trouble::Lost(error) | Trouble::Refused(error) => error,
+        other => other.into_error(false),
+    }
+}
+
+/// No connection came about in time; nothing was sent.
+pub(crate) fn no_connection_within(timeout: Duration) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("no connection to the Redis server within {} s", timeout.as_secs_f64()),
+    )
+}
+
+/// A reply of a shape that no server gives.
+pub(crate) fn unexpected(message: &'static str) -> Error {
+    Error::new(ErrorKind::Unexpected, message)
+}

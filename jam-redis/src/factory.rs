@@ -1,0 +1,123 @@
+//! Opening a `RedisStore` by name, from a config or a URL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jam_core::{Result, SessionStore, StoreConfig, StoreFactory};
+
+use crate::{Layout, RedisOptions};
+
+/// Opens [`RedisStore`](crate::RedisStore)s by name: `redis`, and every URL that [`RedisOptions`] reads.
+///
+/// | field | meaning | default |
+/// |---|---|---|
+/// | `redis_uri` | the URL, where the backend is chosen by name | `redis://127.0.0.1:6379/0` |
+/// | `session_path` | what the names of the hashes begin with | `sessions` |
+/// | `username`, `password`, `database` | in place of those in the URL | |
+/// | `sentinel_username`, `sentinel_password` | what the sentinels ask for | |
+/// | `connect_timeout`, `response_timeout` | seconds | 2 |
+/// | `connect_lazily` | whether the store opens although no server answers | false |
+/// | `wait_replicas` | replicas that must have the end or the rework of a session before it is acknowledged | 0 |
+/// | `wait_timeout` | seconds that may take | 1 |
+/// | `layout` | `jam`, or `jamlib` to share the server with Python | `jam` |
+/// | `tls_ca`, `tls_cert`, `tls_key` | PEM files (feature `tls`) | the system's authorities |
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RedisFactory;
+
+#[async_trait]
+impl StoreFactory for RedisFactory {
+    fn names(&self) -> &'static [&'static str] {
+        &[
+            "redis",
+            "rediss",
+            "valkey",
+            "valkeys",
+            "unix",
+            "redis+unix",
+            "valkey+unix",
+            "redis+sentinel",
+            "rediss+sentinel",
+            "valkey+sentinel",
+            "valkeys+sentinel",
+            "redis+cluster",
+            "rediss+cluster",
+            "valkey+cluster",
+            "valkeys+cluster",
+        ]
+    }
+
+    async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
+        let url = match (config.string("redis_uri")?, config.url()) {
+            (Some(_), Some(_)) => return Err(config.invalid("redis_uri", "left out where the URL says it all")),
+            (Some(url), None) => url,
+            (None, Some(url)) => url.to_owned(),
+            (None, None) => "redis://127.0.0.1:6379/0".to_owned(),
+        };
+        let mut options = RedisOptions::new(url);
+        if let Some(path) = config.string("session_path")? {
+            options = options.session_path(path);
+        }
+        if let Some(username) = config.string("username")? {
+            options = options.username(username);
+        }
+        if let Some(password) = config.string("password")? {
+            options = options.password(password);
+        }
+        if let Some(database) = config.integer("database", 0..=1_000_000)? {
+            options = options.database(i64::try_from(database).unwrap_or_default());
+        }
+        if let Some(username) = config.string("sentinel_username")? {
+            options = options.sentinel_username(username);
+        }
+        if let Some(password) = config.string("sentinel_password")? {
+            options = options.sentinel_password(password);
+        }
+        if let Some(timeout) = config.seconds("connect_timeout")? {
+            options = options.connect_timeout(timeout);
+        }
+        if let Some(timeout) = config.seconds("response_timeout")? {
+            options = options.response_timeout(timeout);
+        }
+        if let Some(lazily) = config.boolean("connect_lazily")? {
+            options = options.connect_lazily(lazily);
+        }
+        let replicas = config.integer("wait_replicas", 0..=100)?.unwrap_or_default();
+        let within = config.seconds("wait_timeout")?.unwrap_or(Duration::from_secs(1));
+        options = options.wait_replicas(u32::try_from(replicas).unwrap_or_default(), within);
+        if let Some(word) = config.one_of("layout", &Layout::WORDS)? {
+            options = options.layout(Layout::from_word(word).unwrap_or_default());
+        }
+        let options = certificates(config, options)?;
+        // Before anything is opened: a mistake in the config shall not show as a server that is away.
+        config.finish()?;
+        Ok(Arc::new(options.open().await?))
+    }
+}
+
+#[cfg(feature = "tls")]
+fn certificates(config: &mut StoreConfig, mut options: RedisOptions) -> Result<RedisOptions> {
+    if let Some(path) = config.string("tls_ca")? {
+        options = options.root_certificate(read(config, "tls_ca", &path)?);
+    }
+    match (config.string("tls_cert")?, config.string("tls_key")?) {
+        (Some(certificate), Some(key)) => {
+            let certificate = read(config, "tls_cert", &certificate)?;
+            options = options.client_certificate(certificate, read(config, "tls_key", &key)?);
+        }
+        (None, None) => {}
+        (Some(_), None) => return Err(config.invalid("tls_key", "given beside `tls_cert`")),
+        (None, Some(_)) => return Err(config.invalid("tls_cert", "given beside `tls_key`")),
+    }
+    Ok(options)
+}
+
+#[cfg(feature = "tls")]
+fn read(config: &StoreConfig, field: &str, path: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| config.invalid(field, "a PEM file that can be read").with_source(error))
+}
+
+#[cfg(not(feature = "tls"))]
+fn certificates(_: &mut StoreConfig, options: RedisOptions) -> Result<RedisOptions> {
+    Ok(options)
+}

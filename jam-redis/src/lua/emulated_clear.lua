@@ -1,0 +1,10 @@
+-- -> how many live sessions there were, without jam's own notes
+local count = 0
+local all = redis.call('HGETALL', key)
+for i = 1, #all, 2 do
+  if string.sub(all[i], -1) ~= '~' and not expired(all[i + 1]) then
+    count = count + 1
+  end
+end
+redis.call('UNLINK', key)
+return count

@@ -1,0 +1,95 @@
+-- Servers whose hash fields can expire. What every script below begins with.
+
+-- The latest expiry that every server takes for a field: 2^46 - 1 ms. Later ones stand in the value.
+local LATEST = 70368744177663
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+-- A value that begins with NUL is not the bare payload: '\0=' and the payload, which began with NUL itself;
+-- '\0>' and '\0@', 15 digits of milliseconds (0: never) and the payload: an expiry beyond LATEST; an expiry kept
+-- while the server had no field expiry.
+local function kind(value)
+  if string.byte(value, 1) ~= 0 then
+    return nil
+  end
+  return string.sub(value, 2, 2)
+end
+
+local function payload(value)
+  local is = kind(value)
+  if is == '=' then
+    return string.sub(value, 3)
+  elseif is == '>' or is == '@' then
+    return string.sub(value, 18)
+  end
+  return value
+end
+
+local function put(key, id, value, at)
+  redis.call('HSET', key, id, value)
+  if at ~= '' then
+    redis.call('HPEXPIREAT', key, at, 'FIELDS', 1, id)
+  end
+end
+
+-- A hash from a server without field expiry: every value carries its expiry, and the hash one of its own. Turned
+-- into what this server would have held, before anything else is done with it.
+local function adopt(key, seen)
+  local sample = redis.call('HRANDFIELD', key, 1, 'WITHVALUES')
+  if not seen and (not sample[2] or kind(sample[2]) ~= '@') then
+    return
+  end
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local all = redis.call('HGETALL', key)
+  redis.call('PERSIST', key)
+  for i = 1, #all, 2 do
+    local id, value = all[i], all[i + 1]
+    if kind(value) == '@' then
+      local at = tonumber(string.sub(value, 3, 17))
+      if at ~= 0 and at <= now then
+        redis.call('HDEL', key, id)
+      elseif at > LATEST then
+        redis.call('HSET', key, id, '\0>' .. string.sub(value, 3))
+      else
+        local bare = payload(value)
+        if string.byte(bare, 1) == 0 then
+          bare = '\0=' .. bare
+        end
+        put(key, id, bare, at ~= 0 and whole(at) or '')
+      end
+    end
+  end
+end
+
+-- Moves the expiry of a live field to `to`, if it lies before both `to` and `before`.
+local function prolong(key, id, value, to, before)
+  if kind(value) == '>' then
+    local at = tonumber(string.sub(value, 3, 17))
+    if at < to and at < before then
+      redis.call('HSET', key, id, string.format('\0>%015.0f', to) .. string.sub(value, 18))
+    end
+    return
+  end
+  local at = redis.call('HPEXPIRETIME', key, 'FIELDS', 1, id)[1]
+  if at < 0 or at >= to or at >= before then
+    return
+  end
+  if to <= LATEST then
+    redis.call('HPEXPIREAT', key, whole(to), 'FIELDS', 1, id)
+  else
+    redis.call('HSET', key, id, string.format('\0>%015.0f', to) .. payload(value))
+  end
+end
+
+-- '1': this process has not seen that the hash is free of emulated values; '2': it has seen one.
+if ARGV[1] ~= '0' then
+  -- A server without field expiry fails here, before anything is written.
+  redis.call('HPEXPIRETIME', KEYS[1], 'FIELDS', 1, '')
+  for _, key in ipairs(KEYS) do
+    adopt(key, ARGV[1] == '2')
+  end
+end
+local key = KEYS[1]

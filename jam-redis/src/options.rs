@@ -1,0 +1,233 @@
+//! What can be set before the store is opened.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jam_core::{Error, ErrorKind, Result};
+use redis::aio::ConnectionLike;
+
+use crate::connect::{Lend, Link, Node, Replicas, Target, Timeouts, Wire};
+use crate::url::{Servers, Tls};
+use crate::{Layout, RedisStore};
+
+/// Settings of a [`RedisStore`].
+///
+/// The URL says where the servers are:
+///
+/// | URL | what |
+/// |---|---|
+/// | `redis://user:password@host:6379/0` | one server; user, password, port and database may be left out |
+/// | `unix:///run/redis.sock` | one server, by a Unix socket |
+/// | `redis+sentinel://user:password@host1:26379,host2:26379/service/0` | the primary that the sentinels name; user and password are those of the Redis servers |
+/// | `redis+cluster://user:password@host1:6379,host2:6379` | a Redis Cluster, with some of its nodes |
+/// | `rediss://`, `rediss+sentinel://`, `rediss+cluster://` | the same with TLS (feature `tls`) |
+///
+/// `valkey` may stand for `redis` in each. Percent-encode what is special in a user name or a password.
+#[must_use = "settings do nothing until the store is opened"]
+pub struct RedisOptions {
+    source: Source,
+    session_path: String,
+    layout: Layout,
+    timeouts: Timeouts,
+    replicas: Option<Replicas>,
+    lazily: bool,
+    tls: Tls,
+    username: Option<String>,
+    password: Option<String>,
+    database: Option<i64>,
+    sentinel_username: Option<String>,
+    sentinel_password: Option<String>,
+}
+
+enum Source {
+    Url(String),
+    Client(redis::Client),
+    Connection(Box<dyn Lend>),
+}
+
+impl RedisOptions {
+    /// For the servers at this URL.
+    pub fn new(url: impl AsRef<str>) -> Self {
+        Self::of(Source::Url(url.as_ref().to_owned()))
+    }
+
+    /// For a client of the application.
+    pub fn from_client(client: redis::Client) -> Self {
+        Self::of(Source::Client(client))
+    }
+
+    /// For a connection of the application, see [`RedisStore::from_connection`].
+    pub fn from_connection<C>(connection: C) -> Self
+    where
+        C: ConnectionLike + Clone + Send + Sync + 'static,
+    {
+        Self::of(Source::Connection(Box::new(connection)))
+    }
+
+    fn of(source: Source) -> Self {
+        Self {
+            source,
+            session_path: "sessions".to_owned(),
+            layout: Layout::default(),
+            timeouts: Timeouts {
+                connect: Duration::from_secs(2),
+                response: Duration::from_secs(2),
+            },
+            replicas: None,
+            lazily: false,
+            tls: Tls::default(),
+            username: None,
+            password: None,
+            database: None,
+            sentinel_username: None,
+            sentinel_password: None,
+        }
+    }
+
+    /// What the names of the hashes begin with; `sessions` by default, as in Python's jamlib. The sessions of `user1` are
+    /// then in `sessions:user1`. Two services on one server take two paths.
+    pub fn session_path(mut self, path: impl Into<String>) -> Self {
+        self.session_path = path.into();
+        self
+    }
+
+    /// In whose form the sessions lie on the server; [`Layout::Jam`] by default.
+    pub const fn layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// How long opening a connection may take; 2 s by default. A call without an open connection fails within it.
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.connect = timeout;
+        self
+    }
+
+    /// How long the answer to a call may take; 2 s by default.
+    pub const fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.response = timeout;
+        self
+    }
+
+    /// Acknowledges the end of a session (delete, revoke, clear) and its rework only when so many replicas have it, and
+    /// fails with [`Unavailable`](ErrorKind::Unavailable) and an unknown outcome when that takes longer than `within`.
+    ///
+    /// Redis replicates after it has answered. Without this, a failover may undo what was acknowledged just before: new
+    /// sessions are lost, ended ones are back. With it, what was acknowledged is on so many replicas; still a failover
+    /// may choose another replica, so this makes a loss unlikely and not impossible, unless every replica is waited for.
+    /// Such calls go over connections of their own, since `WAIT` holds up everything behind it.
+    pub const fn wait_replicas(mut self, replicas: u32, within: Duration) -> Self {
+        self.replicas = if replicas == 0 {
+            None
+        } else {
+            Some(Replicas {
+                count: replicas,
+                within,
+            })
+        };
+        self
+    }
+
+    /// Opens the store even if no server answers yet; calls then fail with [`Unavailable`](ErrorKind::Unavailable) until
+    /// one does. Off by default: a wrong address shall show at the start.
+    pub const fn connect_lazily(mut self, lazily: bool) -> Self {
+        self.lazily = lazily;
+        self
+    }
+
+    /// The user of the servers' access control lists, in place of the URL's.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// The password, in place of the URL's.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The database number, in place of the URL's; 0 by default. A cluster has none but 0.
+    pub const fn database(mut self, number: i64) -> Self {
+        self.database = Some(number);
+        self
+    }
+
+    /// The user that the sentinels ask for, if they do.
+    pub fn sentinel_username(mut self, username: impl Into<String>) -> Self {
+        self.sentinel_username = Some(username.into());
+        self
+    }
+
+    /// The password that the sentinels ask for, if they do.
+    pub fn sentinel_password(mut self, password: impl Into<String>) -> Self {
+        self.sentinel_password = Some(password.into());
+        self
+    }
+
+    /// The authority that signed the servers' certificates, PEM; the system's authorities by default.
+    #[cfg(feature = "tls")]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.root = Some(pem.into());
+        self
+    }
+
+    /// A certificate and its key to show to servers that ask for one, PEM.
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.tls.client = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Opens the store: connects, and asks the server what it can do.
+    ///
+    /// # Errors
+    /// - [`Config`](ErrorKind::Config) for a URL that is none, or a user or password that the server does not take.
+    /// - [`Unavailable`](ErrorKind::Unavailable) if no server answers within the connect timeout.
+    pub async fn open(self) -> Result<RedisStore> {
+        if self.session_path.is_empty() || self.session_path.len() > 512 {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "`session_path` must have 1 to 512 bytes, such as `sessions`",
+            ));
+        }
+        // No session key is empty, so this is no session's hash, and a user who may use the path may use it.
+        let probe_key: Arc<[u8]> = format!("{}:", self.session_path).into_bytes().into();
+        let timeouts = self.timeouts;
+        let link = match &self.source {
+            Source::Url(url) => {
+                let mut servers = Servers::parse(url)?;
+                servers.overrule(self.username.as_deref(), self.password.as_deref(), self.database);
+                servers.sentinel_credentials(self.sentinel_username.as_deref(), self.sentinel_password.as_deref());
+                servers.link(&self.tls, timeouts, probe_key)?
+            }
+            Source::Client(client) => {
+                let node = Node::new(Target::Server(client.clone()), timeouts, probe_key);
+                Link::One(Arc::new(node))
+            }
+            Source::Connection(connection) => {
+                let wire = Wire::Lent(connection.again());
+                Link::One(Arc::new(Node::lent(wire, timeouts, probe_key).await?))
+            }
+        };
+        let store = RedisStore::new(link, self.session_path, self.layout, self.replicas);
+        if !self.lazily {
+            for (_, node) in store.link().primaries().await? {
+                node.live().await?;
+            }
+        }
+        Ok(store)
+    }
+}
+
+impl fmt::Debug for RedisOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisOptions")
+            .field("session_path", &self.session_path)
+            .field("layout", &self.layout)
+            .field("timeouts", &self.timeouts)
+            .field("replicas", &self.replicas)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! The scripts, and how one is called.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use redis::Cmd;
+
+/// A Lua script and its digest.
+pub(crate) struct Script {
+    code: &'static str,
+    digest: LazyLock<String>,
+}
+
+impl Script {
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+macro_rules! scripts {
+    ($all:ident: $prelude:literal $($name:ident = $file:literal,)+) => {
+        $(
+            pub(crate) static $name: Script = Script {
+                code: concat!(include_str!(concat!("lua/", $prelude)), include_str!(concat!("lua/", $file))),
+                digest: LazyLock::new(|| redis::Script::new($name.code).get_hash().to_owned()),
+            };
+        )+
+        pub(crate) static $all: &[&Script] = &[$(&$name),+];
+    };
+}
+
+/// For servers with field expiry.
+pub(crate) mod native {
+    use super::{LazyLock, Script};
+
+    scripts! { ALL: "native.lua"
+        INSERT = "native_insert.lua",
+        LOAD = "native_load.lua",
+        REPLACE = "native_replace.lua",
+        TOUCH = "native_touch.lua",
+        RENAME = "native_rename.lua",
+        REMOVE = "native_remove.lua",
+        LIST = "native_list.lua",
+        CLEAR = "native_clear.lua",
+    }
+}
+
+/// For servers without.
+pub(crate) mod emulated {
+    use super::{LazyLock, Script};
+
+    scripts! { ALL: "emulated.lua"
+        INSERT = "emulated_insert.lua",
+        LOAD = "emulated_load.lua",
+        REPLACE = "emulated_replace.lua",
+        TOUCH = "emulated_touch.lua",
+        RENAME = "emulated_rename.lua",
+        REMOVE = "emulated_remove.lua",
+        LIST = "emulated_list.lua",
+        CLEAR = "emulated_clear.lua",
+        SWEEP = "emulated_sweep.lua",
+    }
+}
+
+/// What is to be sent.
+pub(crate) enum Call<'a> {
+    /// A command as it is.
+    Plain(Cmd),
+    /// A script; `flag` is its first argument.
+    Script {
+        script: &'static Script,
+        keys: Vec<&'a [u8]>,
+        flag: u8,
+        arguments: Vec<Cow<'a, [u8]>>,
+    },
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn script(script: &'static Script, key: &'a [u8], flag: u8) -> Self {
+        Self::Script {
+            script,
+            keys: vec![key],
+            flag,
+            arguments: Vec::with_capacity(5),
+        }
+    }
+
+    /// Another key, of a script.
+    pub(crate) fn key(mut self, key: &'a [u8]) -> Self {
+        if let Self::Script { keys, .. } = &mut self {
+            keys.push(key);
+        }
+        self
+    }
+
+    /// One more argument.
+    pub(crate) fn arg(mut self, argument: impl Into<Cow<'a, [u8]>>) -> Self {
+        match &mut self {
+            Self::Plain(command) => {
+                command.arg(&*argument.into());
+            }
+            Self::Script { arguments, .. } => arguments.push(argument.into()),
+        }
+        self
+    }
+
+    /// The command that makes this call; a script by its digest.
+    pub(crate) fn command(&self) -> Cow<'_, Cmd> {
+        match self {
+            Self::Plain(command) => Cow::Borrowed(command),
+            Self::Script { script, .. } => Cow::Owned(self.evaluation("EVALSHA", &script.digest)),
+        }
+    }
+
+    /// The same with the script's text, for a server that does not know the digest yet. It keeps it from then on.
+    pub(crate) fn in_full(&self) -> Option<Cmd> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Script { script, .. } => Some(self.evaluation("EVAL", script.code)),
+        }
+    }
+
+    fn evaluation(&self, name: &str, text: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(text);
+        if let Self::Script {
+            keys, flag, arguments, ..
+        } = self
+        {
+            command.arg(keys.len());
+            for key in keys {
+                command.arg(*key);
+            }
+            command.arg(*flag);
+            for argument in arguments {
+                command.arg(&**argument);
+            }
+        }
+        command
+    }
+}

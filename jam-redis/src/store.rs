@@ -1,0 +1,367 @@
+//! `RedisStore`: the contract, on Redis.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jam_core::{
+    Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored,
+    Timestamp, Version,
+};
+use redis::Value;
+
+use crate::call::Ask;
+use crate::connect::{Generation, Link, Live, Replicas};
+use crate::error;
+use crate::value::{self, Expiry};
+use crate::{Layout, RedisOptions};
+
+/// Sessions in Redis or Valkey. See the [crate documentation](crate) for what it promises.
+///
+/// Cloning the store is wrapping it in an [`Arc`]; one store serves any number of tasks over one connection.
+pub struct RedisStore {
+    link: Link,
+    path: String,
+    layout: Layout,
+    replicas: Option<Replicas>,
+    closed: AtomicBool,
+}
+
+impl RedisStore {
+    /// Opens the store at a URL with the default settings, see [`RedisOptions`].
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for a URL that is none, or credentials that the server does not take;
+    /// [`Unavailable`](ErrorKind::Unavailable) if no server answers within the connect timeout.
+    pub async fn open(url: impl AsRef<str>) -> Result<Self> {
+        RedisOptions::new(url).open().await
+    }
+
+    /// More settings, before opening.
+    pub fn options(url: impl AsRef<str>) -> RedisOptions {
+        RedisOptions::new(url)
+    }
+
+    /// Opens the store with a client that the application has configured itself.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn from_client(client: redis::Client) -> Result<Self> {
+        RedisOptions::from_client(client).open().await
+    }
+
+    /// Opens the store on a connection that the application has already, to one server:
+    /// [`MultiplexedConnection`](redis::aio::MultiplexedConnection), `ConnectionManager` or another that can be cloned.
+    /// Timeouts and reconnecting are its own. It must not send commands a second time after a lost connection, as the
+    /// driver's cluster connection does: for a cluster, [open it by URL](RedisOptions::new).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn from_connection<C>(connection: C) -> Result<Self>
+    where
+        C: redis::aio::ConnectionLike + Clone + Send + Sync + 'static,
+    {
+        RedisOptions::from_connection(connection).open().await
+    }
+
+    pub(crate) fn new(link: Link, path: String, layout: Layout, replicas: Option<Replicas>) -> Self {
+        Self {
+            link,
+            path,
+            layout,
+            replicas,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// What the hash of a session key is called.
+    pub(crate) fn hash(&self, key: &SessionKey) -> String {
+        format!("{}:{}", self.path, key.as_str())
+    }
+
+    /// What the name of every hash begins with.
+    pub(crate) fn prefix(&self) -> String {
+        format!("{}:", self.path)
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Unavailable, "the store is closed"));
+        }
+        Ok(())
+    }
+
+    /// Whether the server lets hash fields expire. If it does not, jam does.
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorKind::Unavailable) if no server answers.
+    pub async fn has_field_expiry(&self) -> Result<bool> {
+        self.check_open()?;
+        let (_, node) = self.link.route(self.prefix().as_bytes()).await?;
+        Ok(node.live().await?.generation() != Generation::Emulated)
+    }
+
+    /// Makes one call on a hash, and notes what it shows about the hash.
+    pub(crate) async fn ask(&self, hash: &str, ask: &Ask<'_>) -> Result<(Value, Arc<Live>)> {
+        self.check_open()?;
+        let hash = hash.as_bytes();
+        let replicas = match ask {
+            Ask::Remove { .. } | Ask::Clear | Ask::Rename { .. } => self.replicas,
+            _ => None,
+        };
+        let (value, live) = self
+            .link
+            .run(hash, ask.writes(), replicas, |live| ask.call(hash, self.layout, live))
+            .await?;
+        Ok((value, live))
+    }
+
+    /// A call that answers with a number.
+    async fn decide(&self, hash: &str, ask: &Ask<'_>) -> Result<i64> {
+        let (value, live) = self.ask(hash, ask).await?;
+        // A script looked at the hash, or a plain command could be used since one had.
+        if live.generation() != Generation::Emulated {
+            live.learn(hash.as_bytes());
+            if let Ask::Rename { to_hash, .. } = ask {
+                live.learn(to_hash);
+            }
+        }
+        match value {
+            Value::Int(number) => Ok(number),
+            _ => Err(error::unexpected(
+                "the Redis server answered a count with something else",
+            )),
+        }
+    }
+
+    /// Between two hashes that lie on different nodes: the new record first, then the old one goes if it is still what
+    /// it was.
+    async fn rename_across(&self, rename: Rename<'_>, expected: &[u8]) -> Result<()> {
+        self.insert(rename.to, rename.record).await?;
+        let remove = Ask::Remove {
+            id: rename.from.id(),
+            expected: Some(expected),
+        };
+        let removed = self.decide(&self.hash(rename.from.key()), &remove).await;
+        let error = match removed {
+            Ok(1) => return Ok(()),
+            Ok(0) => not_found(),
+            Ok(_) => conflict(),
+            // The old record may be gone: then the new one must not go too.
+            Err(error) if error.outcome_unknown() => return Err(error),
+            Err(error) => error,
+        };
+        self.remove(rename.to).await?;
+        Err(error)
+    }
+}
+
+/// The payload a version stands for.
+fn expected(version: &Version) -> Result<&Bytes> {
+    version.as_content().ok_or_else(conflict)
+}
+
+fn not_found() -> Error {
+    Error::new(ErrorKind::NotFound, "there is no such session")
+}
+
+fn conflict() -> Error {
+    Error::new(ErrorKind::Conflict, "the session was changed meanwhile")
+}
+
+fn already_exists() -> Error {
+    Error::new(ErrorKind::AlreadyExists, "there is a session of that id already")
+}
+
+fn stored(payload: Bytes) -> Stored {
+    Stored::new(payload.clone(), Version::from_content(payload))
+}
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
+        let ask = Ask::Insert { id: id.id(), record };
+        match self.decide(&self.hash(id.key()), &ask).await? {
+            0 => Err(already_exists()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
+        let hash = self.hash(id.key());
+        for exact in [false, true] {
+            let ask = Ask::Load {
+                id: id.id(),
+                how,
+                exact,
+            };
+            let (reply, live) = self.ask(&hash, &ask).await?;
+            let emulates = live.generation() == Generation::Emulated;
+            let (value, judged) = match reply {
+                Value::Nil => return Ok(None),
+                Value::BulkString(value) => (value, exact),
+                // Of a script on a server without field expiry: what the clock says, and the value.
+                Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
+                    Ok([Value::Int(now), Value::BulkString(value)]) => {
+                        live.clock
+                            .set(Timestamp::from_millis(now.try_into().unwrap_or_default()));
+                        (value, true)
+                    }
+                    _ => return Ok(None),
+                },
+                _ => {
+                    return Err(error::unexpected(
+                        "the Redis server answered a read with something else",
+                    ));
+                }
+            };
+            let read = value::read(value)?;
+            let sure = match read.expiry {
+                Expiry::OfField | Expiry::Far(_) => true,
+                Expiry::Emulated(_) if !emulates => false,
+                Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
+            };
+            if sure && !emulates {
+                live.learn(hash.as_bytes());
+            }
+            if sure || judged {
+                return Ok(Some(stored(read.payload)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn replace(&self, id: &RecordId, version: Option<&Version>, record: &Record) -> Result<()> {
+        let ask = Ask::Replace {
+            id: id.id(),
+            expected: version.map(expected).transpose()?.map(AsRef::as_ref),
+            record,
+        };
+        match self.decide(&self.hash(id.key()), &ask).await? {
+            1 => Ok(()),
+            0 => Err(not_found()),
+            _ => Err(conflict()),
+        }
+    }
+
+    async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
+        let ask = Ask::Touch {
+            id: id.id(),
+            to: expires_at,
+        };
+        Ok(self.decide(&self.hash(id.key()), &ask).await? == 1)
+    }
+
+    async fn rename(&self, rename: Rename<'_>) -> Result<()> {
+        let expected = expected(rename.expected)?;
+        let hash = self.hash(rename.from.key());
+        let to_hash = self.hash(rename.to.key());
+        if self.link.parts(hash.as_bytes(), to_hash.as_bytes()) {
+            return self.rename_across(rename, expected).await;
+        }
+        let ask = Ask::Rename {
+            from: rename.from.id(),
+            expected,
+            to_hash: to_hash.as_bytes(),
+            to: rename.to.id(),
+            record: rename.record,
+        };
+        match self.decide(&hash, &ask).await? {
+            1 => Ok(()),
+            0 => Err(not_found()),
+            -1 => Err(conflict()),
+            _ => Err(already_exists()),
+        }
+    }
+
+    async fn remove(&self, id: &RecordId) -> Result<bool> {
+        let ask = Ask::Remove {
+            id: id.id(),
+            expected: None,
+        };
+        Ok(self.decide(&self.hash(id.key()), &ask).await? == 1)
+    }
+
+    async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
+        self.entries(key, &self.hash(key)).await
+    }
+
+    async fn clear(&self, key: &SessionKey) -> Result<u64> {
+        let count = self.decide(&self.hash(key), &Ask::Clear).await?;
+        Ok(count.try_into().unwrap_or_default())
+    }
+
+    async fn remove_expired(&self, _now: Timestamp) -> Result<u64> {
+        self.check_open()?;
+        self.sweep().await
+    }
+
+    async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
+        self.check_open()?;
+        self.page(cursor, limit).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        self.link.close();
+        Ok(())
+    }
+}
+
+impl RedisStore {
+    /// The live sessions of a hash.
+    pub(crate) async fn entries(&self, key: &SessionKey, hash: &str) -> Result<Vec<Entry>> {
+        let (reply, live) = self.ask(hash, &Ask::List).await?;
+        let Value::Array(parts) = reply else {
+            return Err(error::unexpected(
+                "the Redis server answered a listing with something else",
+            ));
+        };
+        if live.generation() != Generation::Emulated {
+            live.learn(hash.as_bytes());
+        }
+        let mut entries = Vec::with_capacity(parts.len() / 3);
+        let mut parts = parts.into_iter();
+        while let (Some(id), Some(value), Some(at)) = (parts.next(), parts.next(), parts.next()) {
+            let (Value::BulkString(id), Value::BulkString(value), Value::Int(at)) = (id, value, at) else {
+                return Err(error::unexpected(
+                    "the Redis server answered a listing with something else",
+                ));
+            };
+            // Another program's field: no id of jam's.
+            let Some(id) = String::from_utf8(id)
+                .ok()
+                .and_then(|id| RecordId::new(key.clone(), id).ok())
+            else {
+                continue;
+            };
+            let read = value::read(value)?;
+            let expires_at = match read.expiry {
+                Expiry::OfField => u64::try_from(at).ok().map(Timestamp::from_millis),
+                Expiry::Far(at) => Some(at),
+                Expiry::Emulated(at) => at,
+            };
+            entries.push(Entry::new(id, stored(read.payload), expires_at));
+        }
+        Ok(entries)
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("link", &self.link)
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}

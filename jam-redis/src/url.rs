@@ -1,0 +1,258 @@
+//! Where the servers are, read from a URL.
+
+use std::sync::Arc;
+
+use jam_core::{Error, ErrorKind, Result};
+use redis::io::tcp::TcpSettings;
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, TlsMode};
+
+use crate::connect::{Cluster, Link, Node, Target, Timeouts};
+
+/// Certificates.
+#[derive(Clone, Default)]
+pub(crate) struct Tls {
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is no TLS to use it"))]
+    pub(crate) root: Option<Vec<u8>>,
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is no TLS to use it"))]
+    pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What a URL names.
+pub(crate) struct Servers {
+    kind: Kind,
+    /// The servers, the sentinels or the seeds.
+    nodes: Vec<ConnectionInfo>,
+    sentinel: RedisConnectionInfo,
+}
+
+enum Kind {
+    One,
+    Sentinel(String),
+    Cluster,
+}
+
+impl Servers {
+    /// Reads a URL; what follows a `?` in it is jam's and not looked at, but for a Unix socket.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let (scheme, rest) = url.split_once("://").ok_or_else(no_url)?;
+        let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+        let scheme = scheme.replace("valkey", "redis");
+        let (transport, kind) = scheme.split_once('+').unwrap_or((&scheme, ""));
+        let (transport, kind) = if transport == "redis" && kind == "unix" {
+            ("unix", "")
+        } else {
+            (transport, kind)
+        };
+        if !matches!(transport, "redis" | "rediss" | "unix") {
+            return Err(no_url());
+        }
+        if transport == "rediss" && !cfg!(feature = "tls") {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "a `rediss` URL needs TLS: turn on the feature `tls` of jam-redis (`redis-tls` of jam)",
+            ));
+        }
+        let sentinel = RedisConnectionInfo::default();
+        if kind.is_empty() {
+            return Ok(Self {
+                kind: Kind::One,
+                nodes: vec![info(&format!("{transport}://{rest}"))?],
+                sentinel,
+            });
+        }
+        let (credentials, hosts) = match rest.rsplit_once('@') {
+            Some((credentials, hosts)) => (format!("{credentials}@"), hosts),
+            None => (String::new(), rest),
+        };
+        let (hosts, path) = hosts.split_once('/').unwrap_or((hosts, ""));
+        let (kind, database) = match kind {
+            "sentinel" => {
+                let (service, database) = path.split_once('/').unwrap_or((path, ""));
+                if service.is_empty() {
+                    return Err(Error::new(
+                        ErrorKind::Config,
+                        "a sentinel URL names the service behind the hosts: `redis+sentinel://host1,host2/service`",
+                    ));
+                }
+                (Kind::Sentinel(service.to_owned()), database)
+            }
+            "cluster" => (Kind::Cluster, path),
+            _ => return Err(no_url()),
+        };
+        let port = if matches!(kind, Kind::Sentinel(_)) {
+            ":26379"
+        } else {
+            ""
+        };
+        let node = |host: &str| {
+            let has_port = host
+                .rsplit_once(':')
+                .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+            let port = if has_port { "" } else { port };
+            info(&format!("{transport}://{credentials}{host}{port}/{database}"))
+        };
+        let nodes = hosts.split(',').map(node).collect::<Result<Vec<_>>>()?;
+        Ok(Self { kind, nodes, sentinel })
+    }
+
+    /// User, password and database in place of those in the URL.
+    pub(crate) fn overrule(&mut self, username: Option<&str>, password: Option<&str>, database: Option<i64>) {
+        for node in &mut self.nodes {
+            let mut settings = node.redis_settings().clone();
+            if let Some(username) = username {
+                settings = settings.set_username(username);
+            }
+            if let Some(password) = password {
+                settings = settings.set_password(password);
+            }
+            if let Some(database) = database {
+                settings = settings.set_db(database);
+            }
+            *node = node.clone().set_redis_settings(settings);
+        }
+    }
+
+    /// What the sentinels themselves ask for.
+    pub(crate) fn sentinel_credentials(&mut self, username: Option<&str>, password: Option<&str>) {
+        if let Some(username) = username {
+            self.sentinel = self.sentinel.clone().set_username(username);
+        }
+        if let Some(password) = password {
+            self.sentinel = self.sentinel.clone().set_password(password);
+        }
+    }
+
+    /// The way there. Connects to nothing yet.
+    pub(crate) fn link(self, tls: &Tls, timeouts: Timeouts, probe_key: Arc<[u8]>) -> Result<Link> {
+        let tls = tls.clone();
+        let first = self.nodes.first().cloned().ok_or_else(no_url)?;
+        let target = match self.kind {
+            Kind::One => Target::Server(client(first, &tls)?),
+            Kind::Sentinel(service) => {
+                let addresses = self.nodes.iter().map(|node| node.addr().clone()).collect();
+                let client = sentinel_client(addresses, &service, first.redis_settings(), &self.sentinel, &tls)?;
+                Target::Sentinel(tokio::sync::Mutex::new(client))
+            }
+            Kind::Cluster => {
+                let seeds = self.nodes.iter().filter_map(|node| match node.addr() {
+                    ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                        Some((host.clone(), *port))
+                    }
+                    _ => None,
+                });
+                let seeds = seeds.collect();
+                let dial = move |(host, port): &(String, u16)| {
+                    let address = match first.addr() {
+                        ConnectionAddr::TcpTls { .. } => ConnectionAddr::TcpTls {
+                            host: host.clone(),
+                            port: *port,
+                            insecure: false,
+                            tls_params: None,
+                        },
+                        _ => ConnectionAddr::Tcp(host.clone(), *port),
+                    };
+                    client(first.clone().set_addr(address), &tls)
+                };
+                return Ok(Link::Many(Cluster::new(seeds, Box::new(dial), timeouts, probe_key)));
+            }
+        };
+        Ok(Link::One(Arc::new(Node::new(target, timeouts, probe_key))))
+    }
+}
+
+fn info(url: &str) -> Result<ConnectionInfo> {
+    // The driver's own message may repeat the URL, and with it the password.
+    let info = url.into_connection_info().map_err(|_| no_url())?;
+    Ok(info.set_tcp_settings(tcp()))
+}
+
+/// A reply shall not wait for the packet that acknowledges the one before.
+fn tcp() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
+}
+
+fn no_url() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the URL names no Redis server; right are `redis://user:password@host:6379/0`, `unix:///run/redis.sock`, \
+         `redis+sentinel://host1,host2/service` and `redis+cluster://host1,host2` (`rediss` for TLS), with special \
+         characters percent-encoded",
+    )
+}
+
+#[cfg(feature = "tls")]
+fn certificates(tls: &Tls) -> Option<redis::TlsCertificates> {
+    let client_tls = tls
+        .client
+        .clone()
+        .map(|(client_cert, client_key)| redis::ClientTlsConfig {
+            client_cert,
+            client_key,
+        });
+    (tls.root.is_some() || client_tls.is_some()).then(|| redis::TlsCertificates {
+        client_tls,
+        root_cert: tls.root.clone(),
+    })
+}
+
+fn client(info: ConnectionInfo, tls: &Tls) -> Result<Client> {
+    #[cfg(feature = "tls")]
+    if let Some(certificates) = certificates(tls).filter(|_| matches!(info.addr(), ConnectionAddr::TcpTls { .. })) {
+        return Client::build_with_tls(info, certificates).map_err(no_certificate);
+    }
+    #[cfg(not(feature = "tls"))]
+    let _: &Tls = tls;
+    Client::open(info).map_err(|_| no_url())
+}
+
+fn sentinel_client(
+    sentinels: Vec<ConnectionAddr>,
+    service: &str,
+    redis: &RedisConnectionInfo,
+    sentinel: &RedisConnectionInfo,
+    tls: &Tls,
+) -> Result<SentinelClient> {
+    let secure = sentinels
+        .iter()
+        .any(|address| matches!(address, ConnectionAddr::TcpTls { .. }));
+    let mut builder = SentinelClientBuilder::new(sentinels, service, SentinelServerType::Master)
+        .map_err(|_| no_url())?
+        .set_client_to_redis_db(redis.db())
+        .set_client_to_redis_tcp_settings(tcp())
+        .set_client_to_sentinel_tcp_settings(tcp());
+    if secure {
+        builder = builder
+            .set_client_to_redis_tls_mode(TlsMode::Secure)
+            .set_client_to_sentinel_tls_mode(TlsMode::Secure);
+    }
+    if let Some(username) = redis.username() {
+        builder = builder.set_client_to_redis_username(username);
+    }
+    if let Some(password) = redis.password() {
+        builder = builder.set_client_to_redis_password(password);
+    }
+    if let Some(username) = sentinel.username() {
+        builder = builder.set_client_to_sentinel_username(username);
+    }
+    if let Some(password) = sentinel.password() {
+        builder = builder.set_client_to_sentinel_password(password);
+    }
+    #[cfg(feature = "tls")]
+    if let Some(certificates) = certificates(tls).filter(|_| secure) {
+        builder = builder
+            .set_client_to_redis_certificates(certificates.clone())
+            .set_client_to_sentinel_certificates(certificates);
+    }
+    #[cfg(not(feature = "tls"))]
+    let _: &Tls = tls;
+    builder.build().map_err(|_| no_url())
+}
+
+#[cfg(feature = "tls")]
+fn no_certificate(_: redis::RedisError) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the certificates are no PEM, or the key does not fit the certificate",
+    )
+}

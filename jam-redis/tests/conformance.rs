@@ -1,0 +1,42 @@
+//! The public conformance suite on every generation of server, and on a cluster.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use jam_core::conformance::{Suite, Task};
+use jam_redis::{RedisOptions, RedisStore};
+use jam_test_servers::{Kind, Server};
+
+fn spawn(task: Task) {
+    drop(tokio::spawn(task));
+}
+
+/// A store for each case, under the same path, and a second one on the same server.
+async fn keeps_the_contract(url: String) {
+    let open = |url: String| move || RedisStore::options(&url).open();
+    let (first, second) = (open(url.clone()), open(url));
+    Suite::new(move |_| first(), spawn)
+        .server_clock()
+        .second_handle(move |_| second())
+        .durable()
+        .run()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn redis_without_field_expiry_keeps_the_contract() {
+    let server = Server::start(Kind::Old);
+    keeps_the_contract(server.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn valkey_with_field_expiry_keeps_the_contract() {
+    let server = Server::start(Kind::New);
+    keeps_the_contract(server.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_only_expires_fields_keeps_the_contract() {
+    let server = Server::options(Kind::New)
+        .hide(&["HSETEX", "HGETEX", "HGETDEL"])
+        .start();
+    keeps_the_contract(server.url()).await;
+}
