@@ -3,10 +3,9 @@
 
     {"open": "a", "mode": "sync", "uri": "redis://...", "path": "sessions", "ttl": 3600, "secret": null}
     {"on": "a", "call": "create", "args": ["user1", {"role": "admin"}]}
-    {"on": "a", "raw": ["HPTTL", "sessions:user1", "FIELDS", 1, "..."]}
 
 The modes are `sync` (jam.sessions.RedisSessions) and `aio` (jam.aio.sessions.RedisSessions). The answer is {"ok": ...}, or
-{"error": "JamSessionNotFound"}, the name of the exception. `raw` asks the server itself, over jamlib's connection.
+{"error": "JamSessionNotFound"}, the name of the exception.
 """
 
 import asyncio
@@ -34,11 +33,7 @@ async def answer(opened, request):
     if "open" in request:
         opened[request["open"]] = open_sessions(request)
         return None
-    sessions = opened[request["on"]]
-    if "raw" in request:
-        answer = sessions._redis.execute_command(*request["raw"])
-    else:
-        answer = getattr(sessions, request["call"])(*request["args"])
+    answer = getattr(opened[request["on"]], request["call"])(*request["args"])
     return await answer if inspect.isawaitable(answer) else answer
 
 
