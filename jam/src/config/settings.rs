@@ -235,9 +235,10 @@ fn read_if_file(origin: &str, secret: String) -> Result<String> {
 }
 
 /// Older and shorter names of fields, those of Python's jamlib among them.
-const ALIASES: [(&str, &str); 4] = [
+const ALIASES: [(&str, &str); 5] = [
     ("aes_secret", "session_aes_secret"),
     ("default_ttl", "ttl"),
+    ("redis_sessions_key", "session_path"),
     ("sessions_type", "session_type"),
     ("type", "session_type"),
 ];

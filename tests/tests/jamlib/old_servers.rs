@@ -23,12 +23,14 @@ async fn without_a_ttl_sessions_are_shared(stage: Stage) {
     let reworked = jam.rework(&theirs).await.unwrap();
     assert_eq!(jamlib.get(&theirs), None);
     assert_eq!(jamlib.get(reworked.as_str()), Some(json!({"n": 2, "m": 3})));
+    stage.assert_whole_hash_stays("user1");
 
     let ours = jam.create("user1", json!({"n": 1})).await.unwrap();
     jamlib.update(ours.as_str(), &json!({"n": 2})).unwrap();
     let reworked = jamlib.rework(ours.as_str()).unwrap();
     assert_eq!(data(&jam, &reworked).await, Some(json!({"n": 2})));
     assert_eq!(jam.list("user1").await.unwrap().len(), 2);
+    stage.assert_whole_hash_stays("user1");
     jamlib.delete(&reworked);
     assert_eq!(jam.clear("user1").await.unwrap(), 1);
     let theirs = jamlib.create("a:b", &json!({}));

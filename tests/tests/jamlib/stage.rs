@@ -49,7 +49,7 @@ impl Stage {
         let mut fields = Map::new();
         fields.insert("session_type".into(), json!("redis"));
         fields.insert("redis_uri".into(), json!(self.server.url()));
-        fields.insert("session_path".into(), json!(self.path));
+        fields.insert("redis_sessions_key".into(), json!(self.path));
         fields.insert("layout".into(), json!("jamlib"));
         fields.insert("ttl".into(), ttl.map_or(json!("none"), |ttl| json!(ttl)));
         if let Some(secret) = &self.secret {
@@ -102,9 +102,15 @@ impl Stage {
         self.ask("HLEN", key, &[]).int()
     }
 
+    /// No expiry lies on the hash as a whole, which would end every session of the key at once.
+    #[track_caller]
+    pub(crate) fn assert_whole_hash_stays(&self, key: &str) {
+        assert_eq!(self.ask("PTTL", key, &[]).int(), -1, "the whole hash has an expiry");
+    }
+
     /// How long a session still lives, in milliseconds; `None`: for ever.
     pub(crate) fn remaining(&self, key: &str, id: &str) -> Option<i64> {
-        assert_eq!(self.ask("PTTL", key, &[]).int(), -1, "the whole hash has an expiry");
+        self.assert_whole_hash_stays(key);
         let reply = self.ask("HPTTL", key, &["FIELDS", "1", id]);
         let remaining = reply.array()[0].int();
         assert_ne!(remaining, -2, "no such session");
