@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the point")]
 
 mod measure;
+mod redis_server;
 
 use std::error::Error;
 use std::path::Path;
@@ -122,10 +123,23 @@ async fn getting(tasks: usize) -> Result<Outcome, Failure> {
     .await
 }
 
+/// Without arguments everything; with some, only what they name: `json`, `redis`.
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
     println!("| what | ratio (median) | spread | goal |");
     println!("|---|---|---|---|");
+    if wants("json") {
+        json_rows().await?;
+    }
+    if wants("redis") {
+        redis_server::rows().await?;
+    }
+    Ok(())
+}
+
+async fn json_rows() -> Result<(), Failure> {
     let row = |what: &str, outcome: &Outcome, goal: &str| println!("| {what} | {outcome} | {goal} |");
     let outcome = creating_among_many(Durability::Os, 6_400).await?;
     row(

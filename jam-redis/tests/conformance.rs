@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use jam_core::conformance::{Suite, Task};
-use jam_redis::{RedisOptions, RedisStore};
+use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Server};
 
 fn spawn(task: Task) {

@@ -54,6 +54,8 @@ pub use jam_crypto as crypto;
 /// The file stores.
 #[cfg(feature = "json")]
 pub use jam_json as json;
+#[cfg(feature = "redis")]
+pub use jam_redis as redis;
 
 pub use self::config::{Config, open};
 pub use self::registry::registry;

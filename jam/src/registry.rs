@@ -9,12 +9,19 @@ use jam_core::Registry;
 /// | `memory` | in this process | |
 /// | `json` | one JSON file and its journal | `json` |
 /// | `json-dir`, `file` | one file per session | `json` |
+/// | `redis`, `valkey`, `unix`, `redis+sentinel`, `redis+cluster` | Redis or Valkey | `redis` |
+/// | `rediss`, `rediss+sentinel`, `rediss+cluster` | the same over TLS | `redis-tls` |
 pub fn registry() -> Registry {
-    #[cfg_attr(not(feature = "json"), expect(unused_mut, reason = "no backend is on"))]
+    #[cfg_attr(
+        not(any(feature = "json", feature = "redis")),
+        expect(unused_mut, reason = "no backend is on")
+    )]
     let mut registry = Registry::new();
     #[cfg(feature = "json")]
     registry
         .register(jam_json::JsonFileFactory)
         .register(jam_json::JsonDirFactory);
+    #[cfg(feature = "redis")]
+    registry.register(jam_redis::RedisFactory);
     registry
 }

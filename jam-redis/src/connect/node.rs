@@ -78,10 +78,6 @@ impl Node {
         Ok(node)
     }
 
-    pub(crate) fn timeouts(&self) -> Timeouts {
-        self.timeouts
-    }
-
     /// The open connection, opened now if need be.
     ///
     /// # Errors
