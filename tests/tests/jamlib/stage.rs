@@ -3,8 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jam::{Config, Registry, Result, Sessions};
-use jam_redis::RedisFactory;
+use jam::{Config, Result, Sessions};
 use jam_test_servers::{Kind, Reply, Server};
 use serde_json::{Map, Value, json};
 
@@ -58,10 +57,7 @@ impl Stage {
         }
         let Value::Object(more) = more else { panic!("an object") };
         fields.extend(more);
-        let mut registry = Registry::new();
-        registry.register(RedisFactory);
-        let config = Config::from_value(fields).registry(registry);
-        config.environment::<&str, &str>([]).open().await
+        Config::from_value(fields).environment::<&str, &str>([]).open().await
     }
 
     pub(crate) async fn jam(&self, ttl: Option<u64>) -> Sessions {
