@@ -67,7 +67,8 @@ pub use bytes::Bytes;
 
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::id::{
-    Described, Handle, HashedIds, IdCodec, IdFactory, InnerId, Life, PlainIds, Secret, SessionId, UuidV4, UuidV7,
+    Described, Handle, HashedIds, IdCodec, IdFactory, InnerId, Layout, Life, PlainIds, Secret, SessionId, UuidV4,
+    UuidV7,
 };
 pub use self::key::SessionKey;
 pub use self::memory::MemoryStore;

@@ -2,6 +2,8 @@
 //!
 //! Encrypted session ids and sealed session data for jam: [`AesIds`] is an [`IdCodec`](jam_core::IdCodec),
 //! [`AesSealer`] a [`Sealer`](jam_core::Sealer). Both take a [`KeyRing`], of keys that [`generate_aes_key`] makes.
+//! [`FernetIds`] and [`FernetSealer`] do the same in the form of Python's jamlib, for services that share its Redis; they
+//! promise less, as their documentation says, and what follows here is about the first two.
 //!
 //! ```
 //! use jam_core::{Handle, IdCodec, InnerId, Life, SealContext, SealDomain, Sealer, SessionKey, Timestamp};
@@ -92,11 +94,13 @@
 #![forbid(unsafe_code)]
 
 mod envelope;
+mod fernet;
 mod ids;
 mod key;
 mod ring;
 mod sealer;
 
+pub use self::fernet::{FernetIds, FernetSealer};
 pub use self::ids::AesIds;
 pub use self::key::{AesKey, generate_aes_key};
 pub use self::ring::KeyRing;

@@ -10,6 +10,7 @@ use sha2::Sha256;
 use zeroize::Zeroize;
 
 use crate::AesKey;
+use crate::fernet::TokenKey;
 
 const ID_LABEL: &[u8] = b"jam-crypto v1 id";
 const DATA_LABEL: &[u8] = b"jam-crypto v1 data";
@@ -21,8 +22,8 @@ pub(crate) const HINT_LEN: usize = 4;
 /// One or more keys. The first seals; all open. That is how keys rotate without logging anyone out, see
 /// [rotation](crate#rotating-keys).
 ///
-/// Cloning is cheap, clones share the keys. `Debug` shows how many there are and nothing else. The keys themselves are
-/// gone once the ring is made; what it keeps is derived from them, and is wiped when the last clone is dropped.
+/// Cloning is cheap, clones share the keys. `Debug` shows how many there are and nothing else. What a ring keeps of them
+/// is wiped when the last clone is dropped.
 ///
 /// ```
 /// use jam_crypto::{KeyRing, generate_aes_key};
@@ -107,11 +108,14 @@ impl KeyRing {
         &self.0.sealing
     }
 
+    /// All keys, the one that seals first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &RingKey> {
+        std::iter::once(&self.0.sealing).chain(&self.0.older)
+    }
+
     /// The keys that may have sealed what bears this hint: one or none, unless two hints happen to be the same.
     pub(crate) fn by_hint(&self, hint: [u8; HINT_LEN]) -> impl Iterator<Item = &RingKey> {
-        std::iter::once(&self.0.sealing)
-            .chain(&self.0.older)
-            .filter(move |key| key.hint() == hint)
+        self.all().filter(move |key| key.hint() == hint)
     }
 }
 
@@ -153,11 +157,12 @@ pub(crate) enum Purpose {
 }
 
 /// What a ring keeps of one key: for each purpose the state of HMAC after HKDF's extract, so that sealing and opening
-/// begin at the expand.
+/// begin at the expand; and the key of Fernet tokens, which are not derived but use it as it is.
 pub(crate) struct RingKey {
     fingerprint: [u8; 32],
     id: Hkdf<Sha256>,
     data: Hkdf<Sha256>,
+    token: TokenKey,
 }
 
 impl RingKey {
@@ -168,6 +173,7 @@ impl RingKey {
             fingerprint,
             id: extract(ID_LABEL, key),
             data: extract(DATA_LABEL, key),
+            token: TokenKey::new(key),
         }
     }
 
@@ -182,6 +188,10 @@ impl RingKey {
             Purpose::Id => &self.id,
             Purpose::Data => &self.data,
         }
+    }
+
+    pub(crate) fn token(&self) -> &TokenKey {
+        &self.token
     }
 }
 

@@ -219,9 +219,9 @@ fn millis(at: Timestamp) -> Cow<'static, [u8]> {
 /// The value for a server without field expiry. Python's jamlib could not read one that carries its expiry.
 fn emulated_value(record: &Record, layout: Layout) -> Result<Cow<'_, [u8]>> {
     match (layout, record.expires_at) {
-        (Layout::Jam, _) => Ok(value::emulated(record).into()),
         (Layout::Jamlib, None) => Ok(record.payload.as_ref().into()),
         (Layout::Jamlib, Some(_)) => Err(no_expiry_here()),
+        _ => Ok(value::emulated(record).into()),
     }
 }
 

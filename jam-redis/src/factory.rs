@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jam_core::{Result, SessionStore, StoreConfig, StoreFactory};
 
-use crate::{Layout, RedisOptions};
+use crate::RedisOptions;
 
 /// Opens [`RedisStore`](crate::RedisStore)s by name: `redis`, and every URL that [`RedisOptions`] reads.
 ///
@@ -20,8 +20,9 @@ use crate::{Layout, RedisOptions};
 /// | `connect_lazily` | whether the store opens although no server answers | false |
 /// | `wait_replicas` | replicas that must have the end or the rework of a session before it is acknowledged | 0 |
 /// | `wait_timeout` | seconds that may take | 1 |
-/// | `layout` | `jam`, or `jamlib` to share the server with Python | `jam` |
 /// | `tls_ca`, `tls_cert`, `tls_key` | PEM files (feature `tls`) | the system's authorities |
+///
+/// The layout is the manager's setting; it comes with the config ([`StoreConfig::layout`]).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RedisFactory;
 
@@ -85,9 +86,7 @@ impl StoreFactory for RedisFactory {
         let replicas = config.integer("wait_replicas", 0..=100)?.unwrap_or_default();
         let within = config.seconds("wait_timeout")?.unwrap_or(Duration::from_secs(1));
         options = options.wait_replicas(u32::try_from(replicas).unwrap_or_default(), within);
-        if let Some(word) = config.one_of("layout", &Layout::WORDS)? {
-            options = options.layout(Layout::from_word(word).unwrap_or_default());
-        }
+        options = options.layout(config.layout());
         let options = certificates(config, options)?;
         // Before anything is opened: a mistake in the config shall not show as a server that is away.
         config.finish()?;

@@ -5,7 +5,6 @@ mod call;
 mod connect;
 mod error;
 mod factory;
-mod layout;
 mod options;
 mod scan;
 mod script;
@@ -13,7 +12,8 @@ mod store;
 mod url;
 mod value;
 
+pub use jam_core::Layout;
+
 pub use self::factory::RedisFactory;
-pub use self::layout::Layout;
 pub use self::options::RedisOptions;
 pub use self::store::RedisStore;

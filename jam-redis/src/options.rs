@@ -92,7 +92,13 @@ impl RedisOptions {
         self
     }
 
-    /// In whose form the sessions lie on the server; [`Layout::Jam`] by default.
+    /// In whose form the sessions lie on the server; [`Layout::Jam`] by default. Either way they are hashes, named
+    /// `<session path>:<session key>`, with a field per session.
+    ///
+    /// With [`Layout::Jamlib`] the values are what Python's jamlib reads and writes, as far as they go; the ids and the
+    /// encryption that belong to it are the manager's settings. A server without expiry of hash fields (before Redis 7.4
+    /// and Valkey 9) keeps such sessions only without a ttl; with one, writes are
+    /// [`Unsupported`](ErrorKind::Unsupported) there.
     pub const fn layout(mut self, layout: Layout) -> Self {
         self.layout = layout;
         self

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jam::{MemoryStore, Record, SessionOptions, SessionStore, Sessions};
-use jam_crypto::{AesIds, AesSealer, KeyRing};
+use jam_crypto::{AesIds, AesSealer, FernetIds, FernetSealer, KeyRing};
 use jam_tests::Hooked;
 use serde_json::json;
 
@@ -121,6 +121,16 @@ async fn no_forged_encrypted_id_reaches_the_store() {
         .sealer(AesSealer::new(ring));
     let sessions = builder.grace(std::time::Duration::from_secs(30)).build().unwrap();
     nothing_forged_is_accepted(&sessions, &calls, false).await;
+}
+
+#[tokio::test]
+async fn no_forged_fernet_id_reaches_the_store() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let ring: KeyRing = jam_crypto::generate_aes_key().unwrap().parse().unwrap();
+    let builder = Sessions::builder(counting(&calls))
+        .ids(FernetIds::new(ring.clone()))
+        .sealer(FernetSealer::new(ring));
+    nothing_forged_is_accepted(&builder.build().unwrap(), &calls, false).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use jam::{ErrorKind, PlainIds, Session, SessionOptions, Sessions, Timestamp, WhenFull};
+use jam_crypto::{FernetIds, FernetSealer, KeyRing};
 use jam_tests::{Stage, data, kind, on_every_store};
 use serde_json::{Value, json};
 
@@ -19,6 +20,8 @@ on_every_store!(
     logging_in_leaves_nothing_at_the_old_id,
     logging_in_again_as_the_same_user_begins_a_new_life,
     jamlib_ids_work_and_refuse_what_they_cannot_carry,
+    jamlib_ids_stay_unguessable_with_a_cap,
+    the_encryption_of_jamlib_works_on_every_store,
     a_commit_writes_only_what_was_loaded,
     typed_data_goes_in_and_out,
     after_close_every_call_is_unavailable,
@@ -228,6 +231,32 @@ async fn jamlib_ids_work_and_refuse_what_they_cannot_carry(stage: Stage) {
         kind(stage.builder().ids(PlainIds).grace(second).build()),
         ErrorKind::Config
     );
+}
+
+async fn jamlib_ids_stay_unguessable_with_a_cap(stage: Stage) {
+    let capped = stage.builder().ids(PlainIds).max_sessions(3, WhenFull::EvictOldest);
+    let id = capped.build().unwrap().create("user1", json!({})).await.unwrap();
+    // The version of the UUID: one that holds a time is guessed more easily.
+    assert_eq!(&id.as_str()["user1:565df195-b963-".len()..][..1], "4");
+}
+
+async fn the_encryption_of_jamlib_works_on_every_store(stage: Stage) {
+    let ring: KeyRing = jam_crypto::generate_aes_key().unwrap().parse().unwrap();
+    let builder = stage.builder().ids(FernetIds::new(ring.clone()));
+    let sessions = builder.sealer(FernetSealer::new(ring)).build().unwrap();
+    // The longest key gives the longest id.
+    for key in ["a:b", &"k".repeat(512)] {
+        let id = sessions.create(key, json!({"pin": "hidden"})).await.unwrap();
+        let kept = stage.store.list(&key.parse().unwrap()).await.unwrap().remove(0);
+        assert_eq!(kept.id.id(), id.as_str());
+        assert!(kept.stored.payload.starts_with(b"J$_gAAAAA"));
+        sessions.update(&id, json!({"n": 1})).await.unwrap();
+        let id = sessions.rework(&id).await.unwrap();
+        assert_eq!(data(&sessions, &id).await, Some(json!({"n": 1})));
+        let devices = sessions.list(key).await.unwrap();
+        assert!(sessions.revoke(key, devices[0].handle()).await.unwrap());
+        assert_eq!(data(&sessions, &id).await, None);
+    }
 }
 
 async fn a_commit_writes_only_what_was_loaded(stage: Stage) {

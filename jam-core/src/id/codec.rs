@@ -12,6 +12,7 @@ use crate::{Handle, InnerId, Life, RecordId, Result, SessionId};
 /// | [`HashedIds`](crate::HashedIds), the default | the inner id | it with the secret replaced by a hash |
 /// | `AesIds` of jam-crypto | `J$_` and the sealed inner id | the same |
 /// | [`PlainIds`](crate::PlainIds) | `<key>:<unique>` | the same as the client |
+/// | `FernetIds` of jam-crypto | `J$_` and the Fernet token of `<key>:<unique>` | the same as the client |
 pub trait IdCodec: fmt::Debug + Send + Sync + 'static {
     /// Gives the client's and the store's form of an inner id.
     ///

@@ -48,7 +48,8 @@ impl IdFactory for UuidV4 {
 }
 
 /// Version 7 UUIDs (RFC 9562, 5.7), which sort in the order they were made. The default where sessions per key are
-/// capped, since eviction goes by creation and then by handle, and creation is known to the second.
+/// capped, since eviction goes by creation and then by handle, and creation is known to the second. They can be guessed
+/// from each other, so they are no factory for [`PlainIds`](crate::PlainIds), where nothing else is secret.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UuidV7;
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::did_you_mean;
 use super::suggest::shown;
-use crate::{Clock, Error, ErrorKind, Result, SystemClock};
+use crate::{Clock, Error, ErrorKind, Layout, Result, SystemClock};
 
 /// The settings of one store, from a config table or a URL.
 ///
@@ -33,6 +33,7 @@ pub struct StoreConfig {
     fields: Map<String, Value>,
     known: Vec<&'static str>,
     clock: Arc<dyn Clock>,
+    layout: Layout,
 }
 
 impl StoreConfig {
@@ -46,6 +47,7 @@ impl StoreConfig {
             fields,
             known: Vec::new(),
             clock: Arc::new(SystemClock),
+            layout: Layout::default(),
         }
     }
 
@@ -121,6 +123,19 @@ impl StoreConfig {
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Whose form the records will have, for a store that shares its server with others of that form. It is the
+    /// manager's setting and no field: a store that keeps every record alike need not ask.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Sets the layout; jam's own by default.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
         self
     }
 

@@ -21,7 +21,7 @@ use crate::{
 /// | [`max_sessions`](Self::max_sessions) | no cap |
 /// | [`grace`](Self::grace) | off |
 /// | [`ids`](Self::ids) | [`HashedIds`] |
-/// | [`id_factory`](Self::id_factory) | [`UuidV4`]; [`UuidV7`] with a cap |
+/// | [`id_factory`](Self::id_factory) | [`UuidV4`]; [`UuidV7`] with a cap, if ids hold their life |
 /// | [`sealer`](Self::sealer) | none: data is stored readable |
 /// | [`serializer`](Self::serializer) | JSON |
 /// | [`clock`](Self::clock) | the system's |
@@ -159,10 +159,11 @@ impl SessionsBuilder {
 
     /// Builds without a check; for settings that are known to be right.
     pub(super) fn finish(self) -> Sessions {
-        let factory = self.factory.unwrap_or_else(|| match self.cap {
-            Some(_) => Arc::new(UuidV7),
-            None => Arc::new(UuidV4),
-        });
+        // Without a life in the id there is no order of creation to serve, and `unique` is the secret: it must be v4.
+        let ordered = self.cap.is_some() && self.codec.keeps_life();
+        let factory = self
+            .factory
+            .unwrap_or_else(|| if ordered { Arc::new(UuidV7) } else { Arc::new(UuidV4) });
         Sessions {
             inner: Arc::new(Inner {
                 store: self.store,

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod data;
+mod fernet;
+mod fernet_golden;
 mod forged;
 mod golden;
 mod ids;

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use jam_core::{IdCodec, Sealer};
-use jam_crypto::{AesIds, AesKey, AesSealer, KeyRing};
+use jam_crypto::{AesIds, AesKey, AesSealer, FernetIds, FernetSealer, KeyRing};
 
 use crate::support::{Random, Session, ring, ring_of};
 
@@ -54,6 +54,8 @@ fn nothing_shows_a_key() {
         all += &shown(&AesKey::from_bytes(&bytes));
         all += &shown(&ring);
         all += &shown(&AesIds::new(ring.clone()));
+        all += &shown(&FernetIds::new(ring.clone()));
+        all += &shown(&FernetSealer::new(ring.clone()));
         all += &shown(&AesSealer::new(ring).accept_plaintext(true));
 
         // Each way to get a key wrong.
@@ -115,8 +117,19 @@ fn no_refusal_shows_an_id_or_data() {
     all += &chain(&sealer.open(&session.data(), &sealed[..20]).unwrap_err());
     all += &chain(&AesSealer::new(ring(2)).open(&session.data(), &sealed).unwrap_err());
 
+    let (token, record) = FernetIds::new(ring(1)).issue(&inner).unwrap();
+    all += &shown(&(&token, record));
+    all += &chain(&FernetIds::new(ring(2)).resolve(token.as_str()).unwrap_err());
+    let fernet = FernetSealer::new(ring(1));
+    let sealed = fernet.seal(&session.data(), plain).unwrap();
+    all += &chain(&fernet.open(&session.data(), plain).unwrap_err());
+    all += &chain(&fernet.open(&session.data(), &sealed[..20]).unwrap_err());
+    all += &chain(&FernetSealer::new(ring(2)).open(&session.data(), &sealed).unwrap_err());
+
     for secret in [
         &id.as_str()[3..13],
+        &token.as_str()[13..23],
+        str::from_utf8(&sealed[13..23]).unwrap(),
         "user-of-renown",
         "very-secret",
         "hunter2",

@@ -45,7 +45,7 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `max_sessions` | how many sessions a key may have | no cap |
 /// | `when_full` | `"evict_oldest"` or `"refuse"` | `"evict_oldest"` |
 /// | `grace` | seconds for which a rotated id still works | off |
-/// | `layout` | `"jam"`, or `"jamlib"` to share storage with Python | `"jam"` |
+/// | `layout` | `"jam"`, or `"jamlib"` to share storage with Python (`docs/jamlib.md`) | `"jam"` |
 /// | `is_session_crypt` | encrypt ids and data (feature `crypto`); switching it logs everybody out, since ids look different | false |
 /// | `session_aes_secret` (`aes_secret`) | the key, or a list (or text with commas) of keys of which the first seals and all open; a key may be the path of a file that holds it | |
 /// | `encrypt_data` | `false` leaves the data readable while ids are encrypted | true |

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::{PlainIds, Registry, Result, SessionStore, Sessions, SessionsBuilder, StoreConfig, WhenFull};
+use jam_core::{Layout, PlainIds, Registry, Result, SessionStore, Sessions, SessionsBuilder, StoreConfig, WhenFull};
 use serde_json::{Map, Value};
 
 use super::config_error;
@@ -24,7 +24,7 @@ pub(super) struct Manager {
     max_sessions: Option<usize>,
     when_full: Option<WhenFull>,
     grace: Option<Duration>,
-    plain_ids: bool,
+    layout: Layout,
     encryption: Option<Encryption>,
 }
 
@@ -76,7 +76,7 @@ impl Settings {
         let manager = Manager::take(&mut config, secret_from_environment)?;
         Ok(Self {
             backend,
-            store: config,
+            store: config.with_layout(manager.layout),
             manager,
         })
     }
@@ -84,6 +84,10 @@ impl Settings {
 
 impl Manager {
     fn take(config: &mut StoreConfig, secret_from_environment: bool) -> Result<Self> {
+        let layout = match config.one_of("layout", &["jam", "jamlib"])? {
+            Some("jamlib") => Layout::Jamlib,
+            _ => Layout::Jam,
+        };
         let manager = Self {
             ttl: lifetime(config, "ttl", Some(SessionsBuilder::DEFAULT_TTL))?,
             max_lifetime: lifetime(config, "max_lifetime", None)?,
@@ -98,17 +102,11 @@ impl Manager {
                     _ => WhenFull::EvictOldest,
                 }),
             grace: lifetime(config, "grace", None)?,
-            plain_ids: config.one_of("layout", &["jam", "jamlib"])? == Some("jamlib"),
-            encryption: Encryption::take(config, secret_from_environment)?,
+            layout,
+            encryption: Encryption::take(config, layout, secret_from_environment)?,
         };
         if manager.when_full.is_some() && manager.max_sessions.is_none() {
             return Err(config.invalid("when_full", "left out, unless `max_sessions` is set"));
-        }
-        if manager.plain_ids && manager.encryption.is_some() {
-            return Err(config_error(format!(
-                "{}: `layout = \"jamlib\"` cannot be combined with `is_session_crypt = true` in this version",
-                config.origin()
-            )));
         }
         Ok(manager)
     }
@@ -128,18 +126,16 @@ impl Manager {
         if let Some(max) = self.max_sessions {
             builder = builder.max_sessions(max, self.when_full.unwrap_or(WhenFull::EvictOldest));
         }
-        if self.plain_ids {
-            builder = builder.ids(PlainIds);
-        }
         match &self.encryption {
-            Some(encryption) => encryption.apply(builder),
+            Some(encryption) => encryption.apply(builder, self.layout),
+            None if self.layout == Layout::Jamlib => Ok(builder.ids(PlainIds)),
             None => Ok(builder),
         }
     }
 }
 
 impl Encryption {
-    fn take(config: &mut StoreConfig, secret_from_environment: bool) -> Result<Option<Self>> {
+    fn take(config: &mut StoreConfig, layout: Layout, secret_from_environment: bool) -> Result<Option<Self>> {
         let on = config.boolean("is_session_crypt")?;
         let data = config.boolean("encrypt_data")?;
         let accept_plaintext = config.boolean("accept_plaintext")?;
@@ -167,6 +163,14 @@ impl Encryption {
                 _ => Ok(None),
             };
         }
+        if layout == Layout::Jamlib {
+            if data == Some(false) {
+                return Err(config.invalid("encrypt_data", "left out: jamlib encrypts ids and data, or neither"));
+            }
+            if accept_plaintext == Some(true) {
+                return Err(config.invalid("accept_plaintext", "left out: jamlib opens no plaintext"));
+            }
+        }
         if data == Some(false) && accept_plaintext == Some(true) {
             return Err(config.invalid("accept_plaintext", "left out where `encrypt_data` is false"));
         }
@@ -190,11 +194,15 @@ impl Encryption {
     }
 
     #[cfg(feature = "crypto")]
-    fn apply(&self, builder: SessionsBuilder) -> Result<SessionsBuilder> {
+    fn apply(&self, builder: SessionsBuilder, layout: Layout) -> Result<SessionsBuilder> {
         let ring = jam_crypto::KeyRing::parse(&self.secrets).map_err(|error| {
             let reason = error.message();
             config_error(format!("{}: `session_aes_secret`: {reason}", self.origin)).with_source(error)
         })?;
+        if layout == Layout::Jamlib {
+            let builder = builder.ids(jam_crypto::FernetIds::new(ring.clone()));
+            return Ok(builder.sealer(jam_crypto::FernetSealer::new(ring)));
+        }
         let builder = builder.ids(jam_crypto::AesIds::new(ring.clone()));
         let sealer = jam_crypto::AesSealer::new(ring).accept_plaintext(self.accept_plaintext);
         Ok(if self.data { builder.sealer(sealer) } else { builder })
@@ -202,7 +210,7 @@ impl Encryption {
 
     #[cfg(not(feature = "crypto"))]
     #[expect(clippy::unused_self, reason = "as with the feature")]
-    fn apply(&self, _: SessionsBuilder) -> Result<SessionsBuilder> {
+    fn apply(&self, _: SessionsBuilder, _: Layout) -> Result<SessionsBuilder> {
         Err(config_error(
             "`is_session_crypt = true` needs the feature `crypto` of jam",
         ))
@@ -227,9 +235,10 @@ fn read_if_file(origin: &str, secret: String) -> Result<String> {
 }
 
 /// Older and shorter names of fields, those of Python's jamlib among them.
-const ALIASES: [(&str, &str); 4] = [
+const ALIASES: [(&str, &str); 5] = [
     ("aes_secret", "session_aes_secret"),
     ("default_ttl", "ttl"),
+    ("redis_sessions_key", "session_path"),
     ("sessions_type", "session_type"),
     ("type", "session_type"),
 ];
