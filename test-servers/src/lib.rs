@@ -20,18 +20,24 @@
     reason = "a server that cannot be had fails the test"
 )]
 
+mod cluster;
 mod guard;
 mod monitor;
 mod options;
 mod ports;
 mod programs;
+mod proxy;
 mod resp;
+mod sentinels;
 mod server;
 mod tls;
 mod wait;
 
+pub use self::cluster::{Cluster, Migration, slot_of};
 pub use self::monitor::{Line, Monitor};
 pub use self::options::ServerOptions;
 pub use self::programs::{Kind, python};
+pub use self::proxy::Proxy;
 pub use self::resp::{Connection, Reply};
+pub use self::sentinels::Sentinels;
 pub use self::server::Server;

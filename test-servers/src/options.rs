@@ -77,7 +77,6 @@ impl ServerOptions {
     pub fn requirepass(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
         self.arg("requirepass", &quoted(password))
-            .arg("masterauth", &quoted(password))
     }
 
     /// Adds a user with rules as `ACL SETUSER` has them: `.acl_user("app", "on >secret ~sessions:* +@all -info")`. The default
@@ -115,6 +114,15 @@ impl ServerOptions {
         self.launch()
     }
 
+    /// Lines that those of the test override.
+    pub(crate) fn defaults(mut self, lines: &[(&str, &str)]) -> Self {
+        let lines = lines
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.directives.splice(0..0, lines);
+        self
+    }
+
     /// The configuration file: the server may rewrite it, as it does when a Sentinel tells it to.
     pub(crate) fn write_configuration(
         &self,
@@ -147,6 +155,11 @@ impl ServerOptions {
         }
         if self.has_users() {
             line("user", &format!("{OPERATOR} on >{OPERATOR} ~* &* +@all"));
+            line("masteruser", OPERATOR);
+            line("masterauth", OPERATOR);
+        }
+        if let (Some(password), false) = (&self.password, self.has_users()) {
+            line("masterauth", &quoted(password));
         }
         for (name, value) in &self.directives {
             line(name, value);

@@ -124,6 +124,11 @@ impl Server {
         self.options.kind
     }
 
+    /// The program that runs.
+    pub fn program(&self) -> &Path {
+        &self.options.program
+    }
+
     /// The process id.
     ///
     /// # Panics
@@ -249,6 +254,10 @@ impl Server {
             Err(Failure::PortTaken(log)) => Err(log),
             Err(Failure::Other(log)) => panic!("the server on port {} did not start again:\n{log}", self.port()),
         });
+    }
+
+    pub(crate) fn credentials(&self) -> Vec<&str> {
+        self.options.credentials()
     }
 
     fn process(&self) -> MutexGuard<'_, Process> {

@@ -62,11 +62,11 @@ fn nothing_persists_unless_asked_for() {
 
 #[test]
 fn a_dump_moves_to_another_server() {
-    let old = Server::start(Kind::Old);
-    old.command(&["SET", "key", "value"]);
-    assert!(old.command(&["SAVE"]).is_ok());
-    let new = Server::options(Kind::New).dump(old.dir().join("dump.rdb")).start();
-    assert_eq!(new.command(&["GET", "key"]).text(), "value");
+    let server = Server::start(Kind::Old);
+    server.command(&["SET", "key", "value"]);
+    assert!(server.command(&["SAVE"]).is_ok());
+    let other = Server::options(Kind::Old).dump(server.dir().join("dump.rdb")).start();
+    assert_eq!(other.command(&["GET", "key"]).text(), "value");
 }
 
 #[test]
