@@ -87,6 +87,7 @@ impl StoreFactory for RedisFactory {
         let within = config.seconds("wait_timeout")?.unwrap_or(Duration::from_secs(1));
         options = options.wait_replicas(u32::try_from(replicas).unwrap_or_default(), within);
         options = options.layout(config.layout());
+        #[cfg(feature = "tls")]
         let options = certificates(config, options)?;
         // Before anything is opened: a mistake in the config shall not show as a server that is away.
         config.finish()?;
@@ -114,9 +115,4 @@ fn certificates(config: &mut StoreConfig, mut options: RedisOptions) -> Result<R
 #[cfg(feature = "tls")]
 fn read(config: &StoreConfig, field: &str, path: &str) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| config.invalid(field, "a PEM file that can be read").with_source(error))
-}
-
-#[cfg(not(feature = "tls"))]
-fn certificates(_: &mut StoreConfig, options: RedisOptions) -> Result<RedisOptions> {
-    Ok(options)
 }

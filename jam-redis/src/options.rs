@@ -42,7 +42,7 @@ pub struct RedisOptions {
 
 enum Source {
     Url(String),
-    Client(redis::Client),
+    Client(Box<redis::Client>),
     Connection(Box<dyn Lend>),
 }
 
@@ -54,7 +54,7 @@ impl RedisOptions {
 
     /// For a client of the application.
     pub fn from_client(client: redis::Client) -> Self {
-        Self::of(Source::Client(client))
+        Self::of(Source::Client(Box::new(client)))
     }
 
     /// For a connection of the application, see [`RedisStore::from_connection`].
@@ -209,7 +209,7 @@ impl RedisOptions {
                 servers.link(&self.tls, timeouts, probe_key)?
             }
             Source::Client(client) => {
-                let node = Node::new(Target::Server(client.clone()), timeouts, probe_key);
+                let node = Node::new(Target::Server((**client).clone()), timeouts, probe_key);
                 Link::One(Arc::new(node))
             }
             Source::Connection(connection) => {

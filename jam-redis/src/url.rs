@@ -154,7 +154,12 @@ impl Servers {
                     };
                     client(first.clone().set_addr(address), &tls)
                 };
-                return Ok(Link::Many(Cluster::new(seeds, Box::new(dial), timeouts, probe_key)));
+                return Ok(Link::Many(Box::new(Cluster::new(
+                    seeds,
+                    Box::new(dial),
+                    timeouts,
+                    probe_key,
+                ))));
             }
         };
         Ok(Link::One(Arc::new(Node::new(target, timeouts, probe_key))))

@@ -107,7 +107,6 @@ fn not_ours() -> Error {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test")]
     use super::*;
 
     fn record(payload: &'static [u8], at: Option<u64>) -> Record {

@@ -1,5 +1,4 @@
 //! The public conformance suite on every generation of server, and on a cluster.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use jam_core::conformance::{Suite, Task};
 use jam_redis::RedisStore;

@@ -40,7 +40,11 @@ impl Batches {
     const MOST: usize = 128;
 
     /// Makes one call. If the caller goes away meanwhile, the call may or may not be made, and nobody else sees its reply.
-    pub(crate) async fn call(self: &Arc<Self>, connection: &MultiplexedConnection, command: &Cmd) -> RedisResult<Value> {
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        connection: &MultiplexedConnection,
+        command: &Cmd,
+    ) -> RedisResult<Value> {
         let answer = {
             let mut queue = self.lock();
             queue.flying += 1;
@@ -82,7 +86,10 @@ impl Batches {
         let mut waiting = waiting.into_iter();
         let mut pieces = Vec::new();
         while waiting.len() > 0 {
-            pieces.push(send_together(waiting.by_ref().take(Self::MOST).collect(), connection.clone()));
+            pieces.push(send_together(
+                waiting.by_ref().take(Self::MOST).collect(),
+                connection.clone(),
+            ));
         }
         join_all(pieces).await;
     }

@@ -108,13 +108,12 @@ impl Cluster {
     async fn map(&self) -> Result<Arc<SlotMap>> {
         if self.is_stale() {
             let reading = tokio::time::timeout(self.timeouts.connect, self.refresh());
-            match reading.await {
-                Ok(Ok(())) => {}
-                // An old map is better than none: the nodes themselves say where it is wrong.
-                Ok(Err(_)) if !self.current().primaries().is_empty() => {}
-                Ok(Err(error)) => return Err(error),
-                Err(_) if !self.current().primaries().is_empty() => {}
-                Err(_) => return Err(error::no_connection_within(self.timeouts.connect)),
+            let read = reading
+                .await
+                .unwrap_or_else(|_| Err(error::no_connection_within(self.timeouts.connect)));
+            // An old map is better than none: the nodes themselves say where it is wrong.
+            if let (Err(error), true) = (read, self.current().primaries().is_empty()) {
+                return Err(error);
             }
         }
         Ok(self.current())

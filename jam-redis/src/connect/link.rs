@@ -19,7 +19,7 @@ pub(crate) enum Link {
     /// One server at a time.
     One(Arc<Node>),
     /// A cluster.
-    Many(Cluster),
+    Many(Box<Cluster>),
 }
 
 /// How many replicas a write shall have reached before it is acknowledged, and how long that may take.
