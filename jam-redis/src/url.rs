@@ -125,6 +125,8 @@ impl Servers {
 
     /// The way there. Connects to nothing yet.
     pub(crate) fn link(self, tls: &Tls, timeouts: Timeouts, probe_key: Arc<[u8]>) -> Result<Link> {
+        #[cfg(feature = "tls")]
+        provide_cryptography();
         let tls = tls.clone();
         let first = self.nodes.first().cloned().ok_or_else(no_url)?;
         let target = match self.kind {
@@ -252,6 +254,15 @@ fn sentinel_client(
     #[cfg(not(feature = "tls"))]
     let _: &Tls = tls;
     builder.build().map_err(|_| no_url())
+}
+
+/// The driver takes the process's default, and panics if there is none. An application that has chosen keeps its choice.
+#[cfg(feature = "tls")]
+fn provide_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Should another thread have been faster, its choice is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
 }
 
 #[cfg(feature = "tls")]

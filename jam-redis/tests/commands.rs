@@ -1,0 +1,85 @@
+//! What reaches the server for each operation, as `MONITOR` shows it.
+
+use jam_core::Sessions;
+use jam_redis::RedisStore;
+use jam_test_servers::{Kind, Server};
+use serde_json::json;
+
+#[tokio::test]
+async fn each_operation_is_one_command_on_a_new_server_and_rework_two() {
+    let server = Server::start(Kind::New);
+    let sessions = Sessions::new(RedisStore::open(server.url()).await.expect("the server answers"));
+    let mut monitor = server.monitor();
+
+    let id = sessions
+        .create("user1", json!({"role": "admin"}))
+        .await
+        .expect("create");
+    assert_eq!(
+        monitor.client_commands().len(),
+        1,
+        "create, the first time for this user"
+    );
+    sessions.create("user1", json!({})).await.expect("create");
+    assert_eq!(monitor.client_commands(), ["HSETEX"], "create");
+    assert!(sessions.get(&id).await.expect("get").is_some());
+    assert_eq!(monitor.client_commands(), ["HGET"], "get");
+    sessions.update(&id, json!({"role": "user"})).await.expect("update");
+    assert_eq!(monitor.client_commands(), ["HSETEX"], "update");
+    let new = sessions.rework(&id).await.expect("rework");
+    assert_eq!(monitor.client_commands(), ["HGET", "EVALSHA"], "rework");
+    assert!(sessions.get(&id).await.expect("get").is_none());
+    assert_eq!(monitor.client_commands(), ["HGET"], "get of an id that ended");
+    assert!(sessions.delete(&new).await.expect("delete"));
+    assert_eq!(monitor.client_commands(), ["HSETEX"], "delete");
+    assert!(!sessions.delete(&new).await.expect("delete"));
+    assert_eq!(monitor.client_commands(), ["HSETEX"], "delete of an id that ended");
+    assert_eq!(sessions.clear("user1").await.expect("clear"), 1);
+    assert_eq!(monitor.client_commands(), ["EVALSHA"], "clear");
+    sessions.list("user1").await.expect("list");
+    assert_eq!(monitor.client_commands(), ["EVALSHA"], "list");
+}
+
+#[tokio::test]
+async fn a_store_that_knows_nothing_of_the_server_yet_needs_no_more() {
+    let server = Server::start(Kind::New);
+    let open = async || Sessions::new(RedisStore::open(server.url()).await.expect("the server answers"));
+    let first = open().await;
+    let mut ids = Vec::new();
+    for user in ["user1", "user2", "user3", "user4"] {
+        ids.push(first.create(user, json!({})).await.expect("create"));
+    }
+    let second = open().await;
+    let mut monitor = server.monitor();
+    second.update(&ids[0], json!({"a": 1})).await.expect("update");
+    assert_eq!(monitor.client_commands().len(), 1, "update");
+    second.rework(&ids[1]).await.expect("rework");
+    assert_eq!(monitor.client_commands().len(), 2, "rework");
+    assert!(second.delete(&ids[2]).await.expect("delete"));
+    assert_eq!(monitor.client_commands().len(), 1, "delete");
+    assert_eq!(second.clear("user4").await.expect("clear"), 1);
+    assert_eq!(monitor.client_commands().len(), 1, "clear");
+}
+
+#[tokio::test]
+async fn a_read_that_renews_is_one_command_and_writes_only_when_it_is_due() {
+    for kind in [Kind::New, Kind::Old] {
+        let server = Server::start(kind);
+        let store = RedisStore::open(server.url()).await.expect("the server answers");
+        let sessions = Sessions::builder(store)
+            .renew_on_read(true)
+            .build()
+            .expect("right settings");
+        let id = sessions.create("user1", json!({})).await.expect("create");
+        let mut monitor = server.monitor();
+        assert!(sessions.get(&id).await.expect("get").is_some());
+        let lines = monitor.lines_until_quiet();
+        let from_client: Vec<_> = lines.iter().filter(|line| !line.in_script()).collect();
+        assert_eq!(from_client.len(), 1);
+        assert!(
+            lines
+                .iter()
+                .all(|line| !line.name().contains("SET") && line.name() != "HPEXPIREAT")
+        );
+    }
+}

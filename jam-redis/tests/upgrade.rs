@@ -1,0 +1,247 @@
+//! Sessions that were written to a server without field expiry, on a server that has it.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{after, id, key, now, pass, payload, record};
+use jam_core::{ErrorKind, Load, SessionStore, Timestamp};
+use jam_redis::RedisStore;
+use jam_test_servers::{Kind, Server};
+
+/// Moves what is on an old server to a new one, by a copied dump.
+fn moved(old: &Server) -> Server {
+    assert!(old.command(&["SAVE"]).is_ok());
+    Server::options(Kind::New).dump(old.dir().join("dump.rdb")).start()
+}
+
+async fn store(server: &Server) -> RedisStore {
+    RedisStore::open(server.url()).await.expect("the server answers")
+}
+
+/// When a field of a hash ends, by the server's word: -1 never, -2 there is none.
+fn field_expiry(server: &Server, hash: &str, field: &str) -> i64 {
+    server.command(&["HPEXPIRETIME", hash, "FIELDS", "1", field]).array()[0].int()
+}
+
+#[tokio::test]
+async fn every_session_is_there_after_the_move_and_ends_when_it_would_have() {
+    let old = Server::start(Kind::Old);
+    let before = store(&old).await;
+    let hour = after(Duration::from_hours(1));
+    let mut dated = record("{\"n\":1}", None);
+    dated.expires_at = Some(hour);
+    before.insert(&id("user1", "dated"), &dated).await.expect("insert");
+    before
+        .insert(&id("user1", "lasting"), &record("{}", None))
+        .await
+        .expect("insert");
+    before
+        .insert(&id("user2", "bytes"), &record("\0@not a prefix", None))
+        .await
+        .expect("insert");
+    let mut far = record("{\"far\":true}", None);
+    far.expires_at = Some(Timestamp::MAX);
+    before.insert(&id("user3", "far"), &far).await.expect("insert");
+
+    let new = moved(&old);
+    let after = store(&new).await;
+    assert_eq!(
+        payload(&after, &id("user1", "dated")).await.as_deref(),
+        Some("{\"n\":1}")
+    );
+    assert_eq!(payload(&after, &id("user1", "lasting")).await.as_deref(), Some("{}"));
+    assert_eq!(
+        payload(&after, &id("user2", "bytes")).await.as_deref(),
+        Some("\0@not a prefix")
+    );
+    let listed = after.list(&key("user3")).await.expect("list");
+    assert_eq!(listed[0].expires_at, Some(Timestamp::MAX));
+    assert_eq!(new.command(&["HGET", "sessions:user1", "dated"]).text(), "{\"n\":1}");
+    let expiry = u64::try_from(field_expiry(&new, "sessions:user1", "dated")).expect("an expiry");
+    assert_eq!(
+        Timestamp::from_millis(expiry),
+        hour,
+        "the field ends when the session did"
+    );
+    assert_eq!(field_expiry(&new, "sessions:user1", "lasting"), -1);
+    assert_eq!(
+        new.command(&["PTTL", "sessions:user1"]).int(),
+        -1,
+        "the hash has no expiry of its own"
+    );
+}
+
+#[tokio::test]
+async fn a_later_session_outlives_the_expiry_its_hash_had() {
+    let old = Server::start(Kind::Old);
+    let before = store(&old).await;
+    before
+        .insert(&id("user1", "early"), &record("{}", Some(1_500)))
+        .await
+        .expect("insert");
+    let left = old.command(&["PTTL", "sessions:user1"]).int();
+    assert!(left > 0, "the emulated hash has an expiry");
+
+    let new = moved(&old);
+    let after_move = store(&new).await;
+    // The very first call is the one that could be taken along.
+    after_move
+        .insert(&id("user1", "late"), &record("{\"late\":1}", Some(60_000)))
+        .await
+        .expect("insert");
+    pass(now().plus(Duration::from_millis(u64::try_from(left).expect("a time") + 100))).await;
+    assert_eq!(
+        payload(&after_move, &id("user1", "late")).await.as_deref(),
+        Some("{\"late\":1}")
+    );
+    assert_eq!(payload(&after_move, &id("user1", "early")).await, None);
+}
+
+#[tokio::test]
+async fn what_had_expired_on_the_old_server_cannot_be_written_to_on_the_new_one() {
+    let old = Server::start(Kind::Old);
+    let before = store(&old).await;
+    for name in ["replaced", "touched", "removed", "renamed", "read", "listed"] {
+        before
+            .insert(&id(name, "over"), &record("{}", Some(300)))
+            .await
+            .expect("insert");
+        before
+            .insert(&id(name, "other"), &record("{}", Some(60_000)))
+            .await
+            .expect("insert");
+    }
+    let renamed = before
+        .load(&id("renamed", "over"), Load::new())
+        .await
+        .expect("load")
+        .expect("live");
+    let new = moved(&old);
+    pass(after(Duration::from_millis(300))).await;
+    assert_eq!(
+        new.command(&["HEXISTS", "sessions:replaced", "over"]).int(),
+        1,
+        "it is still there, emulated"
+    );
+
+    let later = store(&new).await;
+    let newer = record("{\"new\":1}", Some(60_000));
+    let error = later
+        .replace(&id("replaced", "over"), None, &newer)
+        .await
+        .expect_err("it is over");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(
+        !later
+            .touch(&id("touched", "over"), after(Duration::from_mins(1)))
+            .await
+            .expect("touch")
+    );
+    assert!(!later.remove(&id("removed", "over")).await.expect("remove"));
+    let (from, to) = (id("renamed", "over"), id("renamed", "new"));
+    let rename = jam_core::Rename::new(&from, &renamed.version, &to, &newer);
+    assert_eq!(
+        later.rename(rename).await.expect_err("it is over").kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(payload(&later, &id("read", "over")).await, None);
+    assert_eq!(later.list(&key("listed")).await.expect("list").len(), 1);
+    for name in ["replaced", "touched", "removed", "renamed", "read", "listed"] {
+        assert_eq!(
+            new.command(&["HKEYS", &format!("sessions:{name}")]).texts(),
+            ["other"],
+            "{name}"
+        );
+        assert_eq!(later.clear(&key(name)).await.expect("clear"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_takes_over_serves_what_was_replicated() {
+    let old = Server::start(Kind::Old);
+    let before = store(&old).await;
+    let new = Server::start(Kind::New);
+    assert!(
+        new.command(&["REPLICAOF", "127.0.0.1", &old.port().to_string()])
+            .is_ok()
+    );
+    for user in 0..20 {
+        let stays = record(&format!("{{\"user\":{user}}}"), Some(60_000));
+        before
+            .insert(&id(&format!("user{user}"), "one"), &stays)
+            .await
+            .expect("insert");
+    }
+    assert_eq!(old.command(&["WAIT", "1", "5000"]).int(), 1);
+    assert!(new.command(&["REPLICAOF", "NO", "ONE"]).is_ok());
+
+    let after_move = store(&new).await;
+    for user in 0..20 {
+        let (one, two) = (id(&format!("user{user}"), "one"), id(&format!("user{user}"), "two"));
+        after_move
+            .insert(&two, &record("{}", Some(120_000)))
+            .await
+            .expect("insert");
+        assert_eq!(payload(&after_move, &one).await, Some(format!("{{\"user\":{user}}}")));
+        let hash = format!("sessions:user{user}");
+        assert!(field_expiry(&new, &hash, "one") > 0, "it is not immortal");
+        assert_eq!(new.command(&["PTTL", &hash]).int(), -1);
+    }
+}
+
+/// A hash that some other tool copied key by key is recognised as well: nothing else on the server tells of it.
+#[tokio::test]
+async fn a_single_hash_that_was_copied_is_converted_before_the_first_write() {
+    let old = Server::start(Kind::Old);
+    let before = store(&old).await;
+    before
+        .insert(&id("user1", "one"), &record("{}", Some(30_000)))
+        .await
+        .expect("insert");
+    let dump = old.command(&["DUMP", "sessions:user1"]).bytes().to_vec();
+    let new = Server::start(Kind::New);
+    let restored = new.command(&[b"RESTORE", &b"sessions:user1"[..], b"30000", &dump]);
+    assert!(restored.is_ok());
+
+    let later = store(&new).await;
+    later
+        .insert(&id("user1", "two"), &record("{}", Some(60_000)))
+        .await
+        .expect("insert");
+    assert_eq!(new.command(&["PTTL", "sessions:user1"]).int(), -1);
+    assert_eq!(payload(&later, &id("user1", "one")).await.as_deref(), Some("{}"));
+}
+
+/// The store that was open all the while goes on with what the server behind the same address can do now.
+#[tokio::test]
+async fn a_store_whose_server_is_replaced_by_a_newer_one_stops_emulating() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("server.sock").display().to_string();
+    let old = Server::options(Kind::Old).arg("unixsocket", &socket).start();
+    let open_before = RedisStore::open(format!("unix://{socket}")).await.expect("opens");
+    open_before
+        .insert(&id("user1", "one"), &record("{}", Some(60_000)))
+        .await
+        .expect("insert");
+    assert!(!open_before.has_field_expiry().await.expect("an answer"));
+    assert!(old.command(&["SAVE"]).is_ok());
+    let dump = old.dir().join("dump.rdb");
+    old.kill();
+    let new = Server::options(Kind::New).arg("unixsocket", &socket).dump(dump).start();
+
+    // The first call may find the old connection gone.
+    let first = open_before
+        .insert(&id("user1", "two"), &record("{}", Some(60_000)))
+        .await;
+    assert!(first.is_ok() || first.is_err_and(|error| error.kind() == ErrorKind::Unavailable));
+    open_before
+        .insert(&id("user1", "three"), &record("{}", Some(60_000)))
+        .await
+        .expect("insert");
+    assert!(open_before.has_field_expiry().await.expect("an answer"));
+    for field in ["one", "three"] {
+        assert!(field_expiry(&new, "sessions:user1", field) > 0);
+    }
+    assert_eq!(new.command(&["PTTL", "sessions:user1"]).int(), -1);
+}

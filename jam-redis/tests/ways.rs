@@ -1,0 +1,187 @@
+//! Ways to a server: URLs, passwords, users with few rights, databases, sockets, TLS, the application's own connection.
+
+mod common;
+
+use common::{id, payload, record};
+use jam_core::{ErrorKind, SessionStore};
+use jam_redis::RedisStore;
+use jam_test_servers::{Kind, Server};
+
+async fn serves(store: RedisStore) {
+    let one = id("user1", "one");
+    store
+        .insert(&one, &record("{\"n\":1}", Some(60_000)))
+        .await
+        .expect("insert");
+    store
+        .insert(&id("user1", "two"), &record("{}", Some(60_000)))
+        .await
+        .expect("insert");
+    assert_eq!(payload(&store, &one).await.as_deref(), Some("{\"n\":1}"));
+    store
+        .replace(&one, None, &record("{\"n\":2}", Some(60_000)))
+        .await
+        .expect("replace");
+    assert_eq!(store.list(one.key()).await.expect("list").len(), 2);
+    assert!(store.remove(&one).await.expect("remove"));
+    assert_eq!(store.clear(one.key()).await.expect("clear"), 1);
+}
+
+#[tokio::test]
+async fn a_password_a_user_and_a_database_are_taken_from_the_url_or_beside_it() {
+    let server = Server::options(Kind::New)
+        .requirepass("pass:w@rd/")
+        .acl_user("app", "on >s3cr?t ~* +@all")
+        .start();
+    let at = server.address();
+    serves(
+        RedisStore::open(format!("redis://:pass%3Aw%40rd%2F@{at}/3"))
+            .await
+            .expect("opens"),
+    )
+    .await;
+    serves(
+        RedisStore::open(format!("redis://app:s3cr%3Ft@{at}"))
+            .await
+            .expect("opens"),
+    )
+    .await;
+    let beside = RedisStore::options(format!("valkey://{at}"))
+        .username("app")
+        .password("s3cr?t")
+        .database(2)
+        .open()
+        .await
+        .expect("opens");
+    let kept = id("user1", "kept");
+    beside.insert(&kept, &record("{}", None)).await.expect("insert");
+    let url = format!("redis://app:s3cr%3Ft@{at}");
+    let elsewhere = RedisStore::open(&url).await.expect("opens");
+    assert_eq!(payload(&elsewhere, &kept).await, None, "database 0 is another one");
+    let same = RedisStore::open(format!("{url}/2")).await.expect("opens");
+    assert!(payload(&same, &kept).await.is_some());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_a_mistake_in_the_configuration_and_is_not_shown() {
+    let server = Server::options(Kind::New).requirepass("right").start();
+    for url in [
+        format!("redis://:wr0ng-one@{}", server.address()),
+        format!("redis://nobody:wr0ng-one@{}", server.address()),
+        format!("redis://{}", server.address()),
+    ] {
+        let error = RedisStore::open(&url).await.expect_err("it is wrong");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(!format!("{error} {error:?}").contains("wr0ng"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_may_ask_the_server_nothing_is_served_as_any_other() {
+    for kind in [Kind::Old, Kind::New] {
+        let few = "on >pw ~sessions:* +@hash +@scripting +@connection +pttl +pexpireat +persist +unlink +time +scan \
+                   -command -info -script|load";
+        let server = Server::options(kind).acl_user("few", few).start();
+        let url = format!("redis://few:pw@{}", server.address());
+        for command in ["COMMAND", "INFO"] {
+            let mut connection = server.connection();
+            assert!(connection.command(&["AUTH", "few", "pw"]).expect("answers").is_ok());
+            let refused = connection.command(&[command]).expect("answers");
+            assert!(format!("{refused:?}").contains("NOPERM"), "{command}");
+        }
+        serves(RedisStore::open(&url).await.expect("opens")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_touch_the_sessions_is_told_what_is_missing() {
+    let server = Server::options(Kind::New)
+        .acl_user("other", "on >pw ~other:* +@all")
+        .acl_user("reader", "on >pw ~sessions:* +@read +@connection +time")
+        .start();
+    for user in ["other", "reader"] {
+        let opened = RedisStore::open(format!("redis://{user}:pw@{}", server.address())).await;
+        let error = match opened {
+            Err(error) => error,
+            Ok(store) => store
+                .insert(&id("user1", "one"), &record("{}", None))
+                .await
+                .expect_err("it may not"),
+        };
+        assert_eq!(error.kind(), ErrorKind::Config, "{user}: {error}");
+        assert!(error.to_string().contains("@hash"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_of_the_file_system_is_a_way() {
+    let server = Server::options(Kind::New).unix_socket().start();
+    serves(RedisStore::open(server.unix_url()).await.expect("opens")).await;
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn tls_checks_the_certificate() {
+    let server = Server::options(Kind::Old).tls().start();
+    let authority = std::fs::read(server.ca_path()).expect("a certificate");
+    let options = RedisStore::options(server.tls_url()).root_certificate(authority);
+    serves(options.open().await.expect("opens")).await;
+    let error = RedisStore::open(server.tls_url())
+        .await
+        .expect_err("nobody knows that authority");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}
+
+#[tokio::test]
+async fn the_applications_own_client_and_connection_serve() {
+    let server = Server::start(Kind::New);
+    let client = redis::Client::open(server.url()).expect("a client");
+    serves(RedisStore::from_client(client.clone()).await.expect("opens")).await;
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::start(kind);
+        let client = redis::Client::open(server.url()).expect("a client");
+        let connection = client.get_multiplexed_async_connection().await.expect("connects");
+        serves(RedisStore::from_connection(connection).await.expect("opens")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_corrupt_and_left_alone() {
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::start(kind);
+        server.command(&["SET", "sessions:user1", "mine"]);
+        let store = RedisStore::open(server.url()).await.expect("opens");
+        let one = id("user1", "one");
+        let error = store
+            .insert(&one, &record("{}", None))
+            .await
+            .expect_err("it is no hash");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            store.list(one.key()).await.expect_err("it is no hash").kind(),
+            ErrorKind::Corrupt
+        );
+        assert_eq!(server.command(&["GET", "sessions:user1"]).text(), "mine");
+    }
+}
+
+#[tokio::test]
+async fn two_paths_on_one_server_are_two_stores() {
+    let server = Server::start(Kind::New);
+    let open = async |path: &str| {
+        let options = RedisStore::options(server.url()).session_path(path);
+        options.open().await.expect("opens")
+    };
+    let (one, other) = (open("shop").await, open("sh*").await);
+    one.insert(&id("user1", "a"), &record("{}", None))
+        .await
+        .expect("insert");
+    other
+        .insert(&id("user1", "b"), &record("{}", None))
+        .await
+        .expect("insert");
+    assert_eq!(payload(&other, &id("user1", "a")).await, None);
+    let page = other.scan(None, 100).await.expect("scan");
+    assert_eq!(page.entries.len(), 1, "a path with a wildcard finds its own");
+    assert_eq!(page.entries[0].id.id(), "b");
+}
