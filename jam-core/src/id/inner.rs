@@ -38,6 +38,17 @@ impl InnerId {
         })
     }
 
+    /// A new id with a fresh secret and a version 4 UUID as its handle, both from one question to the operating system.
+    pub(crate) fn generate_v4(key: SessionKey, life: Life) -> Result<Self> {
+        let (uuid, secret) = Secret::generate_with_uuid()?;
+        Ok(Self {
+            key,
+            unique: Handle::new(uuid.to_string())?,
+            life,
+            secret,
+        })
+    }
+
     /// The id as text.
     pub fn to_text(&self) -> String {
         format!(

@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -23,11 +24,16 @@ impl Secret {
     /// # Errors
     /// [`Unexpected`](ErrorKind::Unexpected) if the operating system gives no random bytes.
     pub fn generate() -> Result<Self> {
-        let mut bytes = [0; Self::LEN];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            Error::new(ErrorKind::Unexpected, "the operating system gives no random bytes").with_source(error)
-        })?;
-        Ok(Self(bytes))
+        Ok(Self(random()?))
+    }
+
+    /// A new secret, and a version 4 UUID (RFC 9562, 5.4) from other random bytes.
+    pub(crate) fn generate_with_uuid() -> Result<(Uuid, Self)> {
+        let bytes: [u8; 2 * Self::LEN] = random()?;
+        let ([uuid, secret], []) = bytes.as_chunks() else {
+            return Err(ErrorKind::Unexpected.into());
+        };
+        Ok((Builder::from_random_bytes(*uuid).into_uuid(), Self(*secret)))
     }
 
     /// From base64url without padding, in the one canonical form.
@@ -50,6 +56,14 @@ impl Secret {
     pub(crate) fn hash(&self) -> String {
         truncated_sha256(&self.0)
     }
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "the operating system gives no random bytes").with_source(error)
+    })?;
+    Ok(bytes)
 }
 
 /// The first 128 bits of a SHA-256, as base64url without padding.

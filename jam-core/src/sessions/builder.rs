@@ -8,7 +8,7 @@ use super::expiry::Expiry;
 use super::queue::Queue;
 use super::{Inner, Serializer, Sessions, WhenFull};
 use crate::{
-    Clock, Error, ErrorKind, HashedIds, IdCodec, IdFactory, Result, Sealer, SessionStore, SystemClock, UuidV4, UuidV7,
+    Clock, Error, ErrorKind, HashedIds, IdCodec, IdFactory, Result, Sealer, SessionStore, SystemClock, UuidV7,
 };
 
 /// Settings of a [`Sessions`] manager; from [`Sessions::builder`].
@@ -21,7 +21,7 @@ use crate::{
 /// | [`max_sessions`](Self::max_sessions) | no cap |
 /// | [`grace`](Self::grace) | off |
 /// | [`ids`](Self::ids) | [`HashedIds`] |
-/// | [`id_factory`](Self::id_factory) | [`UuidV4`]; [`UuidV7`] with a cap, if ids hold their life |
+/// | [`id_factory`](Self::id_factory) | [`UuidV4`](crate::UuidV4); [`UuidV7`] with a cap, if ids hold their life |
 /// | [`sealer`](Self::sealer) | none: data is stored readable |
 /// | [`serializer`](Self::serializer) | JSON |
 /// | [`clock`](Self::clock) | the system's |
@@ -161,9 +161,8 @@ impl SessionsBuilder {
     pub(super) fn finish(self) -> Sessions {
         // Without a life in the id there is no order of creation to serve, and `unique` is the secret: it must be v4.
         let ordered = self.cap.is_some() && self.codec.keeps_life();
-        let factory = self
-            .factory
-            .unwrap_or_else(|| if ordered { Arc::new(UuidV7) } else { Arc::new(UuidV4) });
+        let default = ordered.then(|| Arc::new(UuidV7) as Arc<dyn IdFactory>);
+        let factory = self.factory.or(default);
         Sessions {
             inner: Arc::new(Inner {
                 store: self.store,

@@ -1,8 +1,8 @@
 //! From a client's id to a record, and from a record to what a manager knows about it.
 
 use crate::{
-    Bytes, Described, Entry, ErrorKind, Handle, Life, Load, RecordId, Result, SealContext, SealDomain, SessionKey,
-    Stored, Timestamp,
+    Bytes, Described, Entry, ErrorKind, Handle, InnerId, Life, Load, RecordId, Result, SealContext, SealDomain,
+    SessionKey, Stored, Timestamp,
 };
 
 use super::{Inner, Sessions};
@@ -79,8 +79,12 @@ impl Sessions {
         Ok(located.filter(|(at, _)| !self.is_over(at)).collect())
     }
 
-    pub(super) fn new_handle(&self) -> Result<Handle> {
-        Handle::new(self.inner.factory.next_id())
+    /// An id with a handle and a secret of its own.
+    pub(super) fn new_id(&self, key: SessionKey, life: Life) -> Result<InnerId> {
+        match &self.inner.factory {
+            Some(factory) => InnerId::generate(key, Handle::new(factory.next_id())?, life),
+            None => InnerId::generate_v4(key, life),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub use self::options::{SessionOptions, WhenFull};
 use self::queue::Queue;
 pub use self::session::Session;
 use crate::{
-    Clock, Error, ErrorKind, IdCodec, IdFactory, InnerId, Life, Load, Record, Result, Sealer, SessionId, SessionKey,
+    Clock, Error, ErrorKind, IdCodec, IdFactory, Life, Load, Record, Result, Sealer, SessionId, SessionKey,
     SessionStore,
 };
 
@@ -76,7 +76,8 @@ pub struct Sessions {
 struct Inner {
     store: Arc<dyn SessionStore>,
     codec: Arc<dyn IdCodec>,
-    factory: Arc<dyn IdFactory>,
+    /// Without one, handles are version 4 UUIDs.
+    factory: Option<Arc<dyn IdFactory>>,
     sealer: Option<Arc<dyn Sealer>>,
     serializer: Option<Arc<dyn Serializer>>,
     clock: Arc<dyn Clock>,
@@ -134,7 +135,7 @@ impl Sessions {
         self.run("create", async {
             let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
             let life = self.new_life(options)?;
-            let inner_id = InnerId::generate(SessionKey::new(key)?, self.new_handle()?, life)?;
+            let inner_id = self.new_id(SessionKey::new(key)?, life)?;
             let (id, record_id) = self.inner.codec.issue(&inner_id)?;
             let at = self.located(record_id);
             let _turn = self.cap_turn(at.record.key()).await;

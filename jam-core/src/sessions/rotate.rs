@@ -138,17 +138,17 @@ impl Sessions {
 
     /// The new id: the same handle and life unless it is a login or the ids cannot keep them.
     fn issue(&self, at: &Located, login: Option<&(SessionKey, Life)>) -> Result<(SessionId, Located)> {
-        let handle = if self.inner.codec.keeps_life() {
-            at.described.handle.clone()
-        } else {
-            self.new_handle()?
-        };
         let (key, life) = match (login, at.described.life) {
             (Some((key, life)), _) => (key.clone(), *life),
             (None, Some(life)) => (at.record.key().clone(), life),
             (None, None) => (at.record.key().clone(), self.new_life(SessionOptions::new())?),
         };
-        let (session_id, record) = self.inner.codec.issue(&InnerId::generate(key, handle, life)?)?;
+        let id = if self.inner.codec.keeps_life() {
+            InnerId::generate(key, at.described.handle.clone(), life)?
+        } else {
+            self.new_id(key, life)?
+        };
+        let (session_id, record) = self.inner.codec.issue(&id)?;
         Ok((session_id, self.located(record)))
     }
 
