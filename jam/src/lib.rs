@@ -54,6 +54,7 @@ pub use jam_crypto as crypto;
 /// The file stores.
 #[cfg(feature = "json")]
 pub use jam_json as json;
+/// Redis and Valkey.
 #[cfg(feature = "redis")]
 pub use jam_redis as redis;
 
