@@ -166,8 +166,15 @@ fn a_proxy_that_is_dropped_lets_go_of_everybody_even_of_those_in_a_black_hole() 
     let (_server, proxy, mut client) = stage();
     assert!(ping(&mut client).is_ok());
     proxy.black_hole();
+    client.set_timeout(Duration::from_millis(50)).unwrap();
+    assert!(ping(&mut client).is_err());
     let address = proxy.address();
     drop(proxy);
-    assert!(ping(&mut client).is_err());
+    client.set_timeout(Duration::from_secs(10)).unwrap();
+    let error = ping(&mut client).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+        "{error:?}"
+    );
     assert!(Connection::open(address).is_err());
 }
