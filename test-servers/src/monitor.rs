@@ -12,13 +12,14 @@ pub struct Line {
 }
 
 impl Line {
-    /// `127.0.0.1:60866  [0 127.0.0.1:60866] "get" "name"` behind its time.
+    /// `<time> [<database> <source>] "<word>" ...`
     fn parse(line: &str) -> Option<Self> {
-        let (source, words) = line.split_once('[')?.1.split_once("] ")?;
-        let (_database, source) = source.split_once(' ')?;
+        let (_time, line) = line.split_once('[')?;
+        let end = line.find("] \"")?;
+        let (_database, source) = line[..end].split_once(' ')?;
         Some(Self {
             source: source.to_owned(),
-            words: words_of(words),
+            words: words_of(&line[end..]),
         })
     }
 
@@ -129,5 +130,18 @@ fn unescaped(bytes: &mut impl Iterator<Item = u8>) -> u8 {
             u8::from_str_radix(&digits, 16).unwrap_or(b'?')
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_what_was_sent_whatever_was_in_them() {
+        let line =
+            Line::parse(r#"1339518083.107412 [3 unix:/tmp/a [b] c] "SET" "a \"q\" \\ ]" "\x00\n\xc3\xa9" """#).unwrap();
+        assert_eq!(line.words(), ["SET", "a \"q\" \\ ]", "\0\n\u{e9}", ""]);
+        assert_eq!(line.source(), "unix:/tmp/a [b] c");
     }
 }

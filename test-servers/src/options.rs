@@ -124,13 +124,7 @@ impl ServerOptions {
     }
 
     /// The configuration file: the server may rewrite it, as it does when a Sentinel tells it to.
-    pub(crate) fn write_configuration(
-        &self,
-        directory: &Path,
-        port: u16,
-        tls: Option<(u16, &Certificates)>,
-    ) -> PathBuf {
-        let file = directory.join("server.conf");
+    pub(crate) fn write_configuration(&self, directory: &Path, port: u16, tls: Option<(u16, &Certificates)>) {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             let value = if value.is_empty() { r#""""# } else { value };
@@ -170,8 +164,7 @@ impl ServerOptions {
                 line("rename-command", &format!(r#"{command} """#));
             }
         }
-        fs::write(&file, text).expect("write the configuration of a test server");
-        file
+        fs::write(directory.join("server.conf"), text).expect("write the configuration of a test server");
     }
 
     fn has_users(&self) -> bool {

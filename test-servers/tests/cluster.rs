@@ -1,8 +1,20 @@
 //! A cluster: who serves what, failover, resharding.
 
+use std::thread;
+
 use jam_test_servers::{Cluster, Kind, Reply, Server, slot_of};
 
-const BOTH: [Kind; 2] = [Kind::Old, Kind::New];
+/// At the same time, since most of it is waiting.
+fn with_each_kind(test: impl Fn(Kind) + Sync) {
+    thread::scope(|scope| {
+        for kind in [Kind::Old, Kind::New] {
+            scope.spawn({
+                let test = &test;
+                move || test(kind)
+            });
+        }
+    });
+}
 
 /// `MOVED`, `ASK`, or nothing where the server has answered.
 fn sent_on(reply: &Reply) -> Option<&str> {
@@ -14,7 +26,7 @@ fn sent_on(reply: &Reply) -> Option<&str> {
 
 #[test]
 fn three_primaries_serve_every_key_and_each_has_a_replica() {
-    for kind in BOTH {
+    with_each_kind(|kind| {
         let cluster = Cluster::start(kind);
         assert_eq!(cluster.nodes().len(), 6);
         assert_eq!(cluster.primaries().len(), 3);
@@ -26,12 +38,12 @@ fn three_primaries_serve_every_key_and_each_has_a_replica() {
             assert_eq!(slot, i64::from(slot_of(&key)));
         }
         assert_eq!(sent_on(&cluster.replica_of("x").command(&["GET", "x"])), Some("MOVED"));
-    }
+    });
 }
 
 #[test]
 fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
-    for kind in BOTH {
+    with_each_kind(|kind| {
         let cluster = Cluster::start(kind);
         cluster.primary_of("key").command(&["SET", "key", "1"]);
         cluster.primary_of("key").command(&["WAIT", "1", "5000"]);
@@ -43,7 +55,7 @@ fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
         killed.restart();
         cluster.wait_until_ok();
         assert_eq!(cluster.replica_of("key").port(), killed.port());
-    }
+    });
 }
 
 #[test]
@@ -70,7 +82,7 @@ fn a_failover_in_good_order_keeps_every_write() {
 
 #[test]
 fn a_slot_moves_with_its_keys_and_clients_are_sent_on_meanwhile() {
-    for kind in BOTH {
+    with_each_kind(|kind| {
         let cluster = Cluster::start_with(Server::options(kind).requirepass("secret"));
         let (first, second, slot) = ("{user}1", "{user}2", slot_of("user"));
         let from = cluster.primary_of(first);
@@ -98,5 +110,5 @@ fn a_slot_moves_with_its_keys_and_clients_are_sent_on_meanwhile() {
 
         cluster.reshard(slot, from);
         assert_eq!(from.command(&["HGET", second, "id"]).text(), "2");
-    }
+    });
 }

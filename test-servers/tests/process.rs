@@ -88,7 +88,8 @@ fn nothing_is_left_of_a_server_when_its_test_panics() {
 
 #[test]
 fn nothing_is_left_of_a_server_when_its_test_is_killed() {
-    for paused in [false, true] {
+    // A paused one several times, since there the system's hang-up to the group races the end of the pipe.
+    for paused in [false, true, true, true, true, true] {
         let mut holder = Command::new(env!("CARGO_BIN_EXE_jam-test-server"))
             .arg("new")
             .stdin(Stdio::piped())

@@ -1,12 +1,24 @@
 //! Sentinels and those they watch over.
 
+use std::thread;
+
 use jam_test_servers::{Kind, Sentinels, Server};
 
-const BOTH: [Kind; 2] = [Kind::Old, Kind::New];
+/// At the same time, since most of it is waiting.
+fn with_each_kind(test: impl Fn(Kind) + Sync) {
+    thread::scope(|scope| {
+        for kind in [Kind::Old, Kind::New] {
+            scope.spawn({
+                let test = &test;
+                move || test(kind)
+            });
+        }
+    });
+}
 
 #[test]
 fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
-    for kind in BOTH {
+    with_each_kind(|kind| {
         let cast = Sentinels::start(kind);
         assert_eq!(cast.sentinel_addresses().len(), 3);
         assert_eq!(cast.nodes()[0].address(), cast.primary_address());
@@ -21,19 +33,21 @@ fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
         killed.restart();
         cast.wait_until_ok();
         assert_eq!(killed.command(&["GET", "key"]).text(), "2");
-    }
+    });
 }
 
 #[test]
 fn a_failover_on_demand_works_behind_passwords_and_users() {
-    let password = Server::options(Kind::New).requirepass("secret");
-    let users = Server::options(Kind::Old).acl_user("default", "off");
-    for options in [password, users] {
+    with_each_kind(|kind| {
+        let options = match kind {
+            Kind::New => Server::options(kind).requirepass("secret"),
+            Kind::Old => Server::options(kind).acl_user("default", "off"),
+        };
         let cast = Sentinels::start_with(options);
         let before = cast.primary_address();
         let after = cast.fail_over();
         assert_ne!(before, after);
         assert_eq!(cast.primary_address(), after);
         cast.wait_until_ok();
-    }
+    });
 }

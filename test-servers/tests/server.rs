@@ -55,6 +55,7 @@ fn nothing_persists_unless_asked_for() {
             .arg("appendfsync", "always")
             .start();
         server.command(&["SET", "key", "value"]);
+        server.shut_down();
         server.restart();
         assert_eq!(server.command(&["GET", "key"]), kept);
     }
