@@ -1,5 +1,6 @@
 //! What the tests of the store share.
 #![allow(dead_code, reason = "each test file uses some of it")]
+#![expect(clippy::expect_used, reason = "a test")]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
