@@ -9,6 +9,7 @@ use jam_core::{Load, Renewal, SessionStore, Timestamp};
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Server};
 
+#[expect(clippy::expect_used, reason = "a test")]
 async fn old() -> (Server, RedisStore) {
     let server = Server::start(Kind::Old);
     let store = RedisStore::open(server.url()).await.expect("the server answers");
