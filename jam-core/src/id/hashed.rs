@@ -17,10 +17,12 @@ impl HashedIds {
     /// # Errors
     /// None for an inner id that was made by its constructors.
     pub fn record_id(&self, inner: &InnerId) -> Result<RecordId> {
-        RecordId::new(
-            inner.key.clone(),
-            format!("{}.{}.{}", inner.unique, inner.life, inner.secret.hash()),
-        )
+        self.record_of(inner, &format!("{}.{}.", inner.unique, inner.life))
+    }
+
+    /// The record id of an inner id whose handle and life are written already, with a `.` behind each.
+    fn record_of(&self, inner: &InnerId, visible: &str) -> Result<RecordId> {
+        RecordId::new(inner.key.clone(), [visible, &inner.secret.hash()].concat())
     }
 }
 
@@ -30,7 +32,10 @@ impl IdCodec for HashedIds {
     }
 
     fn resolve(&self, public: &str) -> Result<RecordId> {
-        self.record_id(&InnerId::parse(public)?)
+        let inner = InnerId::parse(public)?;
+        // Every inner id is written in one way only, so what was read is what would be written.
+        let visible = public.rsplit_once(':').and_then(|(_, rest)| Some(&rest[..=rest.rfind('.')?]));
+        self.record_of(&inner, visible.ok_or(ErrorKind::InvalidId)?)
             .map_err(|_| ErrorKind::InvalidId.into())
     }
 

@@ -88,7 +88,9 @@ impl Handle {
     pub fn new(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        if text.is_empty() || text.len() > Self::MAX_LEN || !text.bytes().all(fits) {
+        // Without leaving early, so that many bytes are looked at in one step.
+        let all_fit = text.bytes().fold(true, |all, byte| all & fits(byte));
+        if text.is_empty() || text.len() > Self::MAX_LEN || !all_fit {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 "a handle (what the id factory makes) has 1 to 64 characters of A-Z a-z 0-9 _ -",

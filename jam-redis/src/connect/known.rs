@@ -26,6 +26,9 @@ impl Known {
         let digest = self.hasher.hash_one(key);
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let [new, old] = &mut *generations;
+        if new.contains(&digest) || old.contains(&digest) {
+            return;
+        }
         if new.len() >= Self::GENERATION {
             *old = mem::take(new);
         }

@@ -54,7 +54,7 @@ impl Link {
             let made = call(&live)?;
             let answer = match replicas {
                 None => live.call(&made, asking).await,
-                Some(replicas) => in_time(&node, &live, &made, replicas, asking).await?,
+                Some(replicas) => Box::pin(in_time(&node, &live, &made, replicas, asking)).await?,
             };
             let trouble = match answer {
                 Ok(value) => return Ok((value, live)),
@@ -64,7 +64,7 @@ impl Link {
             asking = false;
             match (&trouble, self) {
                 _ if hops > Self::HOPS => return Err(trouble.into_error(writes)),
-                (Trouble::OtherGeneration, _) => live.probe(key).await?,
+                (Trouble::OtherGeneration, _) => Box::pin(live.probe(key)).await?,
                 (Trouble::Moved(to), Self::Many(cluster)) => {
                     cluster.hint();
                     (at, node) = cluster.redirected(to, &at)?;
@@ -74,7 +74,7 @@ impl Link {
                     asking = true;
                 }
                 (Trouble::TryAgain, Self::Many(_)) => {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    Box::pin(tokio::time::sleep(Duration::from_millis(10))).await;
                 }
                 _ => {
                     self.hint();
@@ -87,7 +87,7 @@ impl Link {
     pub(crate) async fn route(&self, key: &[u8]) -> Result<(Address, Arc<Node>)> {
         match self {
             Self::One(node) => Ok((Address::default(), Arc::clone(node))),
-            Self::Many(cluster) => cluster.route(key).await,
+            Self::Many(cluster) => Box::pin(cluster.route(key)).await,
         }
     }
 

@@ -162,7 +162,7 @@ impl Live {
     pub(crate) async fn call(&self, call: &Call<'_>, asking: bool) -> Result<Value, Trouble> {
         match self.send(&call.command(), asking).await {
             Err(Trouble::NoScript) => match call.in_full() {
-                Some(command) => self.send(&command, asking).await,
+                Some(command) => Box::pin(self.send(&command, asking)).await,
                 None => Err(Trouble::NoScript),
             },
             answer => answer,

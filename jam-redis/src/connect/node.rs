@@ -86,11 +86,15 @@ impl Node {
         if let Some(live) = self.open() {
             return Ok(live);
         }
-        let connect = self.timeouts.connect;
-        match tokio::time::timeout(connect, self.connect()).await {
-            Ok(result) => result,
-            Err(_) => Err(error::no_connection_within(connect)),
-        }
+        // In a box, as all that is rare, so that every call need not make room for it.
+        Box::pin(async {
+            let connect = self.timeouts.connect;
+            match tokio::time::timeout(connect, self.connect()).await {
+                Ok(result) => result,
+                Err(_) => Err(error::no_connection_within(connect)),
+            }
+        })
+        .await
     }
 
     fn open(&self) -> Option<Arc<Live>> {
