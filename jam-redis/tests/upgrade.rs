@@ -159,7 +159,7 @@ async fn what_had_expired_on_the_old_server_cannot_be_written_to_on_the_new_one(
 
 #[tokio::test]
 async fn a_replica_that_takes_over_serves_what_was_replicated() {
-    let old = Server::start(Kind::Old);
+    let old = Server::options(Kind::Old).arg("repl-diskless-sync-delay", "0").start();
     let before = store(&old).await;
     let new = Server::start(Kind::New);
     assert!(
@@ -173,7 +173,7 @@ async fn a_replica_that_takes_over_serves_what_was_replicated() {
             .await
             .expect("insert");
     }
-    assert_eq!(old.command(&["WAIT", "1", "5000"]).int(), 1);
+    assert_eq!(old.command(&["WAIT", "1", "30000"]).int(), 1);
     assert!(new.command(&["REPLICAOF", "NO", "ONE"]).is_ok());
 
     let after_move = store(&new).await;

@@ -34,7 +34,9 @@ impl IdCodec for HashedIds {
     fn resolve(&self, public: &str) -> Result<RecordId> {
         let inner = InnerId::parse(public)?;
         // Every inner id is written in one way only, so what was read is what would be written.
-        let visible = public.rsplit_once(':').and_then(|(_, rest)| Some(&rest[..=rest.rfind('.')?]));
+        let visible = public
+            .rsplit_once(':')
+            .and_then(|(_, rest)| Some(&rest[..=rest.rfind('.')?]));
         self.record_of(&inner, visible.ok_or(ErrorKind::InvalidId)?)
             .map_err(|_| ErrorKind::InvalidId.into())
     }
