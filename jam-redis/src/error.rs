@@ -60,10 +60,7 @@ impl Trouble {
             Self::Lost(error) if writes => error.with_outcome_unknown(),
             Self::Lost(error) | Self::Refused(error) => error,
             Self::ReadOnly => refused("READONLY"),
-            Self::Moved(_) | Self::Ask(_) => Error::new(
-                ErrorKind::Config,
-                "the server belongs to a Redis Cluster; open it as one, with a `redis+cluster://` URL or `cluster = true`",
-            ),
+            Self::Moved(_) | Self::Ask(_) => in_a_cluster(),
             Self::TryAgain => refused("TRYAGAIN"),
             Self::OtherGeneration | Self::NoScript => unexpected("the server changed what it can do between two calls"),
         }
@@ -75,6 +72,14 @@ fn lacks_a_command(error: &RedisError) -> bool {
         let text = text.to_ascii_lowercase();
         text.contains("unknown command") || text.contains("unknown redis command")
     })
+}
+
+/// A node of a cluster, taken for a server of its own.
+pub(crate) fn in_a_cluster() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the server belongs to a Redis Cluster; open it as one, with a `redis+cluster://` URL",
+    )
 }
 
 /// The server's refusal, by its code. It did nothing.
@@ -130,10 +135,7 @@ fn refused(code: &str) -> Error {
             ErrorKind::Corrupt,
             "a key of the session path is no hash; another program uses this session path",
         ),
-        "CROSSSLOT" => (
-            ErrorKind::Config,
-            "the server belongs to a Redis Cluster; open it as one, with a `redis+cluster://` URL or `cluster = true`",
-        ),
+        "CROSSSLOT" => return in_a_cluster(),
         _ => (ErrorKind::Unexpected, "the Redis server refused a command"),
     };
     Error::new(kind, message).with("code", code.chars().take(32).collect::<String>())

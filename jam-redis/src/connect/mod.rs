@@ -13,3 +13,4 @@ pub(crate) use self::cluster::Cluster;
 pub(crate) use self::link::{Link, Replicas};
 pub(crate) use self::live::{Generation, Lend, Live, Wire};
 pub(crate) use self::node::{Node, Target, Timeouts};
+pub(crate) use self::slots::SLOTS;

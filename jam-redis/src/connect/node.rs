@@ -42,11 +42,25 @@ pub(crate) struct Node {
     spare: Mutex<Vec<MultiplexedConnection>>,
 }
 
-/// An attempt that failed.
-struct Failure {
+/// An attempt that failed: for a while, whoever asks hears of it again.
+pub(crate) struct Failure {
     at: Instant,
     kind: ErrorKind,
     message: String,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &Error) -> Self {
+        Self {
+            at: Instant::now(),
+            kind: error.kind(),
+            message: error.message().to_owned(),
+        }
+    }
+
+    pub(crate) fn within(&self, pause: Duration) -> Option<Error> {
+        (self.at.elapsed() < pause).then(|| Error::new(self.kind, self.message.clone()))
+    }
 }
 
 impl Node {
@@ -106,8 +120,8 @@ impl Node {
         if let Some(live) = self.open() {
             return Ok(live);
         }
-        if let Some(failure) = last.as_ref().filter(|failure| failure.at.elapsed() < Self::PAUSE) {
-            return Err(Error::new(failure.kind, failure.message.clone()));
+        if let Some(error) = last.as_ref().and_then(|failure| failure.within(Self::PAUSE)) {
+            return Err(error);
         }
         let attempt = tokio::time::timeout(self.timeouts.connect, self.greet());
         let result = attempt
@@ -123,11 +137,7 @@ impl Node {
                 Ok(live)
             }
             Err(error) => {
-                *last = Some(Failure {
-                    at: Instant::now(),
-                    kind: error.kind(),
-                    message: error.message().to_owned(),
-                });
+                *last = Some(Failure::of(&error));
                 Err(error)
             }
         }
