@@ -151,10 +151,6 @@ fn lost(error: RedisError) -> Error {
         redis::ErrorKind::InvalidClientConfig => {
             Error::new(ErrorKind::Config, "the settings do not fit a Redis connection").with_source(error)
         }
-        redis::ErrorKind::MasterNameNotFoundBySentinel => Error::new(
-            ErrorKind::Unavailable,
-            "no sentinel that answered knows a working primary of this service name",
-        ),
         _ if error.is_timeout() => Error::new(
             ErrorKind::Unavailable,
             "the Redis server did not answer within the response timeout",
@@ -176,6 +172,19 @@ pub(crate) fn unconnected(error: RedisError) -> Error {
         Trouble::Lost(error) | Trouble::Refused(error) => error,
         other => other.into_error(false),
     }
+}
+
+/// The server did not accept what a connection begins with.
+pub(crate) fn not_let_in(error: RedisError) -> Error {
+    let error = unconnected(error);
+    if error.kind() == ErrorKind::Unexpected {
+        return Error::new(
+            ErrorKind::Config,
+            "the Redis server refused the database number of the URL; a cluster has only database 0, others as many as \
+             their `databases` says",
+        );
+    }
+    error
 }
 
 /// No connection came about in time; nothing was sent.

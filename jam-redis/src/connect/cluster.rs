@@ -14,13 +14,11 @@ use futures_util::stream::FuturesUnordered;
 use jam_core::{Error, ErrorKind, Result};
 use redis::{Pipeline, RedisError, Value};
 
+use super::Dial;
 use super::live::Live;
 use super::node::{Failure, Node, Target, Timeouts};
 use super::slots::{Address, SlotMap, redirection, slot_of};
 use crate::error::{self, Trouble};
-
-/// Opens a client for an address of the cluster, with the credentials and certificates of the seeds.
-pub(crate) type Dial = Box<dyn Fn(&Address) -> Result<redis::Client> + Send + Sync>;
 
 /// The nodes of a cluster.
 pub(crate) struct Cluster {

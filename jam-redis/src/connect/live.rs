@@ -96,6 +96,14 @@ impl Live {
             .try_into()
             .map_err(|_| error::unexpected("the Redis server answered too few commands"))?;
         let expires = Presence::of(expiry)?;
+        if let Value::ServerError(error) = &time
+            && matches!(Trouble::of(error.clone().into()), Trouble::OtherGeneration)
+        {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "the server has no TIME, so it is none that keeps data; a sentinel is opened with `redis+sentinel://`",
+            ));
+        }
         let generation = match (Presence::of(set)?, expires) {
             (Presence::Usable, Presence::Usable) => Generation::SetWithExpiry,
             (_, Presence::Usable) => Generation::FieldExpiry,

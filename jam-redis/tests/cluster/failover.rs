@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use jam_core::{ErrorKind, Load as How, SessionStore};
+use jam_test_servers::{Cluster, Kind, Server};
 
 use crate::Stage;
 use crate::support::load::{Load, Report};
@@ -18,7 +19,7 @@ fn assert_only_in(report: &Report, path: &str, slots: &HashSet<u16>) {
     }
 }
 
-async fn spread(cluster: &Stage, seed: &jam_test_servers::Server, path: &str) -> (Load, std::sync::Arc<jam_redis::RedisStore>) {
+async fn spread(cluster: &Stage, seed: &Server, path: &str) -> (Load, std::sync::Arc<jam_redis::RedisStore>) {
     let store = open(cluster_url([seed]), path).await;
     let load = Load::start(&store, 64, true, |task, key| format!("{task}.{key}"));
     load.calls(2_000).await;
@@ -164,4 +165,61 @@ async fn a_whole_cluster_that_restarts_is_used_again_with_all_that_it_saved() {
         assert!(store.load(&id(key, "there"), How::new()).await.unwrap().is_some());
     }
     assert!(recovered < Duration::from_secs(1), "recovered only after {recovered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_slept_while_every_primary_was_replaced_finds_the_new_ones() {
+    let cluster = Stage::set().await;
+    let path = path();
+    let old = cluster.primaries();
+    let store = open(cluster_url([old[0]]), &path).await;
+    let tags = old.iter().map(|node| {
+        let slots = slots_of(node, node.port());
+        tag("slept", |slot| slots.contains(&slot))
+    });
+    let tags: Vec<_> = tags.collect();
+    for tag in &tags {
+        cluster.fail_over(tag);
+    }
+    for node in &old {
+        node.kill();
+    }
+    cluster.wait_until_ok();
+    for tag in &tags {
+        let id = id(&tagged(tag, ""), "there");
+        let mut tries = 0;
+        while let Err(error) = store.insert(&id, &record("x")).await {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            tries += 1;
+            assert!(tries < 5, "nobody it knows is left: {error}");
+            tokio::time::sleep(Duration::from_millis(110)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_is_cut_off_from_the_others_is_not_believed() {
+    let options = Server::options(Kind::New).arg("enable-debug-command", "yes");
+    let cluster = Cluster::start_with(options);
+    let lonely = cluster.primary_of("any");
+    // It hears of no other node any more, and so is replaced; it runs on, and does not know.
+    let reply = lonely.command(&["DEBUG", "DROP-CLUSTER-PACKET-FILTER", "-2"]);
+    assert!(reply.is_ok(), "{reply:?}");
+    let start = Instant::now();
+    while cluster.primary_of("any").port() == lonely.port() {
+        assert!(start.elapsed() < Duration::from_secs(30), "nobody takes over");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let path = path();
+    let error = options_of(&[lonely], &path).open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let well = cluster.primary_of("any");
+    let store = options_of(&[lonely, well], &path).open().await.unwrap();
+    let id = id(&tagged("any", ""), "there");
+    store.insert(&id, &record("x")).await.unwrap();
+    assert_eq!(well.command(&["EXISTS", &format!("{path}:{{any}}")]).int(), 1);
+}
+
+fn options_of(nodes: &[&Server], path: &str) -> jam_redis::RedisOptions {
+    crate::support::options(cluster_url(nodes.iter().copied()), path)
 }

@@ -118,17 +118,22 @@ async fn slots_that_nobody_serves_are_unavailable_and_a_scan_does_not_pass_over_
     let cluster = Stage::set().await;
     let path = path();
     let store = open(cluster.url(), &path).await;
-    let slot = slot_of("unserved").to_string();
-    let owner = cluster.primary_of("unserved");
     let full_coverage = |value| {
         for node in cluster.nodes() {
             assert!(node.command(&["CONFIG", "SET", "cluster-require-full-coverage", value]).is_ok());
         }
     };
+    let owner = |tag: &str| cluster.primary_of(tag);
+    let (first, second) = (owner("unserved"), owner("unserved too"));
+    let give_up = |tag: &str, owner: &Server| {
+        // The owner first, or it would go on telling the others that it is its.
+        let others = cluster.nodes().iter().filter(|node| node.port() != owner.port());
+        for node in std::iter::once(owner).chain(others) {
+            node.command(&["CLUSTER", "DELSLOTS", &slot_of(tag).to_string()]);
+        }
+    };
     full_coverage("no");
-    for node in cluster.nodes() {
-        node.command(&["CLUSTER", "DELSLOTS", &slot]);
-    }
+    give_up("unserved", first);
     let unserved = id(&tagged("unserved", ""), "there");
     for _ in 0..3 {
         let error = store.insert(&unserved, &record("x")).await.unwrap_err();
@@ -142,12 +147,16 @@ async fn slots_that_nobody_serves_are_unavailable_and_a_scan_does_not_pass_over_
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     // With full coverage demanded, the whole cluster calls itself down.
     full_coverage("yes");
+    give_up("unserved too", second);
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     let error = store.load(&served, How::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     let error = options(cluster.url(), &path).open().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    assert!(owner.command(&["CLUSTER", "ADDSLOTS", &slot]).is_ok());
+    for (tag, owner) in [("unserved", first), ("unserved too", second)] {
+        let slot = slot_of(tag).to_string();
+        assert!(owner.command(&["CLUSTER", "ADDSLOTS", &slot]).is_ok());
+    }
     cluster.wait_until_ok();
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let _ = store.load(&unserved, How::new()).await;
