@@ -324,7 +324,10 @@ mod tests {
 
     #[test]
     fn a_slot_that_no_server_claims_is_missed() {
-        assert!(View::cover_all(&[view("1", &["0-8000", "8002-16383"]), view("2", &["8001"])]));
+        assert!(View::cover_all(&[
+            view("1", &["0-8000", "8002-16383"]),
+            view("2", &["8001"])
+        ]));
         assert!(!View::cover_all(&[view("1", &["0-8000", "8002-16383"])]));
         assert!(!View::cover_all(&[view("1", &["0-16382", "[16383-<-0123456789]"])]));
         assert!(!View::cover_all(&[]));

@@ -145,7 +145,7 @@ async fn a_waiting_call_that_is_dropped_leaves_its_reply_to_nobody() {
             pair.replica.pause();
         }
         // Dropped at some point on its way; the more so while the replica sleeps.
-        let patience = Duration::from_micros(number * 7 % 900);
+        let patience = Duration::from_micros(number * 7 % 300);
         let dropped = tokio::time::timeout(patience, store.remove(&there)).await;
         if number % 25 == 0 {
             pair.replica.resume();
@@ -219,11 +219,17 @@ async fn in_a_cluster_the_primary_of_the_slot_waits_and_only_for_its_own_replica
         assert!(result.is_ok(), "{what}: {result:?}");
     }
     // A login across slots: the new session must be on a replica before the old one goes.
-    let (from, to) = (id(&tagged(&tags[1], "login"), "old"), id(&tagged(&tags[0], "login"), "new"));
+    let (from, to) = (
+        id(&tagged(&tags[1], "login"), "old"),
+        id(&tagged(&tags[0], "login"), "new"),
+    );
     store.insert(&from, &record("x")).await.unwrap();
     let version = store.load(&from, How::new()).await.unwrap().unwrap().version;
     let moved = record("moved");
-    let error = store.rename(Rename::new(&from, &version, &to, &moved)).await.unwrap_err();
+    let error = store
+        .rename(Rename::new(&from, &version, &to, &moved))
+        .await
+        .unwrap_err();
     assert_unconfirmed("login", &error);
     assert!(
         store.load(&from, How::new()).await.unwrap().is_some(),

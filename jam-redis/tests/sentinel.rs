@@ -131,7 +131,10 @@ async fn a_primary_that_becomes_a_replica_under_open_connections_is_left() {
         load.calls(500).await;
     }
     let report = load.stop().await;
-    println!("{} calls, slowest {:?}, {:?}", report.calls, report.slowest, report.messages);
+    println!(
+        "{} calls, slowest {:?}, {:?}",
+        report.calls, report.slowest, report.messages
+    );
     report.assert_errors_are_honest(IN_TIME);
 }
 
@@ -183,7 +186,12 @@ fn converse(client: TcpStream, named: SocketAddr) -> std::io::Result<()> {
     while let Some(head) = lines.next() {
         let words: usize = head?.trim_start_matches('*').parse().expect("a command of the driver");
         // Each word stands behind a line with its length.
-        let words: Vec<_> = lines.by_ref().take(2 * words).skip(1).step_by(2).collect::<Result<_, _>>()?;
+        let words: Vec<_> = lines
+            .by_ref()
+            .take(2 * words)
+            .skip(1)
+            .step_by(2)
+            .collect::<Result<_, _>>()?;
         let (ip, port) = (named.ip().to_string(), named.port().to_string());
         if words[0] == "SENTINEL" {
             write!(&client, "*2\r\n${}\r\n{ip}\r\n${}\r\n{port}\r\n", ip.len(), port.len())?;
@@ -203,8 +211,14 @@ async fn a_sentinel_of_yesterday_is_not_believed() {
     let slow = Proxy::start(cast.sentinel_addresses()[0]);
     slow.delay(Duration::from_millis(50)..=Duration::from_millis(60));
     let store = open(format!("redis+sentinel://{stale},{}/jam", slow.address()), &path()).await;
-    store.insert(&id(&tagged("one", ""), "there"), &record("x")).await.unwrap();
-    let error = options(format!("redis+sentinel://{stale}/jam"), &path()).open().await.unwrap_err();
+    store
+        .insert(&id(&tagged("one", ""), "there"), &record("x"))
+        .await
+        .unwrap();
+    let error = options(format!("redis+sentinel://{stale}/jam"), &path())
+        .open()
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.message().contains("not a primary"), "{error}");
 }
@@ -223,7 +237,10 @@ async fn what_is_wrong_with_the_url_is_said() {
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     assert!(error.message().contains("sentinel"), "{error}");
     // A sentinel where a server should be.
-    let error = options(format!("redis://{}", hosts[0]), &path()).open().await.unwrap_err();
+    let error = options(format!("redis://{}", hosts[0]), &path())
+        .open()
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     assert!(error.message().contains("sentinel"), "{error}");
     let nobody = Server::start(Kind::New).address();
@@ -245,12 +262,19 @@ async fn sentinels_and_servers_have_passwords_of_their_own() {
         let reply = sentinel.command(&["ACL", "SETUSER", "default", "resetpass", ">the-sentinels"]);
         assert!(reply.is_ok(), "{reply:?}");
     }
-    for wrong in [options(&url, &path()), options(&url, &path()).sentinel_password("wrong")] {
+    for wrong in [
+        options(&url, &path()),
+        options(&url, &path()).sentinel_password("wrong"),
+    ] {
         let error = wrong.open().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
         assert!(error.message().contains("sentinel_password"), "{error}");
     }
-    let store = options(&url, &path()).sentinel_password("the-sentinels").open().await.unwrap();
+    let store = options(&url, &path())
+        .sentinel_password("the-sentinels")
+        .open()
+        .await
+        .unwrap();
     store.insert(&one, &record("x")).await.unwrap();
     assert!(store.load(&one, How::new()).await.unwrap().is_some());
 }
@@ -261,5 +285,8 @@ async fn a_user_who_may_not_ask_for_the_role_is_served() {
     let cast = Sentinels::start_with(Server::options(Kind::New).acl_user("app", rules));
     let url = sentinel_url(cast.sentinels()).replace("://", "://app:secret@");
     let store = open(&url, &path()).await;
-    store.insert(&id(&tagged("one", ""), "there"), &record("x")).await.unwrap();
+    store
+        .insert(&id(&tagged("one", ""), "there"), &record("x"))
+        .await
+        .unwrap();
 }

@@ -159,7 +159,9 @@ impl Cluster {
         }
         if last.at.is_some_and(|at| at.elapsed() < Self::PAUSE) {
             let failure = last.failure.as_ref();
-            return failure.and_then(|failure| failure.within(Self::PAUSE)).map_or(Ok(()), Err);
+            return failure
+                .and_then(|failure| failure.within(Self::PAUSE))
+                .map_or(Ok(()), Err);
         }
         // Counted before the question: a hint that comes during it makes the answer stale again.
         let hints = self.hints.load(Ordering::Acquire);
@@ -195,7 +197,10 @@ impl Cluster {
                 Some(Ok(map)) => return Ok(map),
                 // What is wrong with the config is worth more than that somebody is away.
                 Some(Err(error)) => {
-                    if failed.as_ref().is_none_or(|failed| failed.kind() == ErrorKind::Unavailable) {
+                    if failed
+                        .as_ref()
+                        .is_none_or(|failed| failed.kind() == ErrorKind::Unavailable)
+                    {
                         failed = Some(error);
                     }
                 }

@@ -68,7 +68,10 @@ impl Sentinels {
                 Step::Named(Err(error)) | Step::Reached(Err(error)) => error,
             };
             // What is wrong with the config is worth more than that somebody is away.
-            if failed.as_ref().is_none_or(|failed| failed.kind() == ErrorKind::Unavailable) {
+            if failed
+                .as_ref()
+                .is_none_or(|failed| failed.kind() == ErrorKind::Unavailable)
+            {
                 failed = Some(error);
             }
         }

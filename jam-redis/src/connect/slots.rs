@@ -54,7 +54,13 @@ impl SlotMap {
         let mut indexes = HashMap::new();
         for range in ranges {
             let Value::Array(parts) = range else { return None };
-            let [Value::Int(first), Value::Int(last), Value::Array(primary), replicas @ ..] = &*parts else {
+            let [
+                Value::Int(first),
+                Value::Int(last),
+                Value::Array(primary),
+                replicas @ ..,
+            ] = &*parts
+            else {
                 return None;
             };
             for replica in replicas {
@@ -168,7 +174,14 @@ mod tests {
             Value::Array(range)
         };
         let reply = Value::Array(vec![
-            range(0, 99, vec![node(text("host"), 7000, &["ip", "10.0.0.1"]), node(Value::Nil, 7010, &[])]),
+            range(
+                0,
+                99,
+                vec![
+                    node(text("host"), 7000, &["ip", "10.0.0.1"]),
+                    node(Value::Nil, 7010, &[]),
+                ],
+            ),
             range(100, 199, vec![node(text("?"), 7001, &["ip", "10.0.0.2"])]),
             range(200, 299, vec![node(Value::Nil, 7002, &[])]),
             range(300, 399, vec![node(text(""), 7003, &["hostname", "x"])]),

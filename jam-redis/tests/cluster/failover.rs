@@ -75,7 +75,10 @@ async fn a_failover_in_good_order_under_load_loses_nothing() {
         load.calls(1_000).await;
     }
     let report = load.stop().await;
-    println!("{} calls, slowest {:?}, {:?}", report.calls, report.slowest, report.messages);
+    println!(
+        "{} calls, slowest {:?}, {:?}",
+        report.calls, report.slowest, report.messages
+    );
     report.assert_errors_are_honest(IN_TIME);
     assert_eq!(report.odd, vec![]);
     let fresh = open(cluster.url(), &path).await;
@@ -89,7 +92,10 @@ async fn a_silent_primary_holds_up_nobody_on_the_others_and_is_replaced() {
     // With `yes`, the default, every slot is out of reach while one is.
     let full_coverage = |value| {
         for node in cluster.nodes().iter().filter(|node| node.is_running()) {
-            assert!(node.command(&["CONFIG", "SET", "cluster-require-full-coverage", value]).is_ok());
+            assert!(
+                node.command(&["CONFIG", "SET", "cluster-require-full-coverage", value])
+                    .is_ok()
+            );
         }
     };
     full_coverage("no");

@@ -11,7 +11,11 @@ use crate::support::{IN_TIME, id, open, path, record, slots_of, tag, tagged};
 
 async fn rename(store: &RedisStore, from: &SessionKey, to: &SessionKey) -> Result<()> {
     let (old, new) = (id(from, "old"), id(to, "new"));
-    let version = store.load(&old, How::new()).await?.expect("the session is there").version;
+    let version = store
+        .load(&old, How::new())
+        .await?
+        .expect("the session is there")
+        .version;
     store.rename(Rename::new(&old, &version, &new, &record("moved"))).await
 }
 
@@ -36,7 +40,12 @@ async fn keys_in_one_slot_are_renamed_by_one_command() {
     let store = open(cluster.url(), &path()).await;
     let (from, to) = (tagged("same", "visitor"), tagged("same", "user"));
     store.insert(&id(&from, "old"), &record("x")).await.unwrap();
-    let version = store.load(&id(&from, "old"), How::new()).await.unwrap().unwrap().version;
+    let version = store
+        .load(&id(&from, "old"), How::new())
+        .await
+        .unwrap()
+        .unwrap()
+        .version;
     let mut monitor = cluster.primary_of("same").monitor();
     let (old, new) = (id(&from, "old"), id(&to, "new"));
     store
@@ -138,8 +147,14 @@ async fn a_login_that_cannot_reach_the_old_sessions_node_takes_the_new_one_back(
     // The lost connection shows first, so that the rename has none to send anything on.
     while store.load(&old, How::new()).await.is_ok() {}
     let moved = record("moved");
-    let error = store.rename(Rename::new(&old, &version, &new, &moved)).await.unwrap_err();
+    let error = store
+        .rename(Rename::new(&old, &version, &new, &moved))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(!error.outcome_unknown(), "nothing was sent to the old node: {error}");
-    assert!(store.list(&to).await.unwrap().is_empty(), "the new session was taken back");
+    assert!(
+        store.list(&to).await.unwrap().is_empty(),
+        "the new session was taken back"
+    );
 }

@@ -169,7 +169,9 @@ async fn a_store_that_only_walks_finds_the_new_primary_by_itself() {
     for node in cluster.primaries() {
         // So that nothing is lost: the replica has confirmed all.
         let mut connection = node.connection();
-        connection.command(&["SET", &format!("{{{}}}", order.moving), ""]).unwrap();
+        connection
+            .command(&["SET", &format!("{{{}}}", order.moving), ""])
+            .unwrap();
         connection.command(&["WAIT", "1", "1000"]).unwrap();
     }
     order.primaries[1].kill();

@@ -120,7 +120,10 @@ async fn slots_that_nobody_serves_are_unavailable_and_a_scan_does_not_pass_over_
     let store = open(cluster.url(), &path).await;
     let full_coverage = |value| {
         for node in cluster.nodes() {
-            assert!(node.command(&["CONFIG", "SET", "cluster-require-full-coverage", value]).is_ok());
+            assert!(
+                node.command(&["CONFIG", "SET", "cluster-require-full-coverage", value])
+                    .is_ok()
+            );
         }
     };
     let owner = |tag: &str| cluster.primary_of(tag);

@@ -1,6 +1,6 @@
 //! What must be there: the sessions of one key, as their only writer knows them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jam_core::{Record, RecordId, SessionKey, SessionStore};
@@ -16,6 +16,8 @@ pub(crate) struct Account {
     pub(crate) key: SessionKey,
     /// Acknowledged, and not ended.
     pub(crate) live: HashMap<String, u64>,
+    /// Of those, the ones whose present id comes from a rework.
+    pub(crate) reworked: HashSet<String>,
     /// Ended and acknowledged, or never made.
     pub(crate) ended: Vec<String>,
     /// What a call of unknown outcome may have come to.
@@ -28,9 +30,11 @@ pub(crate) struct Account {
 /// What is not as it was acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    /// A session is missing, or an older state of it is there.
+    /// A session is missing that was created, or an older state of it is there.
     Lost(SessionKey),
-    /// A session that had ended is there.
+    /// A session is missing under the id that a rework gave it.
+    Unmoved(SessionKey),
+    /// A session that had ended is there, perhaps under the id that it had before a rework.
     Revived(SessionKey),
     /// A session is there that nobody made, or two where one can be.
     Strange(SessionKey),
@@ -39,7 +43,7 @@ pub(crate) enum Wrong {
 impl Wrong {
     pub(crate) const fn key(&self) -> &SessionKey {
         match self {
-            Self::Lost(key) | Self::Revived(key) | Self::Strange(key) => key,
+            Self::Lost(key) | Self::Unmoved(key) | Self::Revived(key) | Self::Strange(key) => key,
         }
     }
 }
@@ -49,6 +53,7 @@ impl Account {
         Self {
             key: SessionKey::new(key).expect("a test's key is one"),
             live: HashMap::new(),
+            reworked: HashSet::new(),
             ended: Vec::new(),
             maybe: HashMap::new(),
             either: None,
@@ -91,13 +96,16 @@ impl Account {
             match there.remove(id).flatten() {
                 Some(found) if found == *saves => {}
                 Some(found) if found > *saves => wrong.push(Wrong::Strange(self.key.clone())),
+                None if self.reworked.contains(id) => wrong.push(Wrong::Unmoved(self.key.clone())),
                 _ => wrong.push(Wrong::Lost(self.key.clone())),
             }
         }
-        if let Some((old, new)) = &self.either
-            && there.contains_key(old) == there.contains_key(new)
-        {
-            wrong.push(Wrong::Strange(self.key.clone()));
+        if let Some((old, new)) = &self.either {
+            match (there.contains_key(old), there.contains_key(new)) {
+                (true, true) => wrong.push(Wrong::Strange(self.key.clone())),
+                (false, false) => wrong.push(Wrong::Lost(self.key.clone())),
+                _ => {}
+            }
         }
         for (id, states) in &self.maybe {
             if !states.contains(&there.remove(id).flatten()) {

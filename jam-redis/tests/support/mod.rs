@@ -31,10 +31,7 @@ pub(crate) fn sentinel_url<'a>(sentinels: impl IntoIterator<Item = &'a Server>) 
 }
 
 fn hosts<'a>(servers: impl IntoIterator<Item = &'a Server>) -> String {
-    let hosts: Vec<_> = servers
-        .into_iter()
-        .map(|server| server.address().to_string())
-        .collect();
+    let hosts: Vec<_> = servers.into_iter().map(|server| server.address().to_string()).collect();
     hosts.join(",")
 }
 

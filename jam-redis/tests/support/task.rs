@@ -258,6 +258,7 @@ impl Task {
             Ok(()) => {
                 account.live.remove(&old);
                 account.ended.push(old);
+                account.reworked.insert(new.clone());
                 account.live.insert(new, saves);
                 Ok(())
             }
@@ -293,6 +294,7 @@ impl Task {
             Ok(()) => {
                 visitor.live.remove(&old);
                 visitor.ended.push(old);
+                user.reworked.insert(new.clone());
                 user.live.insert(new, saves);
                 Ok(())
             }
