@@ -60,10 +60,7 @@ impl Trouble {
             Self::Lost(error) if writes => error.with_outcome_unknown(),
             Self::Lost(error) | Self::Refused(error) => error,
             Self::ReadOnly => refused("READONLY"),
-            Self::Moved(_) | Self::Ask(_) => Error::new(
-                ErrorKind::Config,
-                "the server belongs to a Redis Cluster; open it as one, with a `redis+cluster://` URL or `cluster = true`",
-            ),
+            Self::Moved(_) | Self::Ask(_) => in_a_cluster(),
             Self::TryAgain => refused("TRYAGAIN"),
             Self::OtherGeneration | Self::NoScript => unexpected("the server changed what it can do between two calls"),
         }
@@ -75,6 +72,14 @@ fn lacks_a_command(error: &RedisError) -> bool {
         let text = text.to_ascii_lowercase();
         text.contains("unknown command") || text.contains("unknown redis command")
     })
+}
+
+/// A node of a cluster, taken for a server of its own.
+pub(crate) fn in_a_cluster() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the server belongs to a Redis Cluster; open it as one, with a `redis+cluster://` URL",
+    )
 }
 
 /// The server's refusal, by its code. It did nothing.
@@ -130,10 +135,7 @@ fn refused(code: &str) -> Error {
             ErrorKind::Corrupt,
             "a key of the session path is no hash; another program uses this session path",
         ),
-        "CROSSSLOT" => (
-            ErrorKind::Config,
-            "the server belongs to a Redis Cluster; open it as one, with a `redis+cluster://` URL or `cluster = true`",
-        ),
+        "CROSSSLOT" => return in_a_cluster(),
         _ => (ErrorKind::Unexpected, "the Redis server refused a command"),
     };
     Error::new(kind, message).with("code", code.chars().take(32).collect::<String>())
@@ -149,10 +151,6 @@ fn lost(error: RedisError) -> Error {
         redis::ErrorKind::InvalidClientConfig => {
             Error::new(ErrorKind::Config, "the settings do not fit a Redis connection").with_source(error)
         }
-        redis::ErrorKind::MasterNameNotFoundBySentinel => Error::new(
-            ErrorKind::Unavailable,
-            "no sentinel that answered knows a working primary of this service name",
-        ),
         _ if error.is_timeout() => Error::new(
             ErrorKind::Unavailable,
             "the Redis server did not answer within the response timeout",
@@ -174,6 +172,19 @@ pub(crate) fn unconnected(error: RedisError) -> Error {
         Trouble::Lost(error) | Trouble::Refused(error) => error,
         other => other.into_error(false),
     }
+}
+
+/// The server did not accept what a connection begins with.
+pub(crate) fn not_let_in(error: RedisError) -> Error {
+    let error = unconnected(error);
+    if error.kind() == ErrorKind::Unexpected {
+        return Error::new(
+            ErrorKind::Config,
+            "the Redis server refused the database number of the URL; a cluster has only database 0, others as many as \
+             their `databases` says",
+        );
+    }
+    error
 }
 
 /// No connection came about in time; nothing was sent.

@@ -190,7 +190,9 @@ impl RedisOptions {
     ///
     /// # Errors
     /// - [`Config`](ErrorKind::Config) for a URL that is none, or a user or password that the server does not take.
-    /// - [`Unavailable`](ErrorKind::Unavailable) if no server answers within the connect timeout.
+    ///   So is a node of a cluster that is opened as a single server, and a single server that is opened as a cluster.
+    /// - [`Unavailable`](ErrorKind::Unavailable) if no server answers within the connect timeout; of a cluster, one that
+    ///   answers is enough.
     pub async fn open(self) -> Result<RedisStore> {
         if self.session_path.is_empty() || self.session_path.len() > 512 {
             return Err(Error::new(
@@ -219,9 +221,7 @@ impl RedisOptions {
         };
         let store = RedisStore::new(link, self.session_path, self.layout, self.replicas);
         if !self.lazily {
-            for (_, node) in store.link().primaries().await? {
-                node.live().await?;
-            }
+            store.link().open().await?;
         }
         Ok(store)
     }

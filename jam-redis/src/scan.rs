@@ -1,7 +1,7 @@
 //! Walking over every session: `SCAN` on each server, then each hash as a whole.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use jam_core::{Cursor, Error, ErrorKind, Page, Result, SessionKey};
@@ -9,17 +9,18 @@ use redis::{Pipeline, Value};
 
 use crate::RedisStore;
 use crate::call::Ask;
-use crate::connect::{Generation, Live, Node};
+use crate::connect::{Generation, Link, Live, Node, SLOTS};
 use crate::error;
 
 /// Where a walk is.
 ///
-/// A hash that moves from a node the walk has yet to see to one it has seen would be missed. So the walk ends only
-/// when the slots lay during a whole pass as they did when it began; while slots are on the move but none has changed
-/// hands, one more pass does, for within it no key moves back.
+/// A hash that moves from a node the walk has yet to see to one it has seen would be missed, and a server that restarts
+/// or is replaced has its hashes in another order. So the walk ends only when the servers were during a whole pass who
+/// they were when it began, with the same slots; while slots are on the move but none has changed hands, one more pass
+/// does, for within it no key moves back.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
-    /// Which slots were where, and on the move, when this pass began.
+    /// Which servers had which slots, and which were on the move, when this pass began.
     slots: u64,
     second: bool,
     node: usize,
@@ -64,7 +65,7 @@ impl Place {
     }
 }
 
-/// Which slots are where.
+/// Which servers have which slots.
 struct Slots {
     digest: u64,
     moving: bool,
@@ -72,6 +73,12 @@ struct Slots {
 
 impl RedisStore {
     pub(crate) async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
+        let page = self.next_page(cursor, limit).await;
+        // There may be another primary.
+        page.inspect_err(|_| self.link().hint())
+    }
+
+    async fn next_page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
         let mut place = match cursor {
             Some(cursor) => Place::read(&cursor)?,
             None => Place::start(&self.slots().await?),
@@ -107,6 +114,10 @@ impl RedisStore {
 
     /// Reclaims what has expired on servers that cannot do it themselves, in small pieces.
     pub(crate) async fn sweep(&self) -> Result<u64> {
+        self.sweep_all().await.inspect_err(|_| self.link().hint())
+    }
+
+    async fn sweep_all(&self) -> Result<u64> {
         let mut removed = 0;
         for (_, node) in self.link().primaries().await? {
             if node.live().await?.generation() != Generation::Emulated {
@@ -163,36 +174,99 @@ impl RedisStore {
         Ok((next, names.into_iter().filter_map(hash).collect()))
     }
 
+    /// Who has which slots now: asked of the servers themselves, for what is known of them may be of yesterday.
     async fn slots(&self) -> Result<Slots> {
-        let primaries = self.link().primaries().await?;
-        if primaries.len() < 2 {
-            return Ok(Slots {
-                digest: 0,
-                moving: false,
-            });
+        let start = Instant::now();
+        loop {
+            self.link().hint();
+            let primaries = self.link().primaries().await?;
+            let views = try_join_all(primaries.iter().map(|(_, node)| view(node, self.link()))).await?;
+            if View::cover_all(&views) {
+                let mut hasher = DefaultHasher::new();
+                for ((address, _), view) in primaries.iter().zip(&views) {
+                    (address, view).hash(&mut hasher);
+                }
+                return Ok(Slots {
+                    digest: hasher.finish(),
+                    moving: views.iter().any(View::is_moving),
+                });
+            }
+            // A slot that changes hands may be nobody's for a moment.
+            if start.elapsed() > Duration::from_millis(500) {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "not every slot of the Redis Cluster is served now, so a walk would miss sessions",
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(60)).await;
         }
-        let lines = try_join_all(primaries.iter().map(|(_, node)| own_slots(node))).await?;
-        let mut hasher = DefaultHasher::new();
-        for ((address, _), line) in primaries.iter().zip(&lines) {
-            (address, line).hash(&mut hasher);
-        }
-        Ok(Slots {
-            digest: hasher.finish(),
-            moving: lines.iter().any(|line| line.contains('[')),
-        })
     }
 }
 
-/// What a node says of its own slots: the ninth column of its line in `CLUSTER NODES` and those behind it, with the slots
-/// that are on the move in brackets.
-async fn own_slots(node: &Arc<Node>) -> Result<String> {
+/// What a server says of itself.
+#[derive(Hash)]
+struct View {
+    /// Changes when it restarts.
+    run: String,
+    /// Of a cluster's node: the epoch of its configuration, and its slots. An epoch is never used twice, so a slot that
+    /// went and came back, or a primary that was one before, shows.
+    slots: Option<(String, Vec<String>)>,
+}
+
+impl View {
+    /// Slots on the move stand in brackets.
+    fn is_moving(&self) -> bool {
+        let mut slots = self.slots.iter().flat_map(|(_, slots)| slots);
+        slots.any(|slot| slot.starts_with('['))
+    }
+
+    /// Whether these servers together serve every slot.
+    fn cover_all(views: &[Self]) -> bool {
+        let mut served = vec![false; SLOTS];
+        for view in views {
+            let Some((_, slots)) = &view.slots else { return true };
+            for slot in slots.iter().filter(|slot| !slot.starts_with('[')) {
+                let (first, last) = slot.split_once('-').unwrap_or((slot, slot));
+                if let (Ok(first), Ok(last)) = (first.parse(), last.parse::<usize>())
+                    && let Some(range) = served.get_mut(first..=last)
+                {
+                    range.fill(true);
+                }
+            }
+        }
+        served.iter().all(|served| *served)
+    }
+}
+
+async fn view(node: &Node, link: &Link) -> Result<View> {
+    let live = node.live().await?;
+    let mut pipeline = Pipeline::with_capacity(1);
+    pipeline.cmd("INFO").arg("server");
+    // A user who may not ask goes by the connection, which does not outlive the server.
+    let run = match only(&live, &pipeline).await {
+        Ok(reply) => redis::from_redis_value::<String>(reply).unwrap_or_default(),
+        Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+        Err(_) => String::new(),
+    };
+    let run = run.lines().find(|line| line.starts_with("run_id:"));
+    let run = run.map_or_else(|| live.name.to_string(), str::to_owned);
+    if matches!(link, Link::One(_)) {
+        return Ok(View { run, slots: None });
+    }
     let mut pipeline = Pipeline::with_capacity(1);
     pipeline.cmd("CLUSTER").arg("NODES");
-    let reply = only(&*node.live().await?, &pipeline).await?;
+    let reply = only(&live, &pipeline).await?;
     let text: String = redis::from_redis_value(reply)
         .map_err(|_| error::unexpected("the Redis server answered CLUSTER NODES with something else"))?;
     let line = text.lines().find(|line| line.contains("myself")).unwrap_or_default();
-    Ok(line.split_whitespace().skip(8).collect::<Vec<_>>().join(" "))
+    // `<id> <address> <flags> <primary> <ping> <pong> <epoch> <link> <slot> ...`
+    let mut columns = line.split_whitespace().skip(6);
+    let epoch = columns.next().unwrap_or_default().to_owned();
+    let slots = columns.skip(1).map(str::to_owned).collect();
+    Ok(View {
+        run,
+        slots: Some((epoch, slots)),
+    })
 }
 
 async fn only(live: &Live, pipeline: &Pipeline) -> Result<Value> {
@@ -239,5 +313,25 @@ mod tests {
     #[test]
     fn a_session_path_with_wildcards_matches_only_itself() {
         assert_eq!(pattern("a*[b]?\\:"), "a\\*\\[b\\]\\?\\\\:*");
+    }
+
+    fn view(epoch: &str, slots: &[&str]) -> View {
+        View {
+            run: String::new(),
+            slots: Some((epoch.to_owned(), slots.iter().map(|slot| (*slot).to_owned()).collect())),
+        }
+    }
+
+    #[test]
+    fn a_slot_that_no_server_claims_is_missed() {
+        assert!(View::cover_all(&[
+            view("1", &["0-8000", "8002-16383"]),
+            view("2", &["8001"])
+        ]));
+        assert!(!View::cover_all(&[view("1", &["0-8000", "8002-16383"])]));
+        assert!(!View::cover_all(&[view("1", &["0-16382", "[16383-<-0123456789]"])]));
+        assert!(!View::cover_all(&[]));
+        assert!(view("1", &["0-16383", "[5->-0123456789]"]).is_moving());
+        assert!(!view("1", &["0-16383"]).is_moving());
     }
 }

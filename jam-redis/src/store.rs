@@ -103,18 +103,21 @@ impl RedisStore {
     /// [`Unavailable`](ErrorKind::Unavailable) if no server answers.
     pub async fn has_field_expiry(&self) -> Result<bool> {
         self.check_open()?;
-        let (_, node) = self.link.route(self.prefix().as_bytes()).await?;
-        Ok(node.live().await?.generation() != Generation::Emulated)
+        Ok(self.link.generation(self.prefix().as_bytes()).await? != Generation::Emulated)
     }
 
     /// Makes one call on a hash, and notes what it shows about the hash.
     pub(crate) async fn ask(&self, hash: &str, ask: &Ask<'_>) -> Result<(Value, Arc<Live>)> {
-        self.check_open()?;
-        let hash = hash.as_bytes();
         let replicas = match ask {
             Ask::Remove { .. } | Ask::Clear | Ask::Rename { .. } => self.replicas,
             _ => None,
         };
+        self.ask_on(hash, ask, replicas).await
+    }
+
+    async fn ask_on(&self, hash: &str, ask: &Ask<'_>, replicas: Option<Replicas>) -> Result<(Value, Arc<Live>)> {
+        self.check_open()?;
+        let hash = hash.as_bytes();
         let (value, live) = self
             .link
             .run(hash, ask.writes(), replicas, |live| ask.call(hash, self.layout, live))
@@ -124,7 +127,11 @@ impl RedisStore {
 
     /// A call that answers with a number.
     async fn decide(&self, hash: &str, ask: &Ask<'_>) -> Result<i64> {
-        let (value, live) = self.ask(hash, ask).await?;
+        let answer = self.ask(hash, ask).await?;
+        Self::decided(hash, ask, answer)
+    }
+
+    fn decided(hash: &str, ask: &Ask<'_>, (value, live): (Value, Arc<Live>)) -> Result<i64> {
         // A script looked at the hash, or a plain command could be used since one had.
         if live.generation() != Generation::Emulated {
             live.learn(hash.as_bytes());
@@ -143,7 +150,16 @@ impl RedisStore {
     /// Between two hashes that lie on different nodes: the new record first, then the old one goes if it is still what
     /// it was.
     async fn rename_across(&self, rename: Rename<'_>, expected: &[u8]) -> Result<()> {
-        self.insert(rename.to, rename.record).await?;
+        let to_hash = self.hash(rename.to.key());
+        let insert = Ask::Insert {
+            id: rename.to.id(),
+            record: rename.record,
+        };
+        // On replicas too: it is all that will be left of the session.
+        let answer = self.ask_on(&to_hash, &insert, self.replicas).await?;
+        if Self::decided(&to_hash, &insert, answer)? == 0 {
+            return Err(already_exists());
+        }
         let remove = Ask::Remove {
             id: rename.from.id(),
             expected: Some(expected),
@@ -157,8 +173,11 @@ impl RedisStore {
             Err(error) if error.outcome_unknown() => return Err(error),
             Err(error) => error,
         };
-        self.remove(rename.to).await?;
-        Err(error)
+        match self.remove(rename.to).await {
+            Ok(_) => Err(error),
+            // It could not be taken back, so not everything is as it was.
+            Err(error) => Err(error.with_outcome_unknown()),
+        }
     }
 }
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use jam_core::{Error, ErrorKind, Result};
 use redis::io::tcp::TcpSettings;
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, TlsMode};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
-use crate::connect::{Cluster, Link, Node, Target, Timeouts};
+use crate::connect::{Cluster, Dial, Link, Node, Sentinels, Target, Timeouts};
 
 /// Certificates.
 #[derive(Clone, Default)]
@@ -132,9 +131,9 @@ impl Servers {
         let target = match self.kind {
             Kind::One => Target::Server(client(first, &tls)?),
             Kind::Sentinel(service) => {
-                let addresses = self.nodes.iter().map(|node| node.addr().clone()).collect();
-                let client = sentinel_client(addresses, &service, first.redis_settings(), &self.sentinel, &tls)?;
-                Target::Sentinel(tokio::sync::Mutex::new(client))
+                let sentinel = |info: ConnectionInfo| client(info.set_redis_settings(self.sentinel.clone()), &tls);
+                let sentinels = self.nodes.into_iter().map(sentinel).collect::<Result<_>>()?;
+                Target::Sentinel(Sentinels::new(sentinels, service, dial(first, tls)))
             }
             Kind::Cluster => {
                 let seeds = self.nodes.iter().filter_map(|node| match node.addr() {
@@ -143,29 +142,28 @@ impl Servers {
                     }
                     _ => None,
                 });
-                let seeds = seeds.collect();
-                let dial = move |(host, port): &(String, u16)| {
-                    let address = match first.addr() {
-                        ConnectionAddr::TcpTls { .. } => ConnectionAddr::TcpTls {
-                            host: host.clone(),
-                            port: *port,
-                            insecure: false,
-                            tls_params: None,
-                        },
-                        _ => ConnectionAddr::Tcp(host.clone(), *port),
-                    };
-                    client(first.clone().set_addr(address), &tls)
-                };
-                return Ok(Link::Many(Box::new(Cluster::new(
-                    seeds,
-                    Box::new(dial),
-                    timeouts,
-                    probe_key,
-                ))));
+                let cluster = Cluster::new(seeds.collect(), dial(first, tls), timeouts, probe_key);
+                return Ok(Link::Many(Box::new(cluster)));
             }
         };
         Ok(Link::One(Arc::new(Node::new(target, timeouts, probe_key))))
     }
+}
+
+/// To another address, everything else being the same.
+fn dial(like: ConnectionInfo, tls: Tls) -> Dial {
+    Box::new(move |(host, port)| {
+        let address = match like.addr() {
+            ConnectionAddr::TcpTls { .. } => ConnectionAddr::TcpTls {
+                host: host.clone(),
+                port: *port,
+                insecure: false,
+                tls_params: None,
+            },
+            _ => ConnectionAddr::Tcp(host.clone(), *port),
+        };
+        client(like.clone().set_addr(address), &tls)
+    })
 }
 
 fn info(url: &str) -> Result<ConnectionInfo> {
@@ -211,49 +209,6 @@ fn client(info: ConnectionInfo, tls: &Tls) -> Result<Client> {
     #[cfg(not(feature = "tls"))]
     let _: &Tls = tls;
     Client::open(info).map_err(|_| no_url())
-}
-
-fn sentinel_client(
-    sentinels: Vec<ConnectionAddr>,
-    service: &str,
-    redis: &RedisConnectionInfo,
-    sentinel: &RedisConnectionInfo,
-    tls: &Tls,
-) -> Result<SentinelClient> {
-    let secure = sentinels
-        .iter()
-        .any(|address| matches!(address, ConnectionAddr::TcpTls { .. }));
-    let mut builder = SentinelClientBuilder::new(sentinels, service, SentinelServerType::Master)
-        .map_err(|_| no_url())?
-        .set_client_to_redis_db(redis.db())
-        .set_client_to_redis_tcp_settings(tcp())
-        .set_client_to_sentinel_tcp_settings(tcp());
-    if secure {
-        builder = builder
-            .set_client_to_redis_tls_mode(TlsMode::Secure)
-            .set_client_to_sentinel_tls_mode(TlsMode::Secure);
-    }
-    if let Some(username) = redis.username() {
-        builder = builder.set_client_to_redis_username(username);
-    }
-    if let Some(password) = redis.password() {
-        builder = builder.set_client_to_redis_password(password);
-    }
-    if let Some(username) = sentinel.username() {
-        builder = builder.set_client_to_sentinel_username(username);
-    }
-    if let Some(password) = sentinel.password() {
-        builder = builder.set_client_to_sentinel_password(password);
-    }
-    #[cfg(feature = "tls")]
-    if let Some(certificates) = certificates(tls).filter(|_| secure) {
-        builder = builder
-            .set_client_to_redis_certificates(certificates.clone())
-            .set_client_to_sentinel_certificates(certificates);
-    }
-    #[cfg(not(feature = "tls"))]
-    let _: &Tls = tls;
-    builder.build().map_err(|_| no_url())
 }
 
 /// The driver takes the process's default, and panics if there is none. An application that has chosen keeps its choice.

@@ -2,7 +2,7 @@
 
 use jam_core::conformance::{Suite, Task};
 use jam_redis::RedisStore;
-use jam_test_servers::{Kind, Server};
+use jam_test_servers::{Cluster, Kind, Sentinels, Server};
 
 fn spawn(task: Task) {
     drop(tokio::spawn(task));
@@ -38,4 +38,35 @@ async fn a_server_that_only_expires_fields_keeps_the_contract() {
         .hide(&["HSETEX", "HGETEX", "HGETDEL"])
         .start();
     keeps_the_contract(server.url()).await;
+}
+
+/// The URL of a cluster, with so many of its nodes.
+fn seeds(cluster: &Cluster, count: usize) -> String {
+    let nodes: Vec<_> = cluster
+        .nodes()
+        .iter()
+        .map(|node| node.address().to_string())
+        .take(count)
+        .collect();
+    format!("redis+cluster://{}", nodes.join(","))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cluster_with_field_expiry_keeps_the_contract() {
+    let cluster = Cluster::start(Kind::New);
+    keeps_the_contract(seeds(&cluster, 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cluster_without_field_expiry_keeps_the_contract() {
+    let cluster = Cluster::start(Kind::Old);
+    keeps_the_contract(seeds(&cluster, 6)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_primary_that_sentinels_name_keeps_the_contract() {
+    let sentinels = Sentinels::start(Kind::New);
+    let addresses: Vec<_> = sentinels.sentinel_addresses().iter().map(ToString::to_string).collect();
+    let service = Sentinels::SERVICE;
+    keeps_the_contract(format!("redis+sentinel://{}/{service}", addresses.join(","))).await;
 }

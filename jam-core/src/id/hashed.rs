@@ -17,13 +17,13 @@ impl HashedIds {
     /// # Errors
     /// None for an inner id that was made by its constructors.
     pub fn record_id(&self, inner: &InnerId) -> Result<RecordId> {
-        self.record_of(inner, &format!("{}.{}.", inner.unique, inner.life))
+        record_of(inner, &format!("{}.{}.", inner.unique, inner.life))
     }
+}
 
-    /// The record id of an inner id whose handle and life are written already, with a `.` behind each.
-    fn record_of(&self, inner: &InnerId, visible: &str) -> Result<RecordId> {
-        RecordId::new(inner.key.clone(), [visible, &inner.secret.hash()].concat())
-    }
+/// The record id of an inner id whose handle and life are written already, with a `.` behind each.
+fn record_of(inner: &InnerId, visible: &str) -> Result<RecordId> {
+    RecordId::new(inner.key.clone(), [visible, &inner.secret.hash()].concat())
 }
 
 impl IdCodec for HashedIds {
@@ -37,8 +37,7 @@ impl IdCodec for HashedIds {
         let visible = public
             .rsplit_once(':')
             .and_then(|(_, rest)| Some(&rest[..=rest.rfind('.')?]));
-        self.record_of(&inner, visible.ok_or(ErrorKind::InvalidId)?)
-            .map_err(|_| ErrorKind::InvalidId.into())
+        record_of(&inner, visible.ok_or(ErrorKind::InvalidId)?).map_err(|_| ErrorKind::InvalidId.into())
     }
 
     fn describe(&self, id: &RecordId) -> Described {

@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use jam_core::{Error, ErrorKind, Result};
-use redis::Pipeline;
+use redis::{Pipeline, RedisError, Value};
 
-use super::node::{Node, Target, Timeouts};
+use super::Dial;
+use super::live::Live;
+use super::node::{Failure, Node, Target, Timeouts};
 use super::slots::{Address, SlotMap, redirection, slot_of};
-use crate::error;
-
-/// Opens a client for an address of the cluster, with the credentials and certificates of the seeds.
-pub(crate) type Dial = Box<dyn Fn(&Address) -> Result<redis::Client> + Send + Sync>;
+use crate::error::{self, Trouble};
 
 /// The nodes of a cluster.
 pub(crate) struct Cluster {
@@ -30,8 +31,15 @@ pub(crate) struct Cluster {
     /// How many hints there were that the map is out of date, and how many the present one was read after.
     hints: AtomicU64,
     heeded: AtomicU64,
-    /// Held by the one who reads the map; when that was done last.
-    reading: tokio::sync::Mutex<Option<Instant>>,
+    /// Held by the one who reads the map.
+    reading: tokio::sync::Mutex<Reading>,
+}
+
+/// When the map was read last, or what kept it from being read.
+#[derive(Default)]
+struct Reading {
+    at: Option<Instant>,
+    failure: Option<Failure>,
 }
 
 impl Cluster {
@@ -48,21 +56,41 @@ impl Cluster {
             map: RwLock::new(Arc::default()),
             hints: AtomicU64::new(1),
             heeded: AtomicU64::new(0),
-            reading: tokio::sync::Mutex::new(None),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 
+    /// An open connection to the node that serves the slot of a key, as far as is known.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] within the connect timeout; nothing was sent then.
+    pub(crate) async fn reach(&self, key: &[u8]) -> Result<(Address, Arc<Node>, Arc<Live>)> {
+        let reaching = async {
+            let (at, node) = self.route(key).await?;
+            let live = node.live().await?;
+            Ok((at, node, live))
+        };
+        let reached = tokio::time::timeout(self.timeouts.connect, reaching).await;
+        reached
+            .unwrap_or_else(|_| Err(error::no_connection_within(self.timeouts.connect)))
+            .inspect_err(|_| self.hint())
+    }
+
     /// The node that serves the slot of a key, as far as is known, and its address.
-    pub(crate) async fn route(&self, key: &[u8]) -> Result<(Address, Arc<Node>)> {
+    async fn route(&self, key: &[u8]) -> Result<(Address, Arc<Node>)> {
         let map = self.map().await?;
         let address = map.primary(slot_of(key)).ok_or_else(|| {
-            self.hint();
             Error::new(
                 ErrorKind::Unavailable,
                 "no node of the Redis Cluster serves this slot now",
             )
         })?;
         Ok((address.clone(), self.node(address)?))
+    }
+
+    /// How long what is on the move is waited for.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.timeouts.response
     }
 
     /// The node a redirection points to.
@@ -123,50 +151,90 @@ impl Cluster {
         Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks one node after the other until one tells who serves what.
+    /// Asks every node that is known, until one tells who serves what.
     async fn refresh(&self) -> Result<()> {
         let mut last = self.reading.lock().await;
-        if !self.is_stale() || last.is_some_and(|at| at.elapsed() < Self::PAUSE) {
+        if !self.is_stale() {
             return Ok(());
+        }
+        if last.at.is_some_and(|at| at.elapsed() < Self::PAUSE) {
+            let failure = last.failure.as_ref();
+            return failure
+                .and_then(|failure| failure.within(Self::PAUSE))
+                .map_or(Ok(()), Err);
         }
         // Counted before the question: a hint that comes during it makes the answer stale again.
         let hints = self.hints.load(Ordering::Acquire);
-        let asked: Vec<Address> = {
-            let map = self.current();
-            let mut asked: Vec<_> = map.primaries().to_vec();
-            asked.extend(self.seeds.iter().cloned());
-            let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-            asked.extend(nodes.keys().cloned());
-            let mut seen = std::collections::HashSet::new();
-            asked.retain(|address| seen.insert(address.clone()));
-            asked
-        };
-        // All at once, and the first that answers counts: a silent node would use up the time of the others.
-        let answers = asked.iter().map(|address| Box::pin(self.ask(address)));
-        let answer = futures_util::future::select_ok(answers).await;
-        *last = Some(Instant::now());
-        let (map, _) = answer?;
-        self.keep(map);
+        let answer = self.ask_all().await;
+        last.at = Some(Instant::now());
+        last.failure = answer.as_ref().err().map(Failure::of);
+        self.keep(answer?);
         self.heeded.store(hints, Ordering::Release);
         Ok(())
     }
 
-    async fn ask(&self, address: &Address) -> Result<SlotMap> {
-        let live = self.node(address)?.live().await?;
-        let mut pipeline = Pipeline::with_capacity(1);
+    /// All at once, and the first that answers counts: a silent node would use up the time of the others. Replicas are
+    /// asked where the primaries and the seeds do not answer; all of those may have been replaced while nobody called.
+    async fn ask_all(&self) -> Result<SlotMap> {
+        let map = self.current();
+        let mut known: Vec<Address> = map.primaries().to_vec();
+        known.extend(self.seeds.iter().cloned());
+        known.sort();
+        known.dedup();
+        let mut replicas = map.replicas().to_vec();
+        replicas.retain(|address| !known.contains(address));
+        let mut asked: FuturesUnordered<_> = known.into_iter().map(|address| self.ask(address)).collect();
+        let mut failed: Option<Error> = None;
+        let late = Instant::now() + self.timeouts.connect / 2;
+        loop {
+            let answer = if replicas.is_empty() {
+                asked.next().await
+            } else {
+                let answer = tokio::time::timeout_at(late.into(), asked.next()).await;
+                answer.unwrap_or_default()
+            };
+            match answer {
+                Some(Ok(map)) => return Ok(map),
+                // What is wrong with the config is worth more than that somebody is away.
+                Some(Err(error)) => {
+                    if failed
+                        .as_ref()
+                        .is_none_or(|failed| failed.kind() == ErrorKind::Unavailable)
+                    {
+                        failed = Some(error);
+                    }
+                }
+                None if replicas.is_empty() => {
+                    return Err(failed.unwrap_or_else(|| error::unexpected("a Redis Cluster without seeds")));
+                }
+                None => asked.extend(replicas.drain(..).map(|address| self.ask(address))),
+            }
+        }
+    }
+
+    async fn ask(&self, address: Address) -> Result<SlotMap> {
+        let live = self.node(&address)?.live().await?;
+        let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("CLUSTER").arg("SLOTS");
-        let mut replies = live.pipeline(&pipeline, 1).await.map_err(|error| {
+        pipeline.cmd("CLUSTER").arg("INFO");
+        let replies = live.pipeline(&pipeline, 2).await.map_err(|error| {
             live.give_up();
             error::unconnected(error)
         })?;
-        let reply = replies.pop().unwrap_or(redis::Value::Nil);
-        let reply = reply.extract_error().map_err(|_| {
-            Error::new(
-                ErrorKind::Config,
-                "a node does not answer CLUSTER SLOTS: it is not in a cluster, or the user may not ask it",
-            )
-        })?;
-        SlotMap::of(reply, address).ok_or_else(|| {
+        let [slots, state]: [Value; 2] = replies
+            .try_into()
+            .map_err(|_| error::unexpected("the Redis server answered too few commands"))?;
+        let slots = slots.extract_error().map_err(no_cluster)?;
+        // A node that is cut off from the others calls the cluster down, and its map may be of yesterday.
+        if let Ok(state) = redis::from_redis_value::<String>(state)
+            && state.contains("cluster_state:fail")
+        {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the Redis Cluster is down: a node says that slots are not served, or is cut off from the others",
+            ));
+        }
+        SlotMap::of(slots, &address).ok_or_else(|| {
             Error::new(
                 ErrorKind::Unavailable,
                 "a node of the Redis Cluster knows of no served slots yet",
@@ -188,6 +256,28 @@ impl Cluster {
             node.1.close();
         }
     }
+}
+
+/// Why a node does not say who serves what.
+fn no_cluster(error: RedisError) -> Error {
+    match Trouble::of(error) {
+        // The bare `ERR`: the server was not started as a node of a cluster.
+        Trouble::Refused(error) if error.kind() == ErrorKind::Unexpected => not_in_a_cluster(),
+        Trouble::OtherGeneration => not_in_a_cluster(),
+        Trouble::Refused(error) if error.kind() == ErrorKind::Config => Error::new(
+            ErrorKind::Config,
+            "the Redis user may not call CLUSTER SLOTS; a cluster's clients need `+cluster|slots`, `+cluster|info` and, for \
+             scans, `+cluster|nodes`",
+        ),
+        trouble => trouble.into_error(false),
+    }
+}
+
+fn not_in_a_cluster() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the server is not in a cluster, as a `redis+cluster://` URL says; leave the `+cluster` out for a single one",
+    )
 }
 
 impl fmt::Debug for Cluster {

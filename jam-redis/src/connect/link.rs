@@ -1,16 +1,17 @@
 //! How a call gets to the server that is to make it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use jam_core::{Error, ErrorKind, Result};
-use redis::Value;
+use redis::{Pipeline, Value};
 
 use super::cluster::Cluster;
-use super::live::Live;
+use super::live::{Generation, Live};
 use super::node::Node;
-use super::slots::Address;
-use crate::error::Trouble;
+use super::slots::{Address, SlotMap};
+use crate::error::{self, Trouble};
 use crate::script::Call;
 
 /// The way to the servers.
@@ -30,9 +31,11 @@ pub(crate) struct Replicas {
 }
 
 impl Link {
-    /// So many redirections, changes of generation and moves under way are followed in one call. Each says that the call
-    /// was not carried out.
+    /// So many redirections and changes of generation are followed in one call. Each says that the call was not carried
+    /// out.
     const HOPS: usize = 12;
+    /// Before what is on the move is looked for again.
+    const PAUSE: Duration = Duration::from_millis(20);
 
     /// Makes a call on the server that holds `key`. What the call is depends on what that server can do.
     ///
@@ -46,15 +49,17 @@ impl Link {
         replicas: Option<Replicas>,
         call: impl Fn(&Live) -> Result<Call<'a>>,
     ) -> Result<(Value, Arc<Live>)> {
-        let (mut at, mut node) = self.route(key).await?;
+        let start = Instant::now();
+        let (mut at, mut node, mut live) = self.reach(key).await?;
         let mut asking = false;
         let mut hops = 0;
         loop {
-            let live = node.live().await.inspect_err(|_| self.hint())?;
             let made = call(&live)?;
             let answer = match replicas {
                 None => live.call(&made, asking).await,
-                Some(replicas) => Box::pin(in_time(&node, &live, &made, replicas, asking)).await?,
+                Some(replicas) => Box::pin(in_time(&node, &live, &made, replicas, asking))
+                    .await
+                    .inspect_err(|_| self.hint())?,
             };
             let trouble = match answer {
                 Ok(value) => return Ok((value, live)),
@@ -63,18 +68,30 @@ impl Link {
             hops += 1;
             asking = false;
             match (&trouble, self) {
-                _ if hops > Self::HOPS => return Err(trouble.into_error(writes)),
-                (Trouble::OtherGeneration, _) => Box::pin(live.probe(key)).await?,
-                (Trouble::Moved(to), Self::Many(cluster)) => {
-                    cluster.hint();
+                (Trouble::OtherGeneration, _) if hops <= Self::HOPS => Box::pin(live.probe(key)).await?,
+                (Trouble::Moved(to) | Trouble::Ask(to), Self::Many(cluster)) if hops <= Self::HOPS => {
+                    asking = matches!(trouble, Trouble::Ask(_));
+                    if !asking {
+                        cluster.hint();
+                    }
+                    // Two nodes that send each other what neither wants will agree soon.
+                    if hops > 3 {
+                        Box::pin(tokio::time::sleep(Self::PAUSE)).await;
+                    }
                     (at, node) = cluster.redirected(to, &at)?;
+                    live = node.live().await.inspect_err(|_| cluster.hint())?;
                 }
-                (Trouble::Ask(to), Self::Many(cluster)) => {
-                    (at, node) = cluster.redirected(to, &at)?;
-                    asking = true;
+                (Trouble::TryAgain, Self::Many(cluster)) if start.elapsed() < cluster.patience() => {
+                    Box::pin(tokio::time::sleep(Self::PAUSE)).await;
+                    (at, node, live) = Box::pin(cluster.reach(key)).await?;
+                    hops = 0;
                 }
-                (Trouble::TryAgain, Self::Many(_)) => {
-                    Box::pin(tokio::time::sleep(Duration::from_millis(10))).await;
+                (Trouble::Moved(_) | Trouble::Ask(_), Self::Many(_)) => {
+                    self.hint();
+                    return Err(Error::new(
+                        ErrorKind::Unavailable,
+                        "the nodes of the Redis Cluster do not agree on who serves this slot; try again soon",
+                    ));
                 }
                 _ => {
                     self.hint();
@@ -84,14 +101,54 @@ impl Link {
         }
     }
 
-    pub(crate) async fn route(&self, key: &[u8]) -> Result<(Address, Arc<Node>)> {
+    /// An open connection to the server that holds `key`.
+    async fn reach(&self, key: &[u8]) -> Result<(Address, Arc<Node>, Arc<Live>)> {
         match self {
-            Self::One(node) => Ok((Address::default(), Arc::clone(node))),
-            Self::Many(cluster) => Box::pin(cluster.route(key)).await,
+            Self::One(node) => Ok((Address::default(), Arc::clone(node), node.live().await?)),
+            Self::Many(cluster) => Box::pin(cluster.reach(key)).await,
         }
     }
 
-    fn hint(&self) {
+    /// What the server that holds `key` can do.
+    pub(crate) async fn generation(&self, key: &[u8]) -> Result<Generation> {
+        Ok(self.reach(key).await?.2.generation())
+    }
+
+    /// Connects, so that what is wrong shows before the first call.
+    ///
+    /// # Errors
+    /// That no server answers: of a cluster, one that does is enough, for a primary that is down is soon replaced.
+    pub(crate) async fn open(&self) -> Result<()> {
+        let primaries = self.primaries().await?;
+        let opened = join_all(primaries.iter().map(|(_, node)| node.live())).await;
+        let any = opened.iter().any(Result::is_ok);
+        for live in opened {
+            match live {
+                Ok(live) if primaries.len() == 1 => self.check_alone(&live).await?,
+                Err(error) if !any || error.kind() != ErrorKind::Unavailable => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A node of a cluster answers for its own slots only.
+    async fn check_alone(&self, live: &Live) -> Result<()> {
+        if matches!(self, Self::Many(_)) || live.is_lent() {
+            return Ok(());
+        }
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.cmd("CLUSTER").arg("SLOTS");
+        let mut replies = live.pipeline(&pipeline, 1).await.map_err(error::unconnected)?;
+        let map = replies.pop().and_then(|slots| SlotMap::of(slots, &Address::default()));
+        match map {
+            Some(map) if map.primaries().len() > 1 => Err(error::in_a_cluster()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says that something is not as it was.
+    pub(crate) fn hint(&self) {
         if let Self::Many(cluster) = self {
             cluster.hint();
         }
@@ -127,7 +184,9 @@ async fn in_time(
     asking: bool,
 ) -> Result<Result<Value, Trouble>> {
     let Replicas { count, within } = replicas;
-    let (value, reached) = match node.call_and_wait(call, count, within, asking).await? {
+    // Where no other connection comes about, this one is not what it was either.
+    let answer = node.call_and_wait(call, count, within, asking).await;
+    let (value, reached) = match answer.inspect_err(|_| live.give_up())? {
         Ok(answer) => answer,
         Err(error) => {
             let trouble = Trouble::of(error);

@@ -1,7 +1,9 @@
 //! One open connection, and what is known of the server behind it.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use jam_core::{Error, ErrorKind, Result, Timestamp};
@@ -61,6 +63,8 @@ pub(crate) struct Live {
     broken: AtomicBool,
     known: Known,
     pub(crate) clock: ServerClock,
+    /// What no other connection is called, here or in another process.
+    pub(crate) name: u64,
 }
 
 impl Live {
@@ -72,6 +76,7 @@ impl Live {
             broken: AtomicBool::new(false),
             known: Known::default(),
             clock: ServerClock::default(),
+            name: RandomState::new().hash_one(Instant::now()),
         };
         live.probe(probe_key).await?;
         Ok(live)
@@ -91,6 +96,14 @@ impl Live {
             .try_into()
             .map_err(|_| error::unexpected("the Redis server answered too few commands"))?;
         let expires = Presence::of(expiry)?;
+        if let Value::ServerError(error) = &time
+            && matches!(Trouble::of(error.clone().into()), Trouble::OtherGeneration)
+        {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "the server has no TIME, so it is none that keeps data; a sentinel is opened with `redis+sentinel://`",
+            ));
+        }
         let generation = match (Presence::of(set)?, expires) {
             (Presence::Usable, Presence::Usable) => Generation::SetWithExpiry,
             (_, Presence::Usable) => Generation::FieldExpiry,

@@ -7,9 +7,15 @@ mod known;
 mod link;
 mod live;
 mod node;
+mod sentinels;
 mod slots;
 
 pub(crate) use self::cluster::Cluster;
 pub(crate) use self::link::{Link, Replicas};
 pub(crate) use self::live::{Generation, Lend, Live, Wire};
 pub(crate) use self::node::{Node, Target, Timeouts};
+pub(crate) use self::sentinels::Sentinels;
+pub(crate) use self::slots::SLOTS;
+
+/// Makes a client for an address, with the credentials and certificates of the URL.
+pub(crate) type Dial = Box<dyn Fn(&slots::Address) -> jam_core::Result<redis::Client> + Send + Sync>;

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use jam_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
-use redis::sentinel::SentinelClient;
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisResult, Value};
 
 use super::live::{Live, Wire};
+use super::sentinels::Sentinels;
 use crate::error;
 use crate::script::Call;
 
@@ -25,7 +25,7 @@ pub(crate) enum Target {
     /// This server.
     Server(Client),
     /// Whichever server the sentinels say is the primary.
-    Sentinel(tokio::sync::Mutex<SentinelClient>),
+    Sentinel(Sentinels),
     /// Nothing: the application keeps its connection.
     Lent,
 }
@@ -42,11 +42,25 @@ pub(crate) struct Node {
     spare: Mutex<Vec<MultiplexedConnection>>,
 }
 
-/// An attempt that failed.
-struct Failure {
+/// An attempt that failed: for a while, whoever asks hears of it again.
+pub(crate) struct Failure {
     at: Instant,
     kind: ErrorKind,
     message: String,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &Error) -> Self {
+        Self {
+            at: Instant::now(),
+            kind: error.kind(),
+            message: error.message().to_owned(),
+        }
+    }
+
+    pub(crate) fn within(&self, pause: Duration) -> Option<Error> {
+        (self.at.elapsed() < pause).then(|| Error::new(self.kind, self.message.clone()))
+    }
 }
 
 impl Node {
@@ -110,8 +124,8 @@ impl Node {
         if let Some(live) = self.open() {
             return Ok(live);
         }
-        if let Some(failure) = last.as_ref().filter(|failure| failure.at.elapsed() < Self::PAUSE) {
-            return Err(Error::new(failure.kind, failure.message.clone()));
+        if let Some(error) = last.as_ref().and_then(|failure| failure.within(Self::PAUSE)) {
+            return Err(error);
         }
         let attempt = tokio::time::timeout(self.timeouts.connect, self.greet());
         let result = attempt
@@ -127,11 +141,7 @@ impl Node {
                 Ok(live)
             }
             Err(error) => {
-                *last = Some(Failure {
-                    at: Instant::now(),
-                    kind: error.kind(),
-                    message: error.message().to_owned(),
-                });
+                *last = Some(Failure::of(&error));
                 Err(error)
             }
         }
@@ -147,17 +157,14 @@ impl Node {
             .set_connection_timeout(Some(self.timeouts.connect))
             .set_response_timeout(Some(self.timeouts.response))
             .set_pipeline_buffer_size(Self::QUEUE);
-        let connection = match &self.target {
-            Target::Server(client) => client.get_multiplexed_async_connection_with_config(&config).await,
-            Target::Sentinel(client) => client.lock().await.get_async_connection_with_config(&config).await,
-            Target::Lent => {
-                return Err(Error::new(
-                    ErrorKind::Unavailable,
-                    "the connection belongs to the application, so no other one can be opened",
-                ));
-            }
-        };
-        connection.map_err(error::unconnected)
+        match &self.target {
+            Target::Server(client) => connect(client, &config).await,
+            Target::Sentinel(sentinels) => sentinels.connect(&config).await,
+            Target::Lent => Err(Error::new(
+                ErrorKind::Unavailable,
+                "the connection belongs to the application, so no other one can be opened",
+            )),
+        }
     }
 
     /// Makes a call on a connection of its own, and has the server say how many replicas have what it wrote. `WAIT`
@@ -210,6 +217,12 @@ impl Node {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// A new connection to a server.
+pub(super) async fn connect(client: &Client, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection> {
+    let connection = client.get_multiplexed_async_connection_with_config(config).await;
+    connection.map_err(error::not_let_in)
 }
 
 impl fmt::Debug for Node {

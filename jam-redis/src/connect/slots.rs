@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use redis::Value;
 
 /// How many slots a cluster has.
-const SLOTS: usize = 16_384;
+pub(crate) const SLOTS: usize = 16_384;
 
 /// An address of a node, `host` and port.
 pub(crate) type Address = (String, u16);
@@ -37,25 +37,40 @@ pub(crate) fn slot_of(key: &[u8]) -> u16 {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SlotMap {
     primaries: Vec<Address>,
+    replicas: Vec<Address>,
     /// Index into the primaries, or none.
     slots: Vec<Option<u16>>,
 }
 
 impl SlotMap {
-    /// From the reply to `CLUSTER SLOTS`. A node that does not know its own name leaves it empty: it is the one that
-    /// was asked.
+    /// From the reply to `CLUSTER SLOTS`.
     pub(crate) fn of(reply: Value, asked: &Address) -> Option<Self> {
         let Value::Array(ranges) = reply else { return None };
         let mut map = Self {
             primaries: Vec::new(),
+            replicas: Vec::new(),
             slots: vec![None; SLOTS],
         };
         let mut indexes = HashMap::new();
         for range in ranges {
             let Value::Array(parts) = range else { return None };
-            let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &*parts else {
+            let [
+                Value::Int(first),
+                Value::Int(last),
+                Value::Array(primary),
+                replicas @ ..,
+            ] = &*parts
+            else {
                 return None;
             };
+            for replica in replicas {
+                if let Value::Array(replica) = replica
+                    && let Some(replica) = address(replica, asked)
+                    && !map.replicas.contains(&replica)
+                {
+                    map.replicas.push(replica);
+                }
+            }
             let address = address(primary, asked)?;
             let index = *indexes.entry(address.clone()).or_insert_with(|| {
                 map.primaries.push(address);
@@ -77,24 +92,43 @@ impl SlotMap {
     pub(crate) fn primaries(&self) -> &[Address] {
         &self.primaries
     }
+
+    /// Their replicas.
+    pub(crate) fn replicas(&self) -> &[Address] {
+        &self.replicas
+    }
 }
 
+/// A node: its preferred name, its port, its id and what else it goes by. One that has no name to give, or does not know
+/// it, is found by its IP address if that is told, and else at the host that was asked.
 fn address(node: &[Value], asked: &Address) -> Option<Address> {
-    let [host, Value::Int(port), ..] = node else {
+    let [host, Value::Int(port), rest @ ..] = node else {
         return None;
     };
-    let host = match host {
-        Value::BulkString(host) if !host.is_empty() && host != b"?" => String::from_utf8(host.clone()).ok()?,
-        _ => asked.0.clone(),
+    let known = |value: &Value| match value {
+        Value::BulkString(text) => String::from_utf8(text.clone()).ok().filter(|text| names(text)),
+        _ => None,
     };
+    let ip = || match rest.get(1)? {
+        Value::Array(others) => others
+            .chunks_exact(2)
+            .find_map(|pair| matches!(&pair[0], Value::BulkString(name) if name == b"ip").then(|| known(&pair[1]))?),
+        _ => None,
+    };
+    let host = known(host).or_else(ip).unwrap_or_else(|| asked.0.clone());
     Some((host, u16::try_from(*port).ok()?))
+}
+
+/// Whether this names a host; `?` stands for a host name that was never set.
+fn names(host: &str) -> bool {
+    !host.is_empty() && host != "?"
 }
 
 /// An address as it stands in a redirection: `host:port`; without a host, that of the node which said so.
 pub(crate) fn redirection(text: &str, asked: &Address) -> Option<Address> {
     let (host, port) = text.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let host = if host.is_empty() { &asked.0 } else { host };
+    let host = if names(host) { host } else { &asked.0 };
     Some((host.to_owned(), port.parse().ok()?))
 }
 
@@ -117,6 +151,65 @@ mod tests {
         let asked = ("127.0.0.1".to_owned(), 1);
         assert_eq!(redirection(":7001", &asked), Some(("127.0.0.1".to_owned(), 7001)));
         assert_eq!(redirection("[::1]:7001", &asked), Some(("::1".to_owned(), 7001)));
+        assert_eq!(redirection("::1:7001", &asked), Some(("::1".to_owned(), 7001)));
+        assert_eq!(redirection("?:7001", &asked), Some(("127.0.0.1".to_owned(), 7001)));
         assert_eq!(redirection("nonsense", &asked), None);
+    }
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn node(host: Value, port: i64, others: &[&str]) -> Value {
+        let others = others.iter().map(|other| text(other)).collect();
+        Value::Array(vec![host, Value::Int(port), text("id"), Value::Array(others)])
+    }
+
+    #[test]
+    fn a_map_finds_nodes_by_the_names_they_have() {
+        let asked = ("10.0.0.9".to_owned(), 1);
+        let range = |first, last, nodes: Vec<Value>| {
+            let mut range = vec![Value::Int(first), Value::Int(last)];
+            range.extend(nodes);
+            Value::Array(range)
+        };
+        let reply = Value::Array(vec![
+            range(
+                0,
+                99,
+                vec![
+                    node(text("host"), 7000, &["ip", "10.0.0.1"]),
+                    node(Value::Nil, 7010, &[]),
+                ],
+            ),
+            range(100, 199, vec![node(text("?"), 7001, &["ip", "10.0.0.2"])]),
+            range(200, 299, vec![node(Value::Nil, 7002, &[])]),
+            range(300, 399, vec![node(text(""), 7003, &["hostname", "x"])]),
+            range(400, 16_383, vec![node(text("::1"), 7004, &[])]),
+        ]);
+        let map = SlotMap::of(reply, &asked).unwrap();
+        let primary = |slot| map.primary(slot).map(|(host, port)| (host.as_str(), *port)).unwrap();
+        assert_eq!(primary(99), ("host", 7000));
+        assert_eq!(primary(100), ("10.0.0.2", 7001));
+        assert_eq!(primary(299), ("10.0.0.9", 7002));
+        assert_eq!(primary(300), ("10.0.0.9", 7003));
+        assert_eq!(primary(16_383), ("::1", 7004));
+        assert_eq!(map.primaries().len(), 5);
+        assert_eq!(map.replicas(), [("10.0.0.9".to_owned(), 7010)]);
+    }
+
+    #[test]
+    fn a_map_leaves_open_what_nobody_serves_and_takes_no_nonsense() {
+        let asked = ("host".to_owned(), 1);
+        let range = |first, last| {
+            let node = node(text("host"), 7000, &[]);
+            Value::Array(vec![Value::Array(vec![Value::Int(first), Value::Int(last), node])])
+        };
+        let map = SlotMap::of(range(5, 6), &asked).unwrap();
+        assert_eq!((map.primary(4), map.primary(7)), (None, None));
+        assert!(SlotMap::of(range(5, 16_384), &asked).is_none());
+        assert!(SlotMap::of(range(-1, 6), &asked).is_none());
+        assert!(SlotMap::of(Value::Array(vec![]), &asked).is_none());
+        assert!(SlotMap::of(Value::Okay, &asked).is_none());
     }
 }

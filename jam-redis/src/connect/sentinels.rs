@@ -1,0 +1,150 @@
+//! Which server the sentinels call the primary.
+//!
+//! The driver's own sentinel client asks one sentinel after the other, and a silent one uses up the time of the others;
+//! so all are asked at once, and the first primary that is one counts (Redis documentation, "Guidelines for Redis clients
+//! with support for Redis Sentinel").
+
+use std::fmt;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use jam_core::{Error, ErrorKind, Result};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Value};
+
+use super::slots::Address;
+use super::{Dial, node};
+use crate::error;
+
+/// The sentinels, and the name of the service they watch over.
+pub(crate) struct Sentinels {
+    sentinels: Vec<Client>,
+    service: String,
+    /// To a server they name.
+    dial: Dial,
+}
+
+/// What came of one step on the way.
+enum Step {
+    /// A sentinel named the primary, or knows of none.
+    Named(Result<Option<Address>>),
+    /// A connection to what was named.
+    Reached(Result<MultiplexedConnection>),
+}
+
+impl Sentinels {
+    pub(crate) fn new(sentinels: Vec<Client>, service: String, dial: Dial) -> Self {
+        Self {
+            sentinels,
+            service,
+            dial,
+        }
+    }
+
+    /// A connection to the primary. The caller sees to the time it takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if every sentinel answers and none knows the service, or what is named is no sentinel, or
+    /// asks for another password; [`ErrorKind::Unavailable`] if there is no primary now.
+    pub(crate) async fn connect(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection> {
+        let ask = |sentinel| self.ask(sentinel, config).map(Step::Named).boxed();
+        let mut steps: FuturesUnordered<BoxFuture<'_, Step>> = self.sentinels.iter().map(ask).collect();
+        let mut named: Vec<Address> = Vec::new();
+        let mut strangers = 0;
+        let mut failed: Option<Error> = None;
+        while let Some(step) = steps.next().await {
+            let error = match step {
+                Step::Reached(Ok(connection)) => return Ok(connection),
+                Step::Named(Ok(Some(address))) if named.contains(&address) => continue,
+                Step::Named(Ok(Some(address))) => {
+                    named.push(address.clone());
+                    steps.push(self.reach(address, config).map(Step::Reached).boxed());
+                    continue;
+                }
+                Step::Named(Ok(None)) => {
+                    strangers += 1;
+                    continue;
+                }
+                Step::Named(Err(error)) | Step::Reached(Err(error)) => error,
+            };
+            // What is wrong with the config is worth more than that somebody is away.
+            if failed
+                .as_ref()
+                .is_none_or(|failed| failed.kind() == ErrorKind::Unavailable)
+            {
+                failed = Some(error);
+            }
+        }
+        Err(match failed {
+            Some(error) if strangers == 0 => error,
+            _ => Error::new(
+                if strangers == self.sentinels.len() {
+                    ErrorKind::Config
+                } else {
+                    ErrorKind::Unavailable
+                },
+                "no sentinel that answered knows the service; is it the name that `sentinel monitor` gives it?",
+            ),
+        })
+    }
+
+    async fn ask(&self, sentinel: &Client, config: &AsyncConnectionConfig) -> Result<Option<Address>> {
+        let connection = sentinel.get_multiplexed_async_connection_with_config(config).await;
+        let mut connection = connection.map_err(|error| of_a_sentinel(error::unconnected(error)))?;
+        let mut question = redis::cmd("SENTINEL");
+        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
+        let answer: Option<(String, String)> = question
+            .query_async(&mut connection)
+            .await
+            .map_err(|error| of_a_sentinel(error::unconnected(error)))?;
+        match answer {
+            None => Ok(None),
+            Some((host, port)) => match port.parse() {
+                Ok(port) => Ok(Some((host, port))),
+                Err(_) => Err(error::unexpected("a sentinel named a primary without a port")),
+            },
+        }
+    }
+
+    /// Connects, and asks the server itself: the sentinel's word may be of yesterday.
+    async fn reach(&self, address: Address, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection> {
+        let mut connection = node::connect(&(self.dial)(&address)?, config).await?;
+        let role: Value = match redis::cmd("ROLE").query_async(&mut connection).await {
+            Ok(role) => role,
+            // A user who may not ask goes by the sentinel's word; a replica refuses writes.
+            Err(error) if error.code() == Some("NOPERM") => return Ok(connection),
+            Err(error) => return Err(error::unconnected(error)),
+        };
+        match role {
+            Value::Array(parts) if matches!(parts.first(), Some(Value::BulkString(role)) if role != b"master") => {
+                Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the server that the sentinels name is not a primary (yet); a failover is under way",
+                ))
+            }
+            _ => Ok(connection),
+        }
+    }
+}
+
+/// In place of what is said of a server.
+fn of_a_sentinel(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Unavailable => error,
+        ErrorKind::Config => Error::new(
+            ErrorKind::Config,
+            "a sentinel does not accept this user or password; those of the sentinels are `sentinel_username` and \
+             `sentinel_password`, and the user must be allowed `SENTINEL GET-MASTER-ADDR-BY-NAME`",
+        ),
+        _ => Error::new(
+            ErrorKind::Config,
+            "what the URL names as a sentinel is none; it may be the server itself, then use `redis://`",
+        ),
+    }
+}
+
+impl fmt::Debug for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sentinels").finish_non_exhaustive()
+    }
+}

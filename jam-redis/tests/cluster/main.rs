@@ -1,0 +1,63 @@
+//! A store on a Redis Cluster: slots that move, primaries that fail, nodes that are silent.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod failover;
+mod moves;
+mod renames;
+mod scans;
+mod seeds;
+
+use std::ops::Deref;
+
+use jam_test_servers::{Cluster, Kind};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// One cluster for all tests of this program, and one test at a time.
+static CLUSTER: Mutex<Option<Cluster>> = Mutex::const_new(None);
+
+/// The cluster, well and at this test's disposal.
+struct Stage(MutexGuard<'static, Option<Cluster>>);
+
+impl Stage {
+    async fn set() -> Self {
+        let mut stage = Self(CLUSTER.lock().await);
+        stage.0.get_or_insert_with(|| Cluster::start(Kind::New));
+        stage.mend();
+        stage
+    }
+
+    /// Brings back what a test has taken away.
+    fn mend(&self) {
+        for node in self.nodes() {
+            node.resume();
+            if !node.is_running() {
+                node.restart();
+            }
+        }
+        self.wait_until_ok();
+    }
+
+    /// A URL with every node.
+    fn url(&self) -> String {
+        support::cluster_url(self.nodes())
+    }
+}
+
+impl Deref for Stage {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        self.0.as_ref().expect("it was started")
+    }
+}
+
+impl Drop for Stage {
+    /// What a failed test leaves is of no use to the others.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0 = None;
+        }
+    }
+}

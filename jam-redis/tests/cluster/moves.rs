@@ -1,0 +1,47 @@
+//! Slots that go from one primary to another while sessions in them are in use.
+
+use crate::Stage;
+use crate::support::load::Load;
+use crate::support::{IN_TIME, open, path, tag};
+use jam_test_servers::slot_of;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn resharding_under_load_loses_no_session_and_makes_no_write_twice() {
+    let cluster = Stage::set().await;
+    let path = path();
+    let store = open(cluster.url(), &path).await;
+    let tags: Vec<_> = (0..6).map(|number| tag(&format!("m{number}-"), |_| true)).collect();
+    let slots: Vec<_> = tags.iter().map(|tag| slot_of(tag)).collect();
+    let naming = move |task: usize, key: usize| format!("{{{}}}{task}.{key}", tags[(task + key / 2) % tags.len()]);
+    let load = Load::start(&store, 64, true, naming);
+    load.calls(3_000).await;
+    for round in 0..2 {
+        for slot in &slots {
+            let from = cluster.primary_of_slot(*slot).port();
+            let primaries = cluster.primaries();
+            let to = primaries.iter().filter(|node| node.port() != from).nth(round);
+            let migration = cluster.begin_migrating(*slot, to.expect("another primary"));
+            load.calls(500).await;
+            let keys = migration
+                .from()
+                .command(&["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]);
+            migration.move_keys(usize::try_from(keys.int() / 2).expect("a count"));
+            load.calls(1_000).await;
+            migration.finish();
+            load.calls(200).await;
+        }
+    }
+    let report = load.stop().await;
+    println!(
+        "{} calls, {} sessions, {:?}",
+        report.calls,
+        report.sessions(),
+        report.messages
+    );
+    report.assert_errors_are_honest(IN_TIME);
+    assert_eq!(report.odd, vec![]);
+    assert_eq!(report.unknown, 0, "no connection was lost: {:?}", report.messages);
+    let fresh = open(cluster.url(), &path).await;
+    assert_eq!(report.check(&*fresh).await, vec![]);
+    assert!(report.sessions() > 100, "the load had sessions to lose");
+}

@@ -1,0 +1,252 @@
+//! `wait_replicas`: what ends a session, or gives it another id, is acknowledged when replicas have it too.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jam_core::{Error, ErrorKind, Load as How, Rename, Result, SessionStore};
+use jam_redis::RedisStore;
+use jam_test_servers::{Cluster, Kind, Server};
+use support::{IN_TIME, TIMEOUT, cluster_url, id, options, path, record, slots_of, tag, tagged};
+
+const WITHIN: Duration = Duration::from_millis(500);
+
+/// A primary and its replica.
+struct Pair {
+    primary: Server,
+    replica: Server,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let primary = Server::options(Kind::New).arg("repl-diskless-sync-delay", "0").start();
+        let follow = format!("127.0.0.1 {}", primary.port());
+        let replica = Server::options(Kind::New).arg("replicaof", &follow).start();
+        let start = Instant::now();
+        let pair = Self { primary, replica };
+        while !pair.is_confirmed() {
+            assert!(start.elapsed() < Duration::from_secs(30), "the replica does not follow");
+        }
+        pair
+    }
+
+    /// Whether the replica has all, and says so.
+    fn is_confirmed(&self) -> bool {
+        let mut connection = self.primary.connection();
+        connection.command(&["SET", "mark", ""]).unwrap();
+        connection.command(&["WAIT", "1", "1000"]).unwrap().int() == 1
+    }
+
+    async fn open(&self, replicas: u32) -> Arc<RedisStore> {
+        let options = options(self.primary.url(), &path()).wait_replicas(replicas, WITHIN);
+        Arc::new(options.open().await.unwrap())
+    }
+}
+
+/// The ends and the rework of a session, each on one of its own.
+async fn ends(store: &RedisStore, name: &str) -> Vec<(&'static str, Result<()>)> {
+    let key = tagged(name, "");
+    let at = |text: &str| id(&key, text);
+    for text in ["removed", "renamed"] {
+        store.insert(&at(text), &record("x")).await.unwrap();
+    }
+    let version = store.load(&at("renamed"), How::new()).await.unwrap().unwrap().version;
+    let (from, to, moved) = (at("renamed"), at("new"), record("x"));
+    vec![
+        ("remove", store.remove(&at("removed")).await.map(drop)),
+        ("rename", store.rename(Rename::new(&from, &version, &to, &moved)).await),
+        ("clear", store.clear(&key).await.map(drop)),
+    ]
+}
+
+fn assert_unconfirmed(what: &str, error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{what}: {error}");
+    assert!(error.outcome_unknown(), "{what}: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_ends_a_session_is_acknowledged_when_the_replica_has_it_and_not_before() {
+    let pair = Pair::start();
+    let store = pair.open(1).await;
+    for (what, result) in ends(&store, "confirmed").await {
+        assert!(result.is_ok(), "{what}: {result:?}");
+    }
+    pair.replica.pause();
+    let start = Instant::now();
+    for (what, result) in ends(&store, "paused").await {
+        assert_unconfirmed(what, &result.unwrap_err());
+    }
+    let each = start.elapsed() / 3;
+    assert!(each >= WITHIN && each < WITHIN + TIMEOUT, "{each:?}");
+    // Done all the same, as the error says that it may be.
+    assert!(store.list(&tagged("paused", "")).await.unwrap().is_empty());
+    pair.replica.resume();
+    assert!(pair.is_confirmed());
+    for (what, result) in ends(&store, "resumed").await {
+        assert!(result.is_ok(), "{what}: {result:?}");
+    }
+    pair.replica.kill();
+    for (what, result) in ends(&store, "killed").await {
+        assert_unconfirmed(what, &result.unwrap_err());
+    }
+    // Two of one.
+    let store = pair.open(2).await;
+    pair.replica.restart();
+    for (what, result) in ends(&store, "too few").await {
+        assert_unconfirmed(what, &result.unwrap_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn other_calls_are_not_held_up_behind_the_waiting_ones() {
+    let pair = Pair::start();
+    let store = pair.open(1).await;
+    let one = id(&tagged("one", ""), "there");
+    store.insert(&one, &record("x")).await.unwrap();
+    for number in 0..32 {
+        let key = tagged(&format!("user{number}"), "");
+        store.insert(&id(&key, "there"), &record("x")).await.unwrap();
+    }
+    pair.replica.pause();
+    let revoking: Vec<_> = (0..32)
+        .map(|number| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let key = tagged(&format!("user{number}"), "");
+                store.clear(&key).await
+            })
+        })
+        .collect();
+    let start = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while start.elapsed() < WITHIN {
+        let start = Instant::now();
+        assert!(store.load(&one, How::new()).await.unwrap().is_some());
+        store.replace(&one, None, &record("y")).await.unwrap();
+        slowest = slowest.max(start.elapsed());
+    }
+    for task in revoking {
+        assert_unconfirmed("clear", &task.await.unwrap().unwrap_err());
+    }
+    assert!(slowest < WITHIN / 2, "a read and a save took {slowest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_waiting_call_that_is_dropped_leaves_its_reply_to_nobody() {
+    let pair = Pair::start();
+    let store = pair.open(1).await;
+    let mut done = 0;
+    for number in 0..300_u64 {
+        let key = tagged("same", &number.to_string());
+        let there = id(&key, "there");
+        store.insert(&there, &record("x")).await.unwrap();
+        if number % 25 == 0 {
+            pair.replica.pause();
+        }
+        // Dropped at some point on its way; the more so while the replica sleeps.
+        let patience = Duration::from_micros(number * 7 % 300);
+        let dropped = tokio::time::timeout(patience, store.remove(&there)).await;
+        if number % 25 == 0 {
+            pair.replica.resume();
+            assert!(pair.is_confirmed());
+        }
+        done += u32::from(dropped.is_ok());
+        // Another kind of reply than a removal's: a clear counts two.
+        for text in ["a", "b"] {
+            store.insert(&id(&key, text), &record("x")).await.unwrap();
+        }
+        let left = store.list(&key).await.unwrap().len() as u64;
+        let cleared = store.clear(&key).await.unwrap();
+        assert!(cleared == 2 || cleared == left, "{cleared} of {left} were cleared");
+        assert!(!store.remove(&there).await.unwrap(), "a reply of another call");
+    }
+    println!("{done} of 300 came to their end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_dies_while_a_call_waits_is_an_unknown_outcome_in_time() {
+    let pair = Pair::start();
+    let store = pair.open(1).await;
+    let key = tagged("one", "");
+    store.insert(&id(&key, "there"), &record("x")).await.unwrap();
+    store.clear(&tagged("other", "")).await.unwrap();
+    pair.replica.pause();
+    let waiting = {
+        let (store, key) = (Arc::clone(&store), key.clone());
+        tokio::spawn(async move { store.clear(&key).await })
+    };
+    tokio::time::sleep(WITHIN / 4).await;
+    pair.primary.kill();
+    assert_unconfirmed("clear", &waiting.await.unwrap().unwrap_err());
+    let error = store.clear(&key).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    // Nothing but revocations is called, and it comes back all the same.
+    pair.primary.restart();
+    pair.replica.resume();
+    let start = Instant::now();
+    while let Err(error) = store.clear(&key).await {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(start.elapsed() < Duration::from_secs(20), "{error}");
+        tokio::time::sleep(Duration::from_millis(110)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_a_cluster_the_primary_of_the_slot_waits_and_only_for_its_own_replica() {
+    let cluster = Cluster::start(Kind::New);
+    let options = options(cluster_url(cluster.nodes()), &path()).wait_replicas(1, WITHIN);
+    let store = options.open().await.unwrap();
+    let tags: Vec<_> = cluster
+        .primaries()
+        .iter()
+        .map(|node| {
+            let slots = slots_of(node, node.port());
+            tag("on", |slot| slots.contains(&slot))
+        })
+        .collect();
+    for tag in &tags {
+        for (what, result) in ends(&store, tag).await {
+            assert!(result.is_ok(), "{what}: {result:?}");
+        }
+    }
+    let paused = cluster.replica_of(&tags[0]);
+    paused.pause();
+    for (what, result) in ends(&store, &tags[0]).await {
+        assert_unconfirmed(what, &result.unwrap_err());
+    }
+    for (what, result) in ends(&store, &tags[1]).await {
+        assert!(result.is_ok(), "{what}: {result:?}");
+    }
+    // A login across slots: the new session must be on a replica before the old one goes.
+    let (from, to) = (
+        id(&tagged(&tags[1], "login"), "old"),
+        id(&tagged(&tags[0], "login"), "new"),
+    );
+    store.insert(&from, &record("x")).await.unwrap();
+    let version = store.load(&from, How::new()).await.unwrap().unwrap().version;
+    let moved = record("moved");
+    let error = store
+        .rename(Rename::new(&from, &version, &to, &moved))
+        .await
+        .unwrap_err();
+    assert_unconfirmed("login", &error);
+    assert!(
+        store.load(&from, How::new()).await.unwrap().is_some(),
+        "the old session stays while the new one may be lost"
+    );
+    paused.resume();
+    cluster.wait_until_ok();
+    // The primary goes while only revocations are called: the next one of the slot waits then.
+    let tag = &tags[2];
+    let path_of = tagged(tag, "");
+    cluster.kill_primary(tag).restart();
+    cluster.wait_until_ok();
+    let start = Instant::now();
+    while let Err(error) = store.clear(&path_of).await {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(start.elapsed() < Duration::from_secs(20), "{error}");
+        tokio::time::sleep(Duration::from_millis(110)).await;
+    }
+    assert!(start.elapsed() < IN_TIME + TIMEOUT, "{:?}", start.elapsed());
+}
