@@ -117,7 +117,9 @@ impl RedisStore {
         };
         let (value, live) = self
             .link
-            .run(hash, ask.writes(), replicas, |live| ask.call(hash, self.layout, live))
+            .run(hash, ask.writes(), replicas, |live, full| {
+                ask.call(hash, self.layout, live, full)
+            })
             .await?;
         Ok((value, live))
     }

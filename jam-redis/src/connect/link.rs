@@ -34,7 +34,8 @@ impl Link {
     /// was not carried out.
     const HOPS: usize = 12;
 
-    /// Makes a call on the server that holds `key`. What the call is depends on what that server can do.
+    /// Makes a call on the server that holds `key`. What the call is depends on what that server can do, and on whether
+    /// it was too full to remove anything by a command.
     ///
     /// # Errors
     /// Those of the server and the connection; [`outcome_unknown`](Error::outcome_unknown) if the call `writes` and may
@@ -44,14 +45,15 @@ impl Link {
         key: &[u8],
         writes: bool,
         replicas: Option<Replicas>,
-        call: impl Fn(&Live) -> Result<Call<'a>>,
+        call: impl Fn(&Live, bool) -> Result<Call<'a>>,
     ) -> Result<(Value, Arc<Live>)> {
         let (mut at, mut node) = self.route(key).await?;
         let mut asking = false;
+        let mut full = false;
         let mut hops = 0;
         loop {
             let live = node.live().await.inspect_err(|_| self.hint())?;
-            let made = call(&live)?;
+            let made = call(&live, full)?;
             let answer = match replicas {
                 None => live.call(&made, asking).await,
                 Some(replicas) => in_time(&node, &live, &made, replicas, asking).await?,
@@ -65,6 +67,7 @@ impl Link {
             match (&trouble, self) {
                 _ if hops > Self::HOPS => return Err(trouble.into_error(writes)),
                 (Trouble::OtherGeneration, _) => live.probe(key).await?,
+                (Trouble::Full, _) if matches!(made, Call::Removal(_)) => full = true,
                 (Trouble::Moved(to), Self::Many(cluster)) => {
                     cluster.hint();
                     (at, node) = cluster.redirected(to, &at)?;

@@ -153,7 +153,7 @@ impl Node {
                 ));
             }
         };
-        connection.map_err(error::unconnected)
+        connection.map_err(error::unreached)
     }
 
     /// Makes a call on a connection of its own, and has the server say how many replicas have what it wrote. `WAIT`
