@@ -1,6 +1,7 @@
 //! A store that several runtimes share, some of which end or are left alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use jam_core::{ErrorKind, Load, Record, RecordId, SessionStore};
@@ -87,4 +88,36 @@ fn a_runtime_that_is_left_alone_keeps_nobody_waiting() {
     alone.block_on(tokio::task::yield_now());
     runtime.block_on(all_come_back(&store));
     assert_eq!(runtime.block_on(all_come_back(&store)), 32);
+}
+
+#[test]
+fn a_thread_that_waits_on_a_runtime_that_ends_does_not_wait_for_ever() {
+    let server = Server::start(Kind::New);
+    for _ in 0..20 {
+        let home = Runtime::new().unwrap();
+        let store = open(&server, &home);
+        let (ended, threads) = mpsc::channel();
+        for _ in 0..8 {
+            let (store, handle, ended) = (Arc::clone(&store), home.handle().clone(), ended.clone());
+            thread::spawn(move || {
+                // A timer of a runtime that has ended panics, which is an end too.
+                let _ended = Ended(ended);
+                while handle.block_on(store.load(&session(), Load::new())).is_ok() {}
+            });
+        }
+        thread::sleep(Duration::from_millis(5));
+        home.shutdown_background();
+        for _ in 0..8 {
+            threads.recv_timeout(20 * LIMIT).expect("a call hangs");
+        }
+    }
+}
+
+struct Ended(mpsc::Sender<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Nobody listens any more once the test has failed.
+        let _ = self.0.send(());
+    }
 }
