@@ -36,23 +36,23 @@ impl Clocks {
         }
     }
 
-    fn to_server(self, at: Timestamp) -> Timestamp {
+    fn on_server(self, at: Timestamp) -> Timestamp {
         let millis = (at.as_millis() + self.server.as_millis()).saturating_sub(self.turned.as_millis());
         // Not the moment zero, which some servers take for none.
         Timestamp::from_millis(millis.max(1))
     }
 
-    fn from_server(self, at: Timestamp) -> Timestamp {
+    fn on_turned(self, at: Timestamp) -> Timestamp {
         Timestamp::from_millis((at.as_millis() + self.turned.as_millis()).saturating_sub(self.server.as_millis()))
     }
 
     fn record(self, record: &Record) -> Record {
-        Record::new(record.payload.clone(), record.expires_at.map(|at| self.to_server(at)))
+        Record::new(record.payload.clone(), record.expires_at.map(|at| self.on_server(at)))
     }
 
     fn entries(self, mut entries: Vec<Entry>) -> Vec<Entry> {
         for entry in &mut entries {
-            entry.expires_at = entry.expires_at.map(|at| self.from_server(at));
+            entry.expires_at = entry.expires_at.map(|at| self.on_turned(at));
         }
         entries
     }
@@ -96,7 +96,7 @@ impl Turned {
         } in entries
         {
             let Some(at) = expires_at else { continue };
-            let at = now.to_server(before.from_server(at));
+            let at = now.on_server(before.on_turned(at));
             match self
                 .store
                 .replace(&id, None, &Record::new(stored.payload, Some(at)))
@@ -131,7 +131,7 @@ impl SessionStore for Turned {
     async fn load(&self, id: &RecordId, mut how: Load) -> Result<Option<Stored>> {
         let clocks = self.clocks().await?;
         let renewal =
-            |renewal: Renewal| Renewal::new(clocks.to_server(renewal.to), clocks.to_server(renewal.when_before));
+            |renewal: Renewal| Renewal::new(clocks.on_server(renewal.to), clocks.on_server(renewal.when_before));
         how.renew = how.renew.map(renewal);
         self.store.load(id, how).await
     }
@@ -143,7 +143,7 @@ impl SessionStore for Turned {
 
     async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
         let clocks = self.clocks().await?;
-        self.store.touch(id, clocks.to_server(expires_at)).await
+        self.store.touch(id, clocks.on_server(expires_at)).await
     }
 
     async fn rename(&self, rename: Rename<'_>) -> Result<()> {
@@ -170,7 +170,7 @@ impl SessionStore for Turned {
 
     async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
         let clocks = self.clocks().await?;
-        self.store.remove_expired(clocks.to_server(now)).await
+        self.store.remove_expired(clocks.on_server(now)).await
     }
 
     async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {

@@ -246,8 +246,9 @@ impl Traffic {
             let list = self.store.list(still(number).key()).await.unwrap();
             assert_eq!(list.len(), 1, "session {number}, which nobody touched");
         }
-        for User { key, possible } in &*std::mem::take(&mut *self.users.lock().unwrap()) {
-            let list = self.store.list(key).await.unwrap();
+        let users = std::mem::take(&mut *self.users.lock().unwrap());
+        for User { key, possible } in users {
+            let list = self.store.list(&key).await.unwrap();
             let number = |payload: &[u8]| str::from_utf8(payload).unwrap().parse().unwrap();
             let state: State = list
                 .iter()
