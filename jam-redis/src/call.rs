@@ -63,8 +63,8 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// As a call to this server.
-    pub(crate) fn call(&self, hash: &'a [u8], layout: Layout, live: &Live) -> Result<Call<'a>> {
+    /// As a call to this server, which may be too `full` to remove anything by a command.
+    pub(crate) fn call(&self, hash: &'a [u8], layout: Layout, live: &Live, full: bool) -> Result<Call<'a>> {
         match live.generation() {
             Generation::Emulated => match self {
                 // The value says when it expires; mostly it is plain that this is still to come.
@@ -74,7 +74,7 @@ impl<'a> Ask<'a> {
                 _ => self.emulated(hash, layout, live.is_lent()),
             },
             generation => {
-                let plain = generation == Generation::SetWithExpiry && live.knows(hash);
+                let plain = generation == Generation::SetWithExpiry && !full && live.knows(hash);
                 Ok(self.plain(hash, plain).unwrap_or_else(|| self.native(hash, live)))
             }
         }
@@ -98,14 +98,11 @@ impl<'a> Ask<'a> {
             Self::Replace { id, record, .. } => set(&mut command, "FXX", id, record),
             // An expiry in the past removes the field, if it is live. HDEL of Redis 8 counts an expired field that is not
             // reclaimed yet as removed.
-            Self::Remove { id, .. } => command
-                .arg("FXX")
-                .arg("PXAT")
-                .arg(1)
-                .arg("FIELDS")
-                .arg(1)
-                .arg(*id)
-                .arg(""),
+            Self::Remove { id, .. } => {
+                command.arg("FXX").arg("PXAT").arg(1);
+                command.arg("FIELDS").arg(1).arg(*id).arg("");
+                return Some(Call::Removal(command));
+            }
             _ => return None,
         };
         Some(Call::Plain(command))

@@ -20,6 +20,8 @@ pub(crate) enum Trouble {
     NoScript,
     /// A replica, or a primary that is one now.
     ReadOnly,
+    /// The server may not take more memory, and did nothing.
+    Full,
     /// The connection is gone or silent; the call may have been carried out.
     Lost(Error),
     /// The server refused, and did nothing.
@@ -47,8 +49,10 @@ impl Trouble {
                 _ => {}
             }
         }
-        match error.code() {
+        match code_in_script(&error).or(error.code()) {
             Some("JAMNEWER") => Self::OtherGeneration,
+            Some("OOM") => Self::Full,
+            Some("READONLY") => Self::ReadOnly,
             Some(code) => Self::Refused(refused(code)),
             None => Self::Lost(lost(error)),
         }
@@ -60,11 +64,21 @@ impl Trouble {
             Self::Lost(error) if writes => error.with_outcome_unknown(),
             Self::Lost(error) | Self::Refused(error) => error,
             Self::ReadOnly => refused("READONLY"),
+            Self::Full => refused("OOM"),
             Self::Moved(_) | Self::Ask(_) => in_a_cluster(),
             Self::TryAgain => refused("TRYAGAIN"),
             Self::OtherGeneration | Self::NoScript => unexpected("the server changed what it can do between two calls"),
         }
     }
+}
+
+/// Redis before 7 wraps what a script was refused: `ERR Error running script (call to f_...): @user_script:7: @user_script:
+/// 7: -OOM command not allowed ...`.
+fn code_in_script(error: &RedisError) -> Option<&'static str> {
+    let text = error.detail().filter(|text| text.starts_with("Error running script"))?;
+    ["OOM", "READONLY", "MISCONF", "NOREPLICAS", "WRONGTYPE"]
+        .into_iter()
+        .find(|code| text.contains(&format!(": -{code} ")) || text.contains(&format!(": {code} ")))
 }
 
 fn lacks_a_command(error: &RedisError) -> bool {
@@ -166,7 +180,18 @@ fn lost(error: RedisError) -> Error {
     }
 }
 
-/// No connection came about; nothing was sent.
+/// No connection came about.
+fn unreached(error: RedisError) -> Error {
+    if error.kind() == redis::ErrorKind::Io && !error.is_timeout() {
+        return Error::new(
+            ErrorKind::Unavailable,
+            format!("the Redis server cannot be reached: {error}"),
+        );
+    }
+    unconnected(error)
+}
+
+/// A first question on a connection was not answered; no call was made.
 pub(crate) fn unconnected(error: RedisError) -> Error {
     match Trouble::of(error) {
         Trouble::Lost(error) | Trouble::Refused(error) => error,
@@ -176,7 +201,7 @@ pub(crate) fn unconnected(error: RedisError) -> Error {
 
 /// The server did not accept what a connection begins with.
 pub(crate) fn not_let_in(error: RedisError) -> Error {
-    let error = unconnected(error);
+    let error = unreached(error);
     if error.kind() == ErrorKind::Unexpected {
         return Error::new(
             ErrorKind::Config,
@@ -198,4 +223,35 @@ pub(crate) fn no_connection_within(timeout: Duration) -> Error {
 /// A reply of a shape that no server gives.
 pub(crate) fn unexpected(message: &'static str) -> Error {
     Error::new(ErrorKind::Unexpected, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(line: &str) -> RedisError {
+        let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
+        value.unwrap().extract_error().unwrap_err()
+    }
+
+    /// Redis 7 gives the code first, Redis 6.2 an `ERR` that tells of it.
+    #[test]
+    fn what_a_script_was_refused_is_told_whatever_the_server_wraps_it_in() {
+        let old = "ERR Error running script (call to f_0): @user_script:7: @user_script: 7: -";
+        for (refusal, part) in [
+            ("OOM command not allowed when used memory > 'maxmemory'.", "maxmemory"),
+            ("READONLY You can't write against a read only replica.", "read-only"),
+            ("MISCONF Redis is configured to save RDB snapshots", "disk"),
+            ("NOREPLICAS Not enough good replicas to write.", "min-replicas"),
+        ] {
+            for line in [refusal.to_owned(), format!("{old}{refusal}")] {
+                let error = Trouble::of(reply(&line)).into_error(true);
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{line}: {error}");
+                assert!(error.message().contains(part), "{line}: {error}");
+                assert!(!error.outcome_unknown(), "{line}: {error}");
+            }
+        }
+        let wrong = "ERR Error running script (call to f_0): @user_script:7: WRONGTYPE Operation against a key";
+        assert_eq!(Trouble::of(reply(wrong)).into_error(true).kind(), ErrorKind::Corrupt);
+    }
 }

@@ -18,10 +18,13 @@ impl Script {
 }
 
 macro_rules! scripts {
-    ($all:ident: $prelude:literal $($name:ident = $file:literal,)+) => {
+    ($all:ident: $prelude:literal $($name:ident = $($file:literal)+,)+) => {
         $(
             pub(crate) static $name: Script = Script {
-                code: concat!(include_str!(concat!("lua/", $prelude)), include_str!(concat!("lua/", $file))),
+                code: concat!(
+                    include_str!(concat!("lua/", $prelude)),
+                    $(include_str!(concat!("lua/", $file))),+
+                ),
                 digest: LazyLock::new(|| redis::Script::new($name.code).get_hash().to_owned()),
             };
         )+
@@ -35,7 +38,7 @@ pub(crate) mod native {
 
     scripts! { ALL: "native.lua"
         INSERT = "native_insert.lua",
-        LOAD = "native_load.lua",
+        LOAD = "renewal.lua" "native_load.lua",
         REPLACE = "native_replace.lua",
         TOUCH = "native_touch.lua",
         RENAME = "native_rename.lua",
@@ -51,7 +54,7 @@ pub(crate) mod emulated {
 
     scripts! { ALL: "emulated.lua"
         INSERT = "emulated_insert.lua",
-        LOAD = "emulated_load.lua",
+        LOAD = "renewal.lua" "emulated_load.lua",
         REPLACE = "emulated_replace.lua",
         TOUCH = "emulated_touch.lua",
         RENAME = "emulated_rename.lua",
@@ -66,6 +69,8 @@ pub(crate) mod emulated {
 pub(crate) enum Call<'a> {
     /// A command as it is.
     Plain(Cmd),
+    /// A command that removes, and that a server which is full refuses all the same; it has a script for that.
+    Removal(Cmd),
     /// A script; `flag` is its first argument.
     Script {
         script: &'static Script,
@@ -96,7 +101,7 @@ impl<'a> Call<'a> {
     /// One more argument.
     pub(crate) fn arg(mut self, argument: impl Into<Cow<'a, [u8]>>) -> Self {
         match &mut self {
-            Self::Plain(command) => {
+            Self::Plain(command) | Self::Removal(command) => {
                 command.arg(&*argument.into());
             }
             Self::Script { arguments, .. } => arguments.push(argument.into()),
@@ -107,7 +112,7 @@ impl<'a> Call<'a> {
     /// The command that makes this call; a script by its digest.
     pub(crate) fn command(&self) -> Cow<'_, Cmd> {
         match self {
-            Self::Plain(command) => Cow::Borrowed(command),
+            Self::Plain(command) | Self::Removal(command) => Cow::Borrowed(command),
             Self::Script { script, .. } => Cow::Owned(self.evaluation("EVALSHA", &script.digest)),
         }
     }
@@ -115,7 +120,7 @@ impl<'a> Call<'a> {
     /// The same with the script's text, for a server that does not know the digest yet. It keeps it from then on.
     pub(crate) fn in_full(&self) -> Option<Cmd> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::Removal(_) => None,
             Self::Script { script, .. } => Some(self.evaluation("EVAL", script.code)),
         }
     }

@@ -21,6 +21,8 @@ use crate::{Layout, RedisOptions};
 /// Sessions in Redis or Valkey. See the [crate documentation](crate) for what it promises.
 ///
 /// Cloning the store is wrapping it in an [`Arc`]; one store serves any number of tasks over one connection.
+/// That lives on the tokio runtime it was opened on: once the runtime has ended, the calls under way and the next one fail
+/// with [`Unavailable`](ErrorKind::Unavailable), and the store connects again on the runtime of the one after.
 pub struct RedisStore {
     link: Link,
     path: String,
@@ -120,7 +122,9 @@ impl RedisStore {
         let hash = hash.as_bytes();
         let (value, live) = self
             .link
-            .run(hash, ask.writes(), replicas, |live| ask.call(hash, self.layout, live))
+            .run(hash, ask.writes(), replicas, |live, full| {
+                ask.call(hash, self.layout, live, full)
+            })
             .await?;
         Ok((value, live))
     }

@@ -7,17 +7,22 @@
 )]
 
 mod hooked;
+mod turned;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jam::{Clock, ErrorKind, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder, Timestamp};
 use jam_crypto::{AesIds, AesSealer, KeyRing};
 use jam_json::{Durability, JsonDir, JsonFile};
+use jam_redis::RedisStore;
+use jam_test_servers::{Kind, Server};
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub use self::hooked::Hooked;
+pub use self::turned::Turned;
 
 /// An open store of some kind, the clock it goes by, and the directory it lives in.
 #[derive(Debug)]
@@ -74,6 +79,30 @@ impl Stage {
                 .await
                 .expect("JsonDir opens");
             Arc::new(store) as Arc<dyn SessionStore>
+        })
+        .await
+    }
+
+    /// Redis whose hash fields cannot expire.
+    pub async fn redis_old() -> Self {
+        static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(Kind::Old));
+        Self::redis(&SERVER).await
+    }
+
+    /// Valkey whose hash fields can.
+    pub async fn redis_new() -> Self {
+        static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(Kind::New));
+        Self::redis(&SERVER).await
+    }
+
+    /// A path of its own on a server that a whole test program shares.
+    async fn redis(server: &Server) -> Self {
+        static STAGES: AtomicU64 = AtomicU64::new(0);
+        let path = format!("stage{}", STAGES.fetch_add(1, Ordering::Relaxed));
+        Self::set(async |clock, _| {
+            let options = RedisStore::options(server.url()).session_path(path);
+            let store = options.open().await.expect("RedisStore opens");
+            Arc::new(Turned::new(Arc::new(store), clock)) as Arc<dyn SessionStore>
         })
         .await
     }
@@ -140,10 +169,9 @@ pub fn rounds(default: u64) -> u64 {
 #[macro_export]
 macro_rules! on_every_store {
     ($($promise:ident),+ $(,)?) => {
-        $crate::on_every_store!(@store memory: $($promise),+);
-        $crate::on_every_store!(@store encrypted: $($promise),+);
-        $crate::on_every_store!(@store json_file: $($promise),+);
-        $crate::on_every_store!(@store json_dir: $($promise),+);
+        $crate::on_every_store_but_servers!($($promise),+);
+        $crate::on_every_store!(@store redis_old: $($promise),+);
+        $crate::on_every_store!(@store redis_new: $($promise),+);
     };
     (@store $store:ident: $($promise:ident),+) => {
         mod $store {
@@ -154,5 +182,16 @@ macro_rules! on_every_store {
                 }
             )+
         }
+    };
+}
+
+/// The same for what no server promises.
+#[macro_export]
+macro_rules! on_every_store_but_servers {
+    ($($promise:ident),+ $(,)?) => {
+        $crate::on_every_store!(@store memory: $($promise),+);
+        $crate::on_every_store!(@store encrypted: $($promise),+);
+        $crate::on_every_store!(@store json_file: $($promise),+);
+        $crate::on_every_store!(@store json_dir: $($promise),+);
     };
 }

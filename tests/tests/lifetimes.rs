@@ -2,10 +2,12 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::duration_suboptimal_units, reason = "lifetimes are set in seconds")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam::{ErrorKind, SessionOptions, Sessions};
-use jam_tests::{Stage, data, kind, on_every_store};
+use jam_redis::RedisStore;
+use jam_test_servers::{Kind, Reply, Server};
+use jam_tests::{Stage, data, kind, on_every_store, on_every_store_but_servers};
 use serde_json::json;
 
 on_every_store!(
@@ -15,9 +17,15 @@ on_every_store!(
     a_shorter_absolute_lifetime_counts_for_old_sessions_too,
     a_ttl_of_its_own_stays_through_rework,
     touch_prolongs_and_says_whether_there_is_a_session,
-    expired_sessions_are_swept,
     sweeping_goes_on_at_every_interval,
 );
+
+/// A server may reclaim by itself, and then nobody counts.
+mod swept_by_jam {
+    use super::*;
+
+    on_every_store_but_servers!(expired_sessions_are_swept);
+}
 
 async fn a_session_ends_its_ttl_after_the_last_write(stage: Stage) {
     let sessions = stage.builder().ttl(Duration::from_secs(100)).build().unwrap();
@@ -191,4 +199,28 @@ async fn sweeping_goes_on_at_every_interval(stage: Stage) {
         assert_eq!(sessions.remove_expired().await.unwrap(), 0, "it was swept already");
     }
     sweeper.abort();
+}
+
+/// The promises above turn the clock of a stage. Here it is the server's that goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_on_a_server_ends_by_the_servers_clock_and_leaves_nothing() {
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::start(kind);
+        let store = RedisStore::open(server.url()).await.unwrap();
+        let ttl = Duration::from_secs(1);
+        let sessions = Sessions::builder(store).ttl(ttl).build().unwrap();
+        let start = Instant::now();
+        let id = sessions.create("user1", json!({})).await.unwrap();
+        while sessions.exists(&id).await.unwrap() {
+            assert!(start.elapsed() < Duration::from_secs(60), "it does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(start.elapsed() + Duration::from_millis(10) >= ttl, "it ended early");
+        assert!(sessions.list("user1").await.unwrap().is_empty());
+        // Nobody sweeps.
+        while server.command(&["DBSIZE"]) != Reply::Int(0) {
+            assert!(start.elapsed() < Duration::from_secs(60), "its space is not reclaimed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }

@@ -6,11 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
+use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
 /// What waits to be sent on one connection.
-#[derive(Default)]
-pub(crate) struct Batches(Mutex<Queue>);
+pub(crate) struct Batches {
+    /// The runtime that the connection lives on. Calls from others go alone: their own runtime may end, or be left
+    /// alone, between the moment a task is to send what waits and the moment it does.
+    home: Option<Id>,
+    queue: Mutex<Queue>,
+}
 
 #[derive(Default)]
 struct Queue {
@@ -29,9 +34,38 @@ struct Waiting {
 /// One call, from its being asked for to its end, whichever way it ends.
 struct Flight<'a>(&'a Batches);
 
+impl<'a> Flight<'a> {
+    /// The flight, and whether there are others.
+    fn begin(batches: &'a Batches) -> (Self, bool) {
+        let mut queue = batches.lock();
+        queue.flying += 1;
+        (Self(batches), queue.flying > 1)
+    }
+}
+
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         self.0.lock().flying -= 1;
+    }
+}
+
+/// The duty to send what waits. If its task ends before that, since its runtime does, the callers get to know.
+struct Duty(Option<Arc<Batches>>);
+
+impl Duty {
+    fn take(&mut self) -> Vec<Waiting> {
+        let Some(batches) = self.0.take() else {
+            return Vec::new();
+        };
+        let mut queue = batches.lock();
+        queue.scheduled = false;
+        mem::take(&mut queue.waiting)
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        drop(self.take());
     }
 }
 
@@ -39,64 +73,69 @@ impl Batches {
     /// More commands than this are sent in pieces, so that none waits for too many others.
     const MOST: usize = 128;
 
+    /// For a connection that lives on the present runtime.
+    pub(crate) fn here() -> Arc<Self> {
+        Arc::new(Self {
+            home: present_runtime(),
+            queue: Mutex::default(),
+        })
+    }
+
     /// Makes one call. If the caller goes away meanwhile, the call may or may not be made, and nobody else sees its reply.
     pub(crate) async fn call(
         self: &Arc<Self>,
         connection: &MultiplexedConnection,
         command: &Cmd,
     ) -> RedisResult<Value> {
-        let answer = {
-            let mut queue = self.lock();
-            queue.flying += 1;
-            if queue.flying == 1 {
-                None
-            } else {
-                let (reply, answer) = oneshot::channel();
-                queue.waiting.push(Waiting {
-                    command: command.clone(),
-                    reply,
-                });
-                if !mem::replace(&mut queue.scheduled, true) {
-                    tokio::spawn(Arc::clone(self).send(connection.clone()));
-                }
-                Some(answer)
-            }
-        };
-        let _flight = Flight(self);
-        match answer {
-            // Nobody to go with.
-            None => connection.clone().send_packed_command(command).await,
-            Some(answer) => answer.await.unwrap_or_else(|_| {
-                let gone = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the connection's task has ended");
-                Err(gone.into())
-            }),
+        let (_flight, others) = Flight::begin(self);
+        if !others || present_runtime() != self.home {
+            return connection.clone().send_packed_command(command).await;
         }
+        let (reply, answer) = oneshot::channel();
+        let waiting = Waiting {
+            command: command.clone(),
+            reply,
+        };
+        if let Some(duty) = self.push(waiting) {
+            tokio::spawn(send(duty, connection.clone()));
+        }
+        answer.await.unwrap_or_else(|_| {
+            let gone = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the connection's task has ended");
+            Err(gone.into())
+        })
     }
 
-    async fn send(self: Arc<Self>, connection: MultiplexedConnection) {
-        // The tasks that are ready to run may have something to send too.
-        tokio::task::yield_now().await;
-        let mut waiting = {
-            let mut queue = self.lock();
-            queue.scheduled = false;
-            mem::take(&mut queue.waiting)
-        };
-        // What nobody waits for any more need not be sent.
-        waiting.retain(|one| !one.reply.is_closed());
-        let mut waiting = waiting.into_iter();
-        let mut pieces = Vec::new();
-        while waiting.len() > 0 {
-            pieces.push(send_together(
-                waiting.by_ref().take(Self::MOST).collect(),
-                connection.clone(),
-            ));
-        }
-        join_all(pieces).await;
+    /// Puts a call into the queue; the first one gets the duty to send it.
+    fn push(self: &Arc<Self>, waiting: Waiting) -> Option<Duty> {
+        let mut queue = self.lock();
+        queue.waiting.push(waiting);
+        (!mem::replace(&mut queue.scheduled, true)).then(|| Duty(Some(Arc::clone(self))))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn present_runtime() -> Option<Id> {
+    Handle::try_current().ok().map(|runtime| runtime.id())
+}
+
+async fn send(mut duty: Duty, connection: MultiplexedConnection) {
+    // The tasks that are ready to run may have something to send too.
+    tokio::task::yield_now().await;
+    let mut waiting = duty.take();
+    // What nobody waits for any more need not be sent.
+    waiting.retain(|one| !one.reply.is_closed());
+    let mut waiting = waiting.into_iter();
+    let mut pieces = Vec::new();
+    while waiting.len() > 0 {
+        pieces.push(send_together(
+            waiting.by_ref().take(Batches::MOST).collect(),
+            connection.clone(),
+        ));
+    }
+    join_all(pieces).await;
 }
 
 async fn send_together(waiting: Vec<Waiting>, mut connection: MultiplexedConnection) {

@@ -37,7 +37,8 @@ impl Link {
     /// Before what is on the move is looked for again.
     const PAUSE: Duration = Duration::from_millis(20);
 
-    /// Makes a call on the server that holds `key`. What the call is depends on what that server can do.
+    /// Makes a call on the server that holds `key`. What the call is depends on what that server can do, and on whether
+    /// it was too full to remove anything by a command.
     ///
     /// # Errors
     /// Those of the server and the connection; [`outcome_unknown`](Error::outcome_unknown) if the call `writes` and may
@@ -47,14 +48,15 @@ impl Link {
         key: &[u8],
         writes: bool,
         replicas: Option<Replicas>,
-        call: impl Fn(&Live) -> Result<Call<'a>>,
+        call: impl Fn(&Live, bool) -> Result<Call<'a>>,
     ) -> Result<(Value, Arc<Live>)> {
         let start = Instant::now();
         let (mut at, mut node, mut live) = self.reach(key).await?;
         let mut asking = false;
+        let mut full = false;
         let mut hops = 0;
         loop {
-            let made = call(&live)?;
+            let made = call(&live, full)?;
             let answer = match replicas {
                 None => live.call(&made, asking).await,
                 Some(replicas) => Box::pin(in_time(&node, &live, &made, replicas, asking))
@@ -69,6 +71,7 @@ impl Link {
             asking = false;
             match (&trouble, self) {
                 (Trouble::OtherGeneration, _) if hops <= Self::HOPS => Box::pin(live.probe(key)).await?,
+                (Trouble::Full, _) if !full && matches!(made, Call::Removal(_)) => full = true,
                 (Trouble::Moved(to) | Trouble::Ask(to), Self::Many(cluster)) if hops <= Self::HOPS => {
                     asking = matches!(trouble, Trouble::Ask(_));
                     if !asking {

@@ -36,7 +36,7 @@ pub(crate) enum Wire {
 
 impl From<MultiplexedConnection> for Wire {
     fn from(connection: MultiplexedConnection) -> Self {
-        Self::Own(connection, Arc::default())
+        Self::Own(connection, Batches::here())
     }
 }
 

@@ -1,6 +1,6 @@
 -- id[, to, before] -> value
 local value = redis.call('HGET', key, ARGV[2])
 if value and ARGV[3] then
-  prolong(key, ARGV[2], value, tonumber(ARGV[3]), tonumber(ARGV[4]))
+  renew(prolong, key, ARGV[2], value, tonumber(ARGV[3]), tonumber(ARGV[4]))
 end
 return value

@@ -1,0 +1,93 @@
+//! A call that is dropped at any point, or runs out of time, never lets another one see its reply.
+//!
+//! `JAM_TEST_CALLS=1000000` runs the long version.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod crowd;
+mod runtimes;
+
+use std::time::Duration;
+
+use jam_redis::{RedisOptions, RedisStore};
+use jam_test_servers::{Kind, Proxy, Server};
+
+use crate::crowd::{Crowd, Patience};
+
+/// How many calls are dropped: `JAM_TEST_CALLS`, or a few.
+fn calls() -> u64 {
+    std::env::var("JAM_TEST_CALLS").map_or(20_000, |calls| calls.parse().unwrap())
+}
+
+/// Without timeouts, whose errors would hide an answer.
+fn patient(url: &str) -> RedisOptions {
+    RedisStore::options(url).response_timeout(Duration::from_mins(1))
+}
+
+async fn dropped_calls_cross_no_replies(kind: Kind) {
+    let server = Server::start(kind);
+    let store = patient(&server.url()).open().await.unwrap();
+    let crowd = Crowd::gather(store).await;
+    let seen = crowd.call(calls(), Patience::Short).await;
+    assert!(seen.dropped >= calls() && seen.right > calls() / 10, "{seen:?}");
+    assert_eq!(seen.unavailable, 0, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn dropped_calls_cross_no_replies_of_an_old_server() {
+    dropped_calls_cross_no_replies(Kind::Old).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn dropped_calls_cross_no_replies_of_a_new_server() {
+    dropped_calls_cross_no_replies(Kind::New).await;
+}
+
+/// On one thread tasks run in another order.
+#[tokio::test]
+async fn dropped_calls_cross_no_replies_on_a_single_thread() {
+    dropped_calls_cross_no_replies(Kind::New).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn dropped_calls_cross_no_replies_that_come_late_and_in_pieces() {
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::start(kind);
+        for split in [true, false] {
+            let proxy = Proxy::start(server.address());
+            let store = patient(&proxy.url()).session_path(format!("split-{split}")).open();
+            let crowd = Crowd::gather(store.await.unwrap()).await;
+            if split {
+                proxy.split();
+            } else {
+                proxy.delay(Duration::ZERO..=Duration::from_millis(2));
+            }
+            let seen = crowd.call(calls() / 20, Patience::Short).await;
+            assert!(seen.right > 0 && seen.unavailable == 0, "{seen:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn late_replies_to_calls_that_timed_out_are_nobody_elses() {
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::start(kind);
+        let timeout = Duration::from_millis(50);
+        let store = RedisStore::options(server.url()).response_timeout(timeout).open();
+        let crowd = Crowd::gather(store.await.unwrap()).await;
+        let pauses = async {
+            for round in 0..10 {
+                tokio::task::block_in_place(|| server.pause());
+                tokio::time::sleep(timeout / 2 * (round % 4)).await;
+                tokio::task::block_in_place(|| server.resume());
+                tokio::time::sleep(timeout).await;
+            }
+        };
+        let (seen, ()) = tokio::join!(crowd.call(calls() / 20, Patience::UntilToldOtherwise), pauses);
+        assert!(seen.right > 0 && seen.unavailable > 0, "{seen:?}");
+    }
+}
