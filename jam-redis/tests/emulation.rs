@@ -1,4 +1,5 @@
 //! What is left on a server without field expiry, seen from the server.
+#![expect(clippy::expect_used, reason = "a test")]
 
 mod common;
 
@@ -9,7 +10,6 @@ use jam_core::{Load, Renewal, SessionStore, Timestamp};
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Server};
 
-#[expect(clippy::expect_used, reason = "a test")]
 async fn old() -> (Server, RedisStore) {
     let server = Server::start(Kind::Old);
     let store = RedisStore::open(server.url()).await.expect("the server answers");

@@ -1,4 +1,5 @@
 //! Ways to a server: URLs, passwords, users with few rights, databases, sockets, TLS, the application's own connection.
+#![expect(clippy::expect_used, reason = "a test")]
 
 mod common;
 
