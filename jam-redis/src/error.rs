@@ -182,9 +182,12 @@ fn lost(error: RedisError) -> Error {
     }
 }
 
-/// No connection came about.
-pub(crate) fn unreached(error: RedisError) -> Error {
-    if error.kind() == redis::ErrorKind::Io && !error.is_timeout() {
+/// No connection came about; nothing was sent.
+pub(crate) fn unreached(error: RedisError, timeout: Duration) -> Error {
+    if error.is_timeout() {
+        return no_connection_within(timeout);
+    }
+    if error.kind() == redis::ErrorKind::Io {
         return Error::new(
             ErrorKind::Unavailable,
             format!("the Redis server cannot be reached: {error}"),

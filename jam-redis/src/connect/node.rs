@@ -153,7 +153,7 @@ impl Node {
                 ));
             }
         };
-        connection.map_err(error::unreached)
+        connection.map_err(|error| error::unreached(error, self.timeouts.connect))
     }
 
     /// Makes a call on a connection of its own, and has the server say how many replicas have what it wrote. `WAIT`
