@@ -180,9 +180,15 @@ fn lost(error: RedisError) -> Error {
     }
 }
 
-/// No connection came about.
+/// No connection came about; nothing was sent.
 fn unreached(error: RedisError) -> Error {
-    if error.kind() == redis::ErrorKind::Io && !error.is_timeout() {
+    if error.is_timeout() {
+        return Error::new(
+            ErrorKind::Unavailable,
+            "no connection to the Redis server within the connect timeout",
+        );
+    }
+    if error.kind() == redis::ErrorKind::Io {
         return Error::new(
             ErrorKind::Unavailable,
             format!("the Redis server cannot be reached: {error}"),

@@ -32,10 +32,17 @@ enum Kind {
 }
 
 impl Servers {
-    /// Reads a URL; what follows a `?` in it is jam's and not looked at, but for a Unix socket.
+    /// Reads a URL.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         let (scheme, rest) = url.split_once("://").ok_or_else(no_url)?;
-        let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+        // Passed over in silence, it might be a password.
+        if rest.contains('?') {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "a Redis URL has no `?` here; set what follows it in code or as a field of the configuration (in a \
+                 password `?` is written as %3F)",
+            ));
+        }
         let scheme = scheme.replace("valkey", "redis");
         let (transport, kind) = scheme.split_once('+').unwrap_or((&scheme, ""));
         let (transport, kind) = if transport == "redis" && kind == "unix" {

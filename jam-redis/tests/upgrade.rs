@@ -1,4 +1,5 @@
 //! Sessions that were written to a server without field expiry, on a server that has it.
+#![expect(clippy::expect_used, reason = "a test")]
 
 mod common;
 

@@ -78,6 +78,22 @@ async fn a_wrong_password_is_a_mistake_in_the_configuration_and_is_not_shown() {
 }
 
 #[tokio::test]
+async fn what_a_url_cannot_say_is_refused_and_not_passed_over() {
+    for url in [
+        "redis://localhost?password=s3cret",
+        "unix:///run/redis.sock?pass=s3cret",
+        "http://localhost",
+        "redis+sentinel://localhost",
+        "redis://local host",
+        "redis://:s3cret@localhost:99999",
+    ] {
+        let error = RedisStore::open(url).await.expect_err("it says what cannot be");
+        assert_eq!(error.kind(), ErrorKind::Config, "{url}");
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{url}");
+    }
+}
+
+#[tokio::test]
 async fn a_user_who_may_ask_the_server_nothing_is_served_as_any_other() {
     for kind in [Kind::Old, Kind::New] {
         let few = "on >pw ~sessions:* +@hash +@scripting +@connection +pttl +pexpireat +persist +unlink +time +scan \

@@ -159,12 +159,14 @@ impl Traffic {
             if let Some(loaded) = loaded {
                 assert_eq!(loaded.expect("the session is there").version, version);
             }
+            self.pause().await;
             if let Some(touched) = self.judge(soon(self.store.touch(&id, EXPIRY)).await)? {
                 assert!(touched, "the session is there");
             }
             if let Some(list) = self.judge(soon(self.store.list(&user.key)).await)? {
                 assert_eq!(list.len(), 1, "the session is there");
             }
+            self.pause().await;
             user.possible.push(state(&id, number + 1));
             let expected = Some(&version).filter(|_| number % 2 == 0);
             let next = record(number + 1);
@@ -208,7 +210,7 @@ impl Traffic {
         Ok(())
     }
 
-    /// So that the machine is not all the tests'.
+    /// So that the machine is not all the tests', and an outage meets reads and writes alike.
     async fn pause(&self) {
         sleep(Duration::from_millis(2)).await;
     }
