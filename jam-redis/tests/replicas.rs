@@ -1,4 +1,5 @@
 //! `wait_replicas`: what ends a session, or gives it another id, is acknowledged when replicas have it too.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

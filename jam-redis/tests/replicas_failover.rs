@@ -1,5 +1,7 @@
 //! What kills of the primary under load cost, with `wait_replicas` and without. Each second kill meets replicas that have
 //! been cut off for a moment. `JAM_TEST_KILLS` says how many (2 by default); with `--nocapture` the figures are shown.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "the figures are what this is for")]
 
 mod support;
 
@@ -119,14 +121,18 @@ async fn kill(cast: &impl Cast, replicas: u32) -> [Figures; 2] {
         load.calls(2_000).await;
         let (primary, followers) = cast.victims(kill);
         if kill % 2 == 1 {
-            followers.iter().for_each(|replica| replica.pause());
+            for replica in &followers {
+                replica.pause();
+            }
             // Or what they miss would wait for them in the connection.
             primary.command(&["CLIENT", "KILL", "TYPE", "replica"]);
             tokio::time::sleep(LAG).await;
         }
         let killed = Instant::now();
         primary.kill();
-        followers.iter().for_each(|replica| replica.resume());
+        for replica in &followers {
+            replica.resume();
+        }
         cast.wait_for_successor();
         if replicas > 0 {
             // Until then there are too few for what waits.

@@ -1,4 +1,5 @@
 //! A store behind three sentinels: it follows the primary wherever that goes.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -175,13 +176,13 @@ fn stubborn(named: SocketAddr) -> SocketAddr {
     let address = door.local_addr().unwrap();
     thread::spawn(move || {
         for client in door.incoming() {
-            thread::spawn(move || converse(client.unwrap(), named));
+            thread::spawn(move || converse(&client.unwrap(), named));
         }
     });
     address
 }
 
-fn converse(client: TcpStream, named: SocketAddr) -> std::io::Result<()> {
+fn converse(mut client: &TcpStream, named: SocketAddr) -> std::io::Result<()> {
     let mut lines = BufReader::new(client.try_clone()?).lines();
     while let Some(head) = lines.next() {
         let words: usize = head?.trim_start_matches('*').parse().expect("a command of the driver");
@@ -194,9 +195,9 @@ fn converse(client: TcpStream, named: SocketAddr) -> std::io::Result<()> {
             .collect::<Result<_, _>>()?;
         let (ip, port) = (named.ip().to_string(), named.port().to_string());
         if words[0] == "SENTINEL" {
-            write!(&client, "*2\r\n${}\r\n{ip}\r\n${}\r\n{port}\r\n", ip.len(), port.len())?;
+            write!(client, "*2\r\n${}\r\n{ip}\r\n${}\r\n{port}\r\n", ip.len(), port.len())?;
         } else {
-            write!(&client, "+OK\r\n")?;
+            write!(client, "+OK\r\n")?;
         }
     }
     Ok(())

@@ -206,8 +206,9 @@ impl Sentinels {
     fn check_sentinels(&self) -> Result<(), String> {
         for sentinel in self.running() {
             // How often they ask and tell, in milliseconds; by default a cast takes long to get to know itself. Redis 6.2 has
-            // no such thing.
-            let hurry = ["info-period", "500", "publish-period", "200", "ping-period", "200"];
+            // no such thing. A replica that was not heard of for five pings does not become the primary's successor, so pings
+            // must not be much more frequent than a busy machine can answer.
+            let hurry = ["info-period", "200", "publish-period", "200", "ping-period", "500"];
             let words: Vec<&str> = ["SENTINEL", "DEBUG"].into_iter().chain(hurry).collect();
             let _ = sentinel.try_command(&words);
             let state = sentinel.command(&["SENTINEL", "MASTER", Self::SERVICE]);

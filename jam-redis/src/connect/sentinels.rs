@@ -18,7 +18,7 @@ use crate::error;
 
 /// The sentinels, and the name of the service they watch over.
 pub(crate) struct Sentinels {
-    clients: Vec<Client>,
+    watchers: Vec<Client>,
     service: String,
     /// To a server they name.
     dial: Dial,
@@ -33,9 +33,9 @@ enum Step {
 }
 
 impl Sentinels {
-    pub(crate) fn new(sentinels: Vec<Client>, service: String, dial: Dial) -> Self {
+    pub(crate) fn new(watchers: Vec<Client>, service: String, dial: Dial) -> Self {
         Self {
-            clients: sentinels,
+            watchers,
             service,
             dial,
         }
@@ -48,7 +48,7 @@ impl Sentinels {
     /// asks for another password; [`ErrorKind::Unavailable`] if there is no primary now.
     pub(crate) async fn connect(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection> {
         let ask = |sentinel| self.ask(sentinel, config).map(Step::Named).boxed();
-        let mut steps: FuturesUnordered<BoxFuture<'_, Step>> = self.clients.iter().map(ask).collect();
+        let mut steps: FuturesUnordered<BoxFuture<'_, Step>> = self.watchers.iter().map(ask).collect();
         let mut named: Vec<Address> = Vec::new();
         let mut strangers = 0;
         let mut failed: Option<Error> = None;
@@ -78,7 +78,7 @@ impl Sentinels {
         Err(match failed {
             Some(error) if strangers == 0 => error,
             _ => Error::new(
-                if strangers == self.clients.len() {
+                if strangers == self.watchers.len() {
                     ErrorKind::Config
                 } else {
                     ErrorKind::Unavailable

@@ -1,4 +1,5 @@
 //! A store on a Redis Cluster: slots that move, primaries that fail, nodes that are silent.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]
 mod support;

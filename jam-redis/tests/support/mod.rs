@@ -60,7 +60,7 @@ pub(crate) fn tagged(tag: &str, name: &str) -> SessionKey {
 
 /// A tag whose slot satisfies the condition.
 pub(crate) fn tag(prefix: &str, suits: impl Fn(u16) -> bool) -> String {
-    (0..)
+    (0..1_000_000)
         .map(|number| format!("{prefix}{number}"))
         .find(|tag| suits(slot_of(tag)))
         .expect("some tag does")
