@@ -13,7 +13,7 @@ use jam_core::{
 use redis::Value;
 
 use crate::call::Ask;
-use crate::connect::{Generation, Link, Live, Replicas};
+use crate::connect::{Generation, Link, Live, Moment, Replicas};
 use crate::error;
 use crate::value::{self, Expiry};
 use crate::{Layout, RedisOptions};
@@ -205,6 +205,7 @@ impl SessionStore for RedisStore {
                 how,
                 exact,
             };
+            let asked = Moment::now();
             let (reply, live) = self.ask(&hash, &ask).await?;
             let emulates = live.generation() == Generation::Emulated;
             let (value, judged) = match reply {
@@ -214,7 +215,7 @@ impl SessionStore for RedisStore {
                 Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
                     Ok([Value::Int(now), Value::BulkString(value)]) => {
                         live.clock
-                            .set(Timestamp::from_millis(now.try_into().unwrap_or_default()));
+                            .set(Timestamp::from_millis(now.try_into().unwrap_or_default()), asked);
                         (value, true)
                     }
                     _ => return Ok(None),

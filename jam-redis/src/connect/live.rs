@@ -9,7 +9,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use super::batch::Batches;
-use super::clock::ServerClock;
+use super::clock::{Moment, ServerClock};
 use super::known::Known;
 use crate::error::{self, Trouble};
 use crate::script::{self, Call};
@@ -86,6 +86,7 @@ impl Live {
         set.arg("FIELDS").arg(1).arg("probe").arg("");
         pipeline.cmd("HPEXPIRETIME").arg(key).arg("FIELDS").arg(1).arg("probe");
         pipeline.cmd("TIME");
+        let asked = Moment::now();
         let replies = self.pipeline(&pipeline, 3).await.map_err(error::unconnected)?;
         let [set, expiry, time]: [Value; 3] = replies
             .try_into()
@@ -104,7 +105,8 @@ impl Live {
         };
         self.generation.store(generation as u8, Ordering::Relaxed);
         if let Ok((seconds, micros)) = redis::from_redis_value::<(u64, u64)>(time) {
-            self.clock.set(Timestamp::from_millis(seconds * 1_000 + micros / 1_000));
+            self.clock
+                .set(Timestamp::from_millis(seconds * 1_000 + micros / 1_000), asked);
         }
         self.leave_scripts(generation).await;
         Ok(())
