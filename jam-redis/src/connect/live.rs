@@ -26,6 +26,9 @@ pub(crate) enum Generation {
     SetWithExpiry = 2,
 }
 
+/// A field that no session has, for no id is empty.
+const NO_ID: &str = "";
+
 /// The driver's connection: jam's own, or one that the application lent.
 pub(crate) enum Wire {
     Own(MultiplexedConnection, Arc<Batches>),
@@ -83,8 +86,8 @@ impl Live {
         let mut pipeline = Pipeline::with_capacity(3);
         // Sets nothing, for the field is not there.
         let set = pipeline.cmd("HSETEX").arg(key).arg("FXX").arg("PX").arg(1);
-        set.arg("FIELDS").arg(1).arg("probe").arg("");
-        pipeline.cmd("HPEXPIRETIME").arg(key).arg("FIELDS").arg(1).arg("probe");
+        set.arg("FIELDS").arg(1).arg(NO_ID).arg("");
+        pipeline.cmd("HPEXPIRETIME").arg(key).arg("FIELDS").arg(1).arg(NO_ID);
         pipeline.cmd("TIME");
         let asked = Moment::now();
         let replies = self.pipeline(&pipeline, 3).await.map_err(error::unconnected)?;
@@ -238,5 +241,25 @@ impl Presence {
             _ if serves => Ok(Self::Usable),
             trouble => Err(trouble.into_error(false)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jam_test_servers::{Kind, Server};
+
+    use super::*;
+
+    /// The look is taken in the midst of things too, at the hash of the call that met another server.
+    #[tokio::test]
+    async fn looking_at_what_a_server_can_do_harms_no_session_whatever_it_is_called() {
+        let server = Server::start(Kind::New);
+        server.command(&["HSET", "sessions:user1", "probe", "{}"]);
+        let client = redis::Client::open(server.url()).unwrap();
+        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let live = Live::greet(connection.into(), b"sessions:user1").await.unwrap();
+        assert_eq!(live.generation(), Generation::SetWithExpiry);
+        let command = ["HPTTL", "sessions:user1", "FIELDS", "1", "probe"];
+        assert_eq!(server.command(&command).array()[0].int(), -1);
     }
 }
