@@ -229,7 +229,10 @@ impl SessionStore for RedisStore {
             let read = value::read(value)?;
             let sure = match read.expiry {
                 Expiry::OfField | Expiry::Far(_) => true,
-                Expiry::Emulated(_) if !emulates => false,
+                Expiry::Emulated(_) if !emulates => {
+                    live.unlearn(hash.as_bytes());
+                    false
+                }
                 Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
             };
             if sure && !emulates {

@@ -154,6 +154,14 @@ impl Live {
         }
     }
 
+    /// Notes that a hash holds emulated values. If it was seen to hold none, then all that this server holds may have been
+    /// put in the place of what it held: it followed another one for a while, or a dump was loaded.
+    pub(crate) fn unlearn(&self, key: &[u8]) {
+        if self.known.contains(key) {
+            self.known.clear();
+        }
+    }
+
     pub(crate) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }
