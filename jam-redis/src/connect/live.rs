@@ -94,6 +94,8 @@ impl Live {
         let [set, expiry, time]: [Value; 3] = replies
             .try_into()
             .map_err(|_| error::unexpected("the Redis server answered too few commands"))?;
+        // A server that wants a password first says of a command that it lacks only that; of this one it says more.
+        Presence::of(time.clone())?;
         let expires = Presence::of(expiry)?;
         let generation = match (Presence::of(set)?, expires) {
             (Presence::Usable, Presence::Usable) => Generation::SetWithExpiry,
