@@ -86,7 +86,10 @@ impl RedisOptions {
     }
 
     /// What the names of the hashes begin with; `sessions` by default, as in Python's jamlib. The sessions of `user1` are
-    /// then in `sessions:user1`. Two services on one server take two paths.
+    /// then in `sessions:user1`; 1 to 512 bytes.
+    ///
+    /// Two services on one server take two paths, and neither may go on from the other with a `:`. With `shop` and
+    /// `shop:eu`, the user `eu:bob` of the one is the user `bob` of the other, and so may become him there.
     pub fn session_path(mut self, path: impl Into<String>) -> Self {
         self.session_path = path.into();
         self
