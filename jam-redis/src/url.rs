@@ -33,10 +33,15 @@ enum Kind {
 }
 
 impl Servers {
-    /// Reads a URL; what follows a `?` in it is jam's and not looked at, but for a Unix socket.
+    /// Reads a URL.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         let (scheme, rest) = url.split_once("://").ok_or_else(no_url)?;
-        let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+        if rest.contains('?') {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "a URL of a Redis server has no `?` fields; set them beside it (a `?` in a user name or a password is `%3F`)",
+            ));
+        }
         let scheme = scheme.replace("valkey", "redis");
         let (transport, kind) = scheme.split_once('+').unwrap_or((&scheme, ""));
         let (transport, kind) = if transport == "redis" && kind == "unix" {
@@ -44,7 +49,8 @@ impl Servers {
         } else {
             (transport, kind)
         };
-        if !matches!(transport, "redis" | "rediss" | "unix") {
+        // A socket is one server's.
+        if !matches!(transport, "redis" | "rediss" | "unix") || (transport == "unix" && !kind.is_empty()) {
             return Err(no_url());
         }
         if transport == "rediss" && !cfg!(feature = "tls") {
