@@ -52,8 +52,8 @@ impl StoreFactory for RedisFactory {
         let url = match (config.string("redis_uri")?, config.url()) {
             (Some(_), Some(_)) => return Err(config.invalid("redis_uri", "left out where the URL says it all")),
             (Some(url), None) => url,
-            // What follows the `?` are these fields.
-            (None, Some(url)) => url.split_once('?').map_or(url, |(url, _)| url).to_owned(),
+            // Its fields are among those taken below.
+            (None, Some(url)) => url.split('?').next().unwrap_or_default().to_owned(),
             (None, None) => "redis://127.0.0.1:6379/0".to_owned(),
         };
         let mut options = RedisOptions::new(url);

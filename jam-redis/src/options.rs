@@ -86,7 +86,10 @@ impl RedisOptions {
     }
 
     /// What the names of the hashes begin with; `sessions` by default, as in Python's jamlib. The sessions of `user1` are
-    /// then in `sessions:user1`. Two services on one server take two paths.
+    /// then in `sessions:user1`; 1 to 512 bytes.
+    ///
+    /// Two services on one server take two paths, and neither may go on from the other with a `:`. With `shop` and
+    /// `shop:eu`, the user `eu:bob` of the one is the user `bob` of the other, and so may become him there.
     pub fn session_path(mut self, path: impl Into<String>) -> Self {
         self.session_path = path.into();
         self
@@ -104,13 +107,13 @@ impl RedisOptions {
         self
     }
 
-    /// How long opening a connection may take; 2 s by default. A call without an open connection fails within it.
+    /// How long opening a connection may take; 2 s by default, above 0. A call without an open connection fails within it.
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.connect = timeout;
         self
     }
 
-    /// How long the answer to a call may take; 2 s by default.
+    /// How long the answer to a call may take; 2 s by default, above 0.
     pub const fn response_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.response = timeout;
         self
@@ -189,17 +192,14 @@ impl RedisOptions {
     /// Opens the store: connects, and asks the server what it can do.
     ///
     /// # Errors
-    /// - [`Config`](ErrorKind::Config) for a URL that is none, or a user or password that the server does not take.
-    ///   So is a node of a cluster that is opened as a single server, and a single server that is opened as a cluster.
+    /// - [`Config`](ErrorKind::Config) for a URL that is none, a user or password that the server does not take, or
+    ///   settings that cannot be: a timeout of zero; user, password or database beside the application's own client or
+    ///   connection; replicas to wait for over an application's connection. So is a node of a cluster that is opened as
+    ///   a single server, and a single server that is opened as a cluster.
     /// - [`Unavailable`](ErrorKind::Unavailable) if no server answers within the connect timeout; of a cluster, one that
     ///   answers is enough.
     pub async fn open(self) -> Result<RedisStore> {
-        if self.session_path.is_empty() || self.session_path.len() > 512 {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "`session_path` must have 1 to 512 bytes, such as `sessions`",
-            ));
-        }
+        self.check()?;
         // No session key is empty, so this is no session's hash, and a user who may use the path may use it.
         let probe_key: Arc<[u8]> = format!("{}:", self.session_path).into_bytes().into();
         let timeouts = self.timeouts;
@@ -224,6 +224,39 @@ impl RedisOptions {
             store.link().open().await?;
         }
         Ok(store)
+    }
+
+    /// What cannot be, before anything is opened.
+    fn check(&self) -> Result<()> {
+        let wrong = |message| Err(Error::new(ErrorKind::Config, message));
+        if self.session_path.is_empty() || self.session_path.len() > 512 {
+            return wrong("`session_path` must have 1 to 512 bytes, such as `sessions`");
+        }
+        if self.timeouts.connect.is_zero() || self.timeouts.response.is_zero() {
+            return wrong("`connect_timeout` and `response_timeout` must be above 0: in no time no server can answer");
+        }
+        // WAIT would take less than a millisecond for no limit at all.
+        if self.replicas.is_some_and(|replicas| replicas.within.as_millis() == 0) {
+            return wrong("the time to wait for replicas must be at least a millisecond");
+        }
+        let credentials = [
+            &self.username,
+            &self.password,
+            &self.sentinel_username,
+            &self.sentinel_password,
+        ];
+        let credentials = credentials.iter().any(|set| set.is_some());
+        match self.source {
+            Source::Url(_) => Ok(()),
+            _ if credentials || self.database.is_some() => wrong(
+                "user, password and database are those of the application's own client or connection; set them there",
+            ),
+            Source::Connection(_) if self.replicas.is_some() => wrong(
+                "waiting for replicas takes connections of its own, and an application's connection is only one; open the \
+                 store by a URL or with a client",
+            ),
+            _ => Ok(()),
+        }
     }
 }
 

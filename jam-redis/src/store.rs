@@ -13,7 +13,7 @@ use jam_core::{
 use redis::Value;
 
 use crate::call::Ask;
-use crate::connect::{Generation, Link, Live, Replicas};
+use crate::connect::{Generation, Link, Live, Moment, Replicas};
 use crate::error;
 use crate::value::{self, Expiry};
 use crate::{Layout, RedisOptions};
@@ -228,6 +228,7 @@ impl SessionStore for RedisStore {
                 how,
                 exact,
             };
+            let asked = Moment::now();
             let (reply, live) = self.ask(&hash, &ask).await?;
             let emulates = live.generation() == Generation::Emulated;
             let (value, judged) = match reply {
@@ -237,7 +238,7 @@ impl SessionStore for RedisStore {
                 Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
                     Ok([Value::Int(now), Value::BulkString(value)]) => {
                         live.clock
-                            .set(Timestamp::from_millis(now.try_into().unwrap_or_default()));
+                            .set(Timestamp::from_millis(now.try_into().unwrap_or_default()), asked);
                         (value, true)
                     }
                     _ => return Ok(None),
@@ -251,7 +252,10 @@ impl SessionStore for RedisStore {
             let read = value::read(value)?;
             let sure = match read.expiry {
                 Expiry::OfField | Expiry::Far(_) => true,
-                Expiry::Emulated(_) if !emulates => false,
+                Expiry::Emulated(_) if !emulates => {
+                    live.unlearn(hash.as_bytes());
+                    false
+                }
                 Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
             };
             if sure && !emulates {

@@ -35,12 +35,10 @@ impl Servers {
     /// Reads a URL.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         let (scheme, rest) = url.split_once("://").ok_or_else(no_url)?;
-        // Passed over in silence, it might be a password.
         if rest.contains('?') {
             return Err(Error::new(
                 ErrorKind::Config,
-                "a Redis URL has no `?` here; set what follows it in code or as a field of the configuration (in a \
-                 password `?` is written as %3F)",
+                "a URL of a Redis server has no `?` fields; set them beside it (a `?` in a user name or a password is `%3F`)",
             ));
         }
         let scheme = scheme.replace("valkey", "redis");
@@ -50,7 +48,8 @@ impl Servers {
         } else {
             (transport, kind)
         };
-        if !matches!(transport, "redis" | "rediss" | "unix") {
+        // A socket is one server's.
+        if !matches!(transport, "redis" | "rediss" | "unix") || (transport == "unix" && !kind.is_empty()) {
             return Err(no_url());
         }
         if transport == "rediss" && !cfg!(feature = "tls") {

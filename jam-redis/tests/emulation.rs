@@ -161,3 +161,18 @@ async fn an_expiry_in_the_past_is_no_expiry_never() {
     assert_eq!(payload(&store, &id("user1", "past")).await, None);
     assert_ne!(time_left(&server), -1, "the hash must not stay for ever");
 }
+
+#[tokio::test]
+async fn a_write_to_one_of_many_lasting_sessions_does_not_read_them_all() {
+    let (server, store) = old().await;
+    let one = id("user1", "one");
+    store.insert(&one, &record("{}", None)).await.expect("insert");
+    let mut monitor = server.monitor();
+    store
+        .replace(&one, None, &record("{\"n\":1}", None))
+        .await
+        .expect("replace");
+    let lines = monitor.lines_until_quiet();
+    assert!(lines.iter().any(|line| line.name() == "HSET"));
+    assert!(lines.iter().all(|line| line.name() != "HVALS"));
+}

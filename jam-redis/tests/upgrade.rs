@@ -8,12 +8,26 @@ use std::time::Duration;
 use common::{after, id, key, now, pass, payload, record};
 use jam_core::{ErrorKind, Load, SessionStore, Timestamp};
 use jam_redis::RedisStore;
-use jam_test_servers::{Kind, Server};
+use jam_test_servers::{Kind, Reply, Server};
 
 /// Moves what is on an old server to a new one, by a copied dump.
 fn moved(old: &Server) -> Server {
     assert!(old.command(&["SAVE"]).is_ok());
     Server::options(Kind::New).dump(old.dir().join("dump.rdb")).start()
+}
+
+/// Waits until a replica has all that was written. `WAIT` does not tell: a replica that is still loading its first copy
+/// counts for what was written before it came.
+async fn has_all(replica: &Server, primary: &Server) {
+    assert!(primary.command(&["SET", "last", "1"]).is_ok());
+    let there = async {
+        while replica.command(&["EXISTS", "last"]) != Reply::Int(1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), there)
+        .await
+        .expect("the replica catches up");
 }
 
 async fn store(server: &Server) -> RedisStore {
@@ -174,10 +188,7 @@ async fn a_replica_that_takes_over_serves_what_was_replicated() {
             .await
             .expect("insert");
     }
-    // WAIT is about the writes of its own connection; what was written before is in the stream before them.
-    let mut last = old.connection();
-    assert!(last.command(&["SET", "last", "1"]).expect("answers").is_ok());
-    assert_eq!(last.command(&["WAIT", "1", "30000"]).expect("answers").int(), 1);
+    has_all(&new, &old).await;
     assert!(new.command(&["REPLICAOF", "NO", "ONE"]).is_ok());
 
     let after_move = store(&new).await;
@@ -248,4 +259,31 @@ async fn a_store_whose_server_is_replaced_by_a_newer_one_stops_emulating() {
         assert!(field_expiry(&new, "sessions:user1", field) > 0);
     }
     assert_eq!(new.command(&["PTTL", "sessions:user1"]).int(), -1);
+}
+
+/// A server that followed an old one, and holds what that one held, behind a connection that was open all the while.
+#[tokio::test]
+async fn a_store_that_sees_its_servers_data_replaced_believes_nothing_it_knew() {
+    let old = Server::options(Kind::Old).arg("repl-diskless-sync-delay", "0").start();
+    let new = Server::start(Kind::New);
+    let (before, store) = (store(&old).await, store(&new).await);
+    for user in ["user1", "user2"] {
+        let early = record("{}", Some(120_000));
+        before.insert(&id(user, "early"), &early).await.expect("insert");
+        store.insert(&id(user, "known"), &early).await.expect("insert");
+    }
+    assert!(
+        new.command(&["REPLICAOF", "127.0.0.1", &old.port().to_string()])
+            .is_ok()
+    );
+    has_all(&new, &old).await;
+    assert!(new.command(&["REPLICAOF", "NO", "ONE"]).is_ok());
+    assert!(new.command(&["PTTL", "sessions:user2"]).int() > 0);
+
+    assert!(payload(&store, &id("user1", "early")).await.is_some());
+    store
+        .insert(&id("user2", "late"), &record("{}", Some(600_000)))
+        .await
+        .expect("insert");
+    assert_eq!(new.command(&["PTTL", "sessions:user2"]).int(), -1);
 }

@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{id, payload, record};
 use jam_core::{ErrorKind, SessionStore};
-use jam_redis::RedisStore;
+use jam_redis::{RedisOptions, RedisStore};
 use jam_test_servers::{Kind, Server};
 
 async fn serves(store: RedisStore) {
@@ -201,4 +203,66 @@ async fn two_paths_on_one_server_are_two_stores() {
     let page = other.scan(None, 100).await.expect("scan");
     assert_eq!(page.entries.len(), 1, "a path with a wildcard finds its own");
     assert_eq!(page.entries[0].id.id(), "b");
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_password_is_not_opened_without_one() {
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::options(kind).requirepass("right").start();
+        let error = RedisStore::open(format!("redis://{}", server.address()))
+            .await
+            .expect_err("it wants one");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_before_anything_is_opened() {
+    for url in [
+        "unix+cluster:///run/redis.sock",
+        "unix+sentinel:///run/redis.sock/service",
+        "redis+cluster://",
+        "redis://localhost:99999",
+        "redis://localhost/0?response_timeout=5",
+        "unix:///run/redis.sock?db=3",
+    ] {
+        let error = RedisStore::open(url).await.expect_err("it cannot be");
+        assert_eq!(error.kind(), ErrorKind::Config, "{url}: {error}");
+    }
+    let options = || RedisStore::options("redis://localhost:1");
+    for (what, options) in [
+        ("connect", options().connect_timeout(Duration::ZERO)),
+        ("response", options().response_timeout(Duration::ZERO)),
+        ("wait", options().wait_replicas(1, Duration::from_micros(900))),
+    ] {
+        let error = options.open().await.expect_err("it cannot be");
+        assert_eq!(error.kind(), ErrorKind::Config, "{what}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_an_applications_own_connection_cannot_follow_are_refused() {
+    let server = Server::start(Kind::New);
+    let client = redis::Client::open(server.url()).expect("a client");
+    let connection = client.get_multiplexed_async_connection().await.expect("connects");
+    let lent = || RedisOptions::from_connection(connection.clone());
+    for (what, options) in [
+        ("password", RedisOptions::from_client(client.clone()).password("x")),
+        ("database", lent().database(3)),
+        ("replicas", lent().wait_replicas(1, Duration::from_secs(1))),
+    ] {
+        let error = options.open().await.expect_err("nothing could follow it");
+        assert_eq!(error.kind(), ErrorKind::Config, "{what}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn no_length_of_time_is_too_long() {
+    let server = Server::start(Kind::New);
+    let options = RedisStore::options(server.url()).wait_replicas(1, Duration::MAX);
+    let store = options.open().await.expect("opens");
+    let clearing = tokio::time::timeout(Duration::from_millis(100), async {
+        store.clear(id("u", "x").key()).await
+    });
+    assert!(clearing.await.is_err(), "it waits for a replica that there is not");
 }

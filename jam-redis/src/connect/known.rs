@@ -34,4 +34,8 @@ impl Known {
         }
         new.insert(digest);
     }
+
+    pub(crate) fn clear(&self) {
+        *self.generations.lock().unwrap_or_else(PoisonError::into_inner) = <[HashSet<u64>; 2]>::default();
+    }
 }

@@ -11,7 +11,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use super::batch::Batches;
-use super::clock::ServerClock;
+use super::clock::{Moment, ServerClock};
 use super::known::Known;
 use crate::error::{self, Trouble};
 use crate::script::{self, Call};
@@ -27,6 +27,9 @@ pub(crate) enum Generation {
     /// Redis 8, Valkey 9: also `HSETEX`.
     SetWithExpiry = 2,
 }
+
+/// A field that no session has, for no id is empty.
+const NO_ID: &str = "";
 
 /// The driver's connection: jam's own, or one that the application lent.
 pub(crate) enum Wire {
@@ -88,13 +91,16 @@ impl Live {
         let mut pipeline = Pipeline::with_capacity(3);
         // Sets nothing, for the field is not there.
         let set = pipeline.cmd("HSETEX").arg(key).arg("FXX").arg("PX").arg(1);
-        set.arg("FIELDS").arg(1).arg("probe").arg("");
-        pipeline.cmd("HPEXPIRETIME").arg(key).arg("FIELDS").arg(1).arg("probe");
+        set.arg("FIELDS").arg(1).arg(NO_ID).arg("");
+        pipeline.cmd("HPEXPIRETIME").arg(key).arg("FIELDS").arg(1).arg(NO_ID);
         pipeline.cmd("TIME");
+        let asked = Moment::now();
         let replies = self.pipeline(&pipeline, 3).await.map_err(error::unconnected)?;
         let [set, expiry, time]: [Value; 3] = replies
             .try_into()
             .map_err(|_| error::unexpected("the Redis server answered too few commands"))?;
+        // A server that wants a password first says of a command that it lacks only that; of this one it says more.
+        Presence::of(time.clone())?;
         let expires = Presence::of(expiry)?;
         if let Value::ServerError(error) = &time
             && matches!(Trouble::of(error.clone().into()), Trouble::OtherGeneration)
@@ -117,7 +123,8 @@ impl Live {
         };
         self.generation.store(generation as u8, Ordering::Relaxed);
         if let Ok((seconds, micros)) = redis::from_redis_value::<(u64, u64)>(time) {
-            self.clock.set(Timestamp::from_millis(seconds * 1_000 + micros / 1_000));
+            self.clock
+                .set(Timestamp::from_millis(seconds * 1_000 + micros / 1_000), asked);
         }
         self.leave_scripts(generation).await;
         Ok(())
@@ -159,6 +166,14 @@ impl Live {
     pub(crate) fn learn(&self, key: &[u8]) {
         if !self.is_lent() {
             self.known.insert(key);
+        }
+    }
+
+    /// Notes that a hash holds emulated values. If it was seen to hold none, then all that this server holds may have been
+    /// put in the place of what it held: it followed another one for a while, or a dump was loaded.
+    pub(crate) fn unlearn(&self, key: &[u8]) {
+        if self.known.contains(key) {
+            self.known.clear();
         }
     }
 
@@ -249,5 +264,25 @@ impl Presence {
             _ if serves => Ok(Self::Usable),
             trouble => Err(trouble.into_error(false)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jam_test_servers::{Kind, Server};
+
+    use super::*;
+
+    /// The look is taken in the midst of things too, at the hash of the call that met another server.
+    #[tokio::test]
+    async fn looking_at_what_a_server_can_do_harms_no_session_whatever_it_is_called() {
+        let server = Server::start(Kind::New);
+        server.command(&["HSET", "sessions:user1", "probe", "{}"]);
+        let client = redis::Client::open(server.url()).unwrap();
+        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let live = Live::greet(connection.into(), b"sessions:user1").await.unwrap();
+        assert_eq!(live.generation(), Generation::SetWithExpiry);
+        let command = ["HPTTL", "sessions:user1", "FIELDS", "1", "probe"];
+        assert_eq!(server.command(&command).array()[0].int(), -1);
     }
 }

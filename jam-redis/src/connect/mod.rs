@@ -10,6 +10,7 @@ mod node;
 mod sentinels;
 mod slots;
 
+pub(crate) use self::clock::Moment;
 pub(crate) use self::cluster::Cluster;
 pub(crate) use self::link::{Link, Replicas};
 pub(crate) use self::live::{Generation, Lend, Live, Wire};

@@ -183,7 +183,7 @@ impl Node {
                 .await
                 .map_err(|_| error::no_connection_within(self.timeouts.connect))??,
         };
-        connection.set_response_timeout(self.timeouts.response + within);
+        connection.set_response_timeout(self.timeouts.response.saturating_add(within));
         let mut pipeline = Pipeline::with_capacity(3);
         if asking {
             pipeline.cmd("ASKING");

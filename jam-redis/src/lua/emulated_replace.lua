@@ -7,5 +7,7 @@ if ARGV[4] and payload(value) ~= ARGV[4] then
   return -1
 end
 put(key, ARGV[2], ARGV[3])
-settle(key, value)
+if ends(ARGV[3]) ~= 0 then
+  settle(key, value)
+end
 return 1
