@@ -114,7 +114,7 @@ impl<'a> Ask<'a> {
         match self {
             Self::Insert { id, record } => with_record(script(&native::INSERT).arg(id.as_bytes()), record),
             Self::Load { id, how, exact } => {
-                let flag = if *exact { 2 } else { adopt(hash) };
+                let flag = u8::from(*exact).max(adopt(hash));
                 renewing(Call::script(&native::LOAD, hash, flag).arg(id.as_bytes()), *how)
             }
             Self::Replace { id, expected, record } => {

@@ -152,7 +152,16 @@ fn refused(code: &str) -> Error {
         "CROSSSLOT" => return in_a_cluster(),
         _ => (ErrorKind::Unexpected, "the Redis server refused a command"),
     };
-    Error::new(kind, message).with("code", code.chars().take(32).collect::<String>())
+    Error::new(kind, message).with("code", shown(code))
+}
+
+/// A code as servers have them; anything else may be a piece of what was sent.
+fn shown(code: &str) -> String {
+    if code.len() <= 32 && code.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        code.to_owned()
+    } else {
+        "unknown".to_owned()
+    }
 }
 
 /// The connection is of no use any more.

@@ -17,6 +17,7 @@ use crate::RedisOptions;
 /// | `username`, `password`, `database` | in place of those in the URL | |
 /// | `sentinel_username`, `sentinel_password` | what the sentinels ask for | |
 /// | `connect_timeout`, `response_timeout` | seconds | 2 |
+/// | `idle_check` | seconds of silence after which a connection is asked whether it still stands | 15 |
 /// | `connect_lazily` | whether the store opens although no server answers | false |
 /// | `wait_replicas` | replicas that must have the end or the rework of a session before it is acknowledged | 0 |
 /// | `wait_timeout` | seconds that may take | 1 |
@@ -80,6 +81,9 @@ impl StoreFactory for RedisFactory {
         }
         if let Some(timeout) = config.seconds("response_timeout")? {
             options = options.response_timeout(timeout);
+        }
+        if let Some(silence) = config.seconds("idle_check")? {
+            options = options.idle_check(silence);
         }
         if let Some(lazily) = config.boolean("connect_lazily")? {
             options = options.connect_lazily(lazily);

@@ -73,6 +73,7 @@ impl RedisOptions {
             timeouts: Timeouts {
                 connect: Duration::from_secs(2),
                 response: Duration::from_secs(2),
+                idle: Duration::from_secs(15),
             },
             replicas: None,
             lazily: false,
@@ -116,6 +117,14 @@ impl RedisOptions {
     /// How long the answer to a call may take; 2 s by default, above 0.
     pub const fn response_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.response = timeout;
+        self
+    }
+
+    /// After how long a silence the first call asks the server whether the connection still stands, and opens another one
+    /// if it does not; 15 s by default. Servers, and what lies between, hang up on connections that are silent, and a write
+    /// that finds out by itself cannot know whether it was made.
+    pub const fn idle_check(mut self, silence: Duration) -> Self {
+        self.timeouts.idle = silence;
         self
     }
 

@@ -258,7 +258,8 @@ impl SessionStore for RedisStore {
                 }
                 Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
             };
-            if sure && !emulates {
+            // One value says nothing of those beside it; the script has looked at all.
+            if exact && !emulates {
                 live.learn(hash.as_bytes());
             }
             if sure || judged {

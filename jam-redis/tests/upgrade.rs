@@ -287,3 +287,23 @@ async fn a_store_that_sees_its_servers_data_replaced_believes_nothing_it_knew() 
         .expect("insert");
     assert_eq!(new.command(&["PTTL", "sessions:user2"]).int(), -1);
 }
+
+/// What Python's jamlib wrote without a ttl is bare; what jam wrote beside it says when it ends.
+#[tokio::test]
+async fn a_hash_of_bare_and_of_dated_values_is_converted_whatever_is_seen_first() {
+    for _ in 0..8 {
+        let new = Server::start(Kind::New);
+        for n in 0..6 {
+            new.command(&["HSET", "sessions:user1", &format!("bare{n}"), "{}"]);
+        }
+        new.command(&[&b"HSET"[..], b"sessions:user1", b"over", b"\0@001600000000000{}"]);
+        let store = store(&new).await;
+        store
+            .insert(&id("user1", "new"), &record("{}", None))
+            .await
+            .expect("insert");
+        let late = store.replace(&id("user1", "over"), None, &record("{}", None)).await;
+        assert_eq!(late.expect_err("it is over").kind(), ErrorKind::NotFound);
+        assert_eq!(store.list(&key("user1")).await.expect("list").len(), 7);
+    }
+}

@@ -2,8 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use jam_core::{Error, ErrorKind, Result, Timestamp};
@@ -64,6 +64,9 @@ pub(crate) struct Live {
     wire: Wire,
     generation: AtomicU8,
     broken: AtomicBool,
+    opened: Instant,
+    /// When a reply came last, in milliseconds since then.
+    heard: AtomicU64,
     known: Known,
     pub(crate) clock: ServerClock,
     /// What no other connection is called, here or in another process.
@@ -77,6 +80,8 @@ impl Live {
             wire,
             generation: AtomicU8::new(0),
             broken: AtomicBool::new(false),
+            opened: Instant::now(),
+            heard: AtomicU64::new(0),
             known: Known::default(),
             clock: ServerClock::default(),
             name: RandomState::new().hash_one(Instant::now()),
@@ -186,6 +191,29 @@ impl Live {
         self.broken.store(true, Ordering::Release);
     }
 
+    fn age(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether nothing was heard for so long that the other side, or something between, may have hung up.
+    pub(crate) fn was_idle(&self, long: Duration) -> bool {
+        let silence = self.age().saturating_sub(self.heard.load(Ordering::Relaxed));
+        Duration::from_millis(silence) > long
+    }
+
+    /// Asks whether anybody is there. If not, the connection is given up, and no call was lost on it.
+    pub(crate) async fn is_there(&self) -> bool {
+        let mut ping = Pipeline::with_capacity(1);
+        ping.cmd("PING");
+        let there = self.pipeline(&ping, 1).await.is_ok();
+        if there {
+            self.heard.store(self.age(), Ordering::Relaxed);
+        } else {
+            self.give_up();
+        }
+        there
+    }
+
     /// Makes one call; a script that the server does not know is sent in full.
     pub(crate) async fn call(&self, call: &Call<'_>, asking: bool) -> Result<Value, Trouble> {
         match self.send(&call.command(), asking).await {
@@ -209,7 +237,10 @@ impl Live {
         };
         let trouble = match reply {
             Ok(Value::ServerError(error)) => Trouble::of(RedisError::from(error)),
-            Ok(value) => return Ok(value),
+            Ok(value) => {
+                self.heard.store(self.age(), Ordering::Relaxed);
+                return Ok(value);
+            }
             Err(error) => Trouble::of(error),
         };
         if matches!(trouble, Trouble::Lost(_) | Trouble::ReadOnly) {

@@ -18,6 +18,8 @@ use crate::script::Call;
 pub(crate) struct Timeouts {
     pub(crate) connect: Duration,
     pub(crate) response: Duration,
+    /// How long a connection may be silent before it is asked whether it is still there.
+    pub(crate) idle: Duration,
 }
 
 /// What to connect to.
@@ -97,7 +99,9 @@ impl Node {
     /// # Errors
     /// [`ErrorKind::Unavailable`] within the connect timeout; nothing was sent then.
     pub(crate) async fn live(&self) -> Result<Arc<Live>> {
-        if let Some(live) = self.open() {
+        if let Some(live) = self.open()
+            && (live.is_lent() || !live.was_idle(self.timeouts.idle) || Box::pin(live.is_there()).await)
+        {
             return Ok(live);
         }
         // In a box, as all that is rare, so that every call need not make room for it.

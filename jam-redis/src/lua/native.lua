@@ -35,15 +35,19 @@ local function put(key, id, value, at)
 end
 
 -- A hash from a server without field expiry: every value carries its expiry, and the hash one of its own. Turned
--- into what this server would have held, before anything else is done with it.
-local function adopt(key, seen)
-  local sample = redis.call('HRANDFIELD', key, 1, 'WITHVALUES')
-  if not seen and (not sample[2] or kind(sample[2]) ~= '@') then
+-- into what this server would have held, before anything else is done with it. Every value is looked at, for with the
+-- layout of Python's jamlib there may be bare ones beside them.
+local function adopt(key)
+  local all = redis.call('HGETALL', key)
+  local emulated = false
+  for i = 2, #all, 2 do
+    emulated = emulated or kind(all[i]) == '@'
+  end
+  if not emulated then
     return
   end
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local all = redis.call('HGETALL', key)
   redis.call('PERSIST', key)
   for i = 1, #all, 2 do
     local id, value = all[i], all[i + 1]
@@ -84,12 +88,12 @@ local function prolong(key, id, value, to, before)
   end
 end
 
--- '1': this process has not seen that the hash is free of emulated values; '2': it has seen one.
+-- '1': this process has not seen that the hash is free of emulated values.
 if ARGV[1] ~= '0' then
   -- A server without field expiry fails here, before anything is written.
   redis.call('HPEXPIRETIME', KEYS[1], 'FIELDS', 1, '')
   for _, key in ipairs(KEYS) do
-    adopt(key, ARGV[1] == '2')
+    adopt(key)
   end
 end
 local key = KEYS[1]
