@@ -290,3 +290,21 @@ async fn a_connection_that_was_hung_up_on_while_nobody_called_is_replaced_before
         assert_eq!(store.list(&common::key("user1")).await.expect("list").len(), 5);
     }
 }
+
+#[tokio::test]
+async fn a_wait_that_is_refused_does_not_hide_that_the_session_ended() {
+    let few = "on >pw ~sessions:* +@all -wait";
+    let server = Server::options(Kind::New).acl_user("few", few).start();
+    let options = RedisStore::options(format!("redis://few:pw@{}", server.address()));
+    let store = options
+        .wait_replicas(1, Duration::from_secs(1))
+        .open()
+        .await
+        .expect("opens");
+    let one = id("user1", "one");
+    store.insert(&one, &record("{}", None)).await.expect("insert");
+    let error = store.remove(&one).await.expect_err("it may not wait");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.outcome_unknown(), "{error}");
+    assert_eq!(payload(&store, &one).await, None);
+}

@@ -199,6 +199,8 @@ async fn in_time(
             return Ok(Err(trouble));
         }
     };
+    // The write was made, whatever became of the wait.
+    let reached = reached.map_err(|error| Trouble::of(error).into_error(true).with_outcome_unknown())?;
     if reached < u64::from(count) {
         return Err(Error::new(
             ErrorKind::Unavailable,

@@ -179,7 +179,7 @@ impl Node {
         replicas: u32,
         within: Duration,
         asking: bool,
-    ) -> Result<RedisResult<(Value, u64)>> {
+    ) -> Result<RedisResult<(Value, RedisResult<u64>)>> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match spare {
             Some(connection) => connection,
@@ -197,15 +197,18 @@ impl Node {
         pipeline
             .cmd("WAIT")
             .arg(replicas)
-            .arg(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+            // The server takes no time that its clock cannot count to; seven weeks are enough.
+            .arg(u32::try_from(within.as_millis()).unwrap_or(u32::MAX));
         let count = 2 + usize::from(asking);
         let answer = async {
             let mut replies = connection.send_packed_commands(&pipeline, 0, count).await?;
             let reached = replies.pop().unwrap_or(Value::Nil);
             let reply = replies.pop().unwrap_or(Value::Nil).extract_error()?;
-            Ok((reply, redis::from_redis_value(reached.extract_error()?)?))
+            let reached = reached.extract_error();
+            let reached = reached.and_then(|reached| Ok(redis::from_redis_value(reached)?));
+            Ok((reply, reached))
         };
-        let answer: RedisResult<(Value, u64)> = answer.await;
+        let answer: RedisResult<(Value, RedisResult<u64>)> = answer.await;
         // A connection that failed, or whose caller went away, is not used again.
         if answer.is_ok() {
             let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
