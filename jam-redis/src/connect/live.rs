@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use jam_core::{Error, ErrorKind, Result, Timestamp};
@@ -201,6 +201,43 @@ impl Live {
             self.give_up();
         }
         Err(trouble)
+    }
+
+    /// Makes a call and waits until so many replicas have what it wrote, or for so long; how many have.
+    pub(crate) async fn call_and_wait(
+        &self,
+        call: &Call<'_>,
+        replicas: u32,
+        within: Duration,
+        patience: Duration,
+        asking: bool,
+    ) -> Result<(Value, u64), Trouble> {
+        let mut pipeline = Pipeline::with_capacity(3);
+        if asking {
+            pipeline.cmd("ASKING");
+        }
+        // In full, for a second try would leave the first one's wait behind.
+        pipeline.add_command(call.in_full().unwrap_or_else(|| call.command().into_owned()));
+        pipeline
+            .cmd("WAIT")
+            .arg(replicas)
+            .arg(u64::try_from(within.as_millis()).unwrap_or(u64::MAX).max(1));
+        let count = 2 + usize::from(asking);
+        let answer = async {
+            let mut replies = match &self.wire {
+                Wire::Own(connection, _) => {
+                    let mut connection = connection.clone();
+                    connection.set_response_timeout(patience);
+                    connection.send_packed_commands(&pipeline, 0, count).await?
+                }
+                Wire::Lent(connection) => connection.lend().req_packed_commands(&pipeline, 0, count).await?,
+            };
+            let reached = replies.pop().unwrap_or(Value::Nil);
+            let reply = replies.pop().unwrap_or(Value::Nil).extract_error()?;
+            Ok((reply, redis::from_redis_value(reached.extract_error()?)?))
+        };
+        let answer: RedisResult<(Value, u64)> = answer.await;
+        answer.map_err(Trouble::of)
     }
 
     async fn one(&self, command: &Cmd) -> RedisResult<Value> {
