@@ -24,6 +24,8 @@ pub(crate) enum Trouble {
     Full,
     /// The connection is gone or silent; the call may have been carried out.
     Lost(Error),
+    /// The call was carried out, and too few replicas say that they have it.
+    Unconfirmed(Error),
     /// The server refused, and did nothing.
     Refused(Error),
 }
@@ -61,6 +63,7 @@ impl Trouble {
     /// Where no call can go on.
     pub(crate) fn into_error(self, writes: bool) -> Error {
         match self {
+            Self::Unconfirmed(error) => error.with_outcome_unknown(),
             Self::Lost(error) if writes => error.with_outcome_unknown(),
             Self::Lost(error) | Self::Refused(error) => error,
             Self::ReadOnly => refused("READONLY"),

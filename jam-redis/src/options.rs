@@ -223,6 +223,12 @@ impl RedisOptions {
                 let node = Node::new(Target::Server((**client).clone()), timeouts, probe_key);
                 Link::One(Arc::new(node))
             }
+            Source::Connection(_) if self.replicas.is_some() => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "`wait_replicas` needs connections of its own; open the store by URL or with a client",
+                ));
+            }
             Source::Connection(connection) => {
                 let wire = Wire::Lent(connection.again());
                 Link::One(Arc::new(Node::lent(wire, timeouts, probe_key).await?))

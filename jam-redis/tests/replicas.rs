@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jam_core::{Error, ErrorKind, Load as How, Rename, Result, SessionStore};
-use jam_redis::RedisStore;
+use jam_redis::{RedisOptions, RedisStore};
 use jam_test_servers::{Cluster, Kind, Server};
 use support::{IN_TIME, TIMEOUT, cluster_url, id, options, path, record, slots_of, tag, tagged};
 
@@ -250,4 +250,14 @@ async fn in_a_cluster_the_primary_of_the_slot_waits_and_only_for_its_own_replica
         tokio::time::sleep(Duration::from_millis(110)).await;
     }
     assert!(start.elapsed() < IN_TIME + TIMEOUT, "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_connection_of_the_application_cannot_wait() {
+    let server = Server::start(Kind::New);
+    let client = redis::Client::open(server.url()).unwrap();
+    let connection = client.get_multiplexed_async_connection().await.unwrap();
+    let options = RedisOptions::from_connection(connection).wait_replicas(1, WITHIN);
+    let error = options.open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
 }

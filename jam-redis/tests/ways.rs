@@ -272,7 +272,7 @@ async fn no_length_of_time_is_too_long() {
 async fn a_connection_that_was_hung_up_on_while_nobody_called_is_replaced_before_the_next_call() {
     for kind in [Kind::Old, Kind::New] {
         let server = Server::start(kind);
-        let options = RedisStore::options(server.url()).idle_check(std::time::Duration::from_millis(50));
+        let options = RedisStore::options(server.url()).idle_check(Duration::from_millis(50));
         let store = options.open().await.expect("opens");
         for n in 0..5 {
             let mut operator = server.connection();
@@ -280,7 +280,7 @@ async fn a_connection_that_was_hung_up_on_while_nobody_called_is_replaced_before
                 .command(&["CLIENT", "KILL", "TYPE", "normal"])
                 .expect("answers");
             assert!(killed.int() >= 1);
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             let name = format!("session{n}");
             store
                 .insert(&id("user1", &name), &record("{}", None))

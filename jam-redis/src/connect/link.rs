@@ -9,7 +9,7 @@ use redis::{Pipeline, Value};
 
 use super::cluster::Cluster;
 use super::live::{Generation, Live};
-use super::node::Node;
+use super::node::{Node, Replicas};
 use super::slots::{Address, SlotMap};
 use crate::error::{self, Trouble};
 use crate::script::Call;
@@ -21,13 +21,6 @@ pub(crate) enum Link {
     One(Arc<Node>),
     /// A cluster.
     Many(Box<Cluster>),
-}
-
-/// How many replicas a write shall have reached before it is acknowledged, and how long that may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Replicas {
-    pub(crate) count: u32,
-    pub(crate) within: Duration,
 }
 
 impl Link {
@@ -54,14 +47,31 @@ impl Link {
         let (mut at, mut node, mut live) = self.reach(key).await?;
         let mut asking = false;
         let mut full = false;
+        let mut removes = replicas.is_some();
         let mut hops = 0;
         loop {
-            let made = call(&live, full)?;
             let answer = match replicas {
-                None => live.call(&made, asking).await,
-                Some(replicas) => Box::pin(in_time(&node, &live, &made, replicas, asking))
-                    .await
-                    .inspect_err(|_| self.hint())?,
+                None => {
+                    let made = call(&live, full)?;
+                    removes = matches!(made, Call::Removal(_));
+                    live.call(&made, asking).await
+                }
+                Some(replicas) => {
+                    let waiting = node.call_and_wait(|live| call(live, full), replicas, asking);
+                    // Where no other connection comes about, this one is not what it was either.
+                    let (apart, answer) = Box::pin(waiting).await.inspect_err(|_| {
+                        live.give_up();
+                        self.hint();
+                    })?;
+                    if matches!(answer, Err(Trouble::Lost(_) | Trouble::ReadOnly)) {
+                        live.give_up();
+                    }
+                    let answer = answer.and_then(|(value, reached)| confirmed(value, reached, replicas));
+                    if answer.is_ok() {
+                        live = apart;
+                    }
+                    answer
+                }
             };
             let trouble = match answer {
                 Ok(value) => return Ok((value, live)),
@@ -71,7 +81,7 @@ impl Link {
             asking = false;
             match (&trouble, self) {
                 (Trouble::OtherGeneration, _) if hops <= Self::HOPS => Box::pin(live.probe(key)).await?,
-                (Trouble::Full, _) if !full && matches!(made, Call::Removal(_)) => full = true,
+                (Trouble::Full, _) if !full && removes => full = true,
                 (Trouble::Moved(to) | Trouble::Ask(to), Self::Many(cluster)) if hops <= Self::HOPS => {
                     asking = matches!(trouble, Trouble::Ask(_));
                     if !asking {
@@ -97,8 +107,11 @@ impl Link {
                     ));
                 }
                 _ => {
-                    self.hint();
-                    return Err(trouble.into_error(writes));
+                    let error = trouble.into_error(writes);
+                    if error.kind() == ErrorKind::Unavailable {
+                        self.hint();
+                    }
+                    return Err(error);
                 }
             }
         }
@@ -178,37 +191,18 @@ impl Link {
     }
 }
 
-/// Makes a call and waits until so many replicas have what it wrote.
-async fn in_time(
-    node: &Node,
-    live: &Live,
-    call: &Call<'_>,
-    replicas: Replicas,
-    asking: bool,
-) -> Result<Result<Value, Trouble>> {
-    let Replicas { count, within } = replicas;
-    // Where no other connection comes about, this one is not what it was either.
-    let answer = node.call_and_wait(call, count, within, asking).await;
-    let (value, reached) = match answer.inspect_err(|_| live.give_up())? {
-        Ok(answer) => answer,
-        Err(error) => {
-            let trouble = Trouble::of(error);
-            if matches!(trouble, Trouble::Lost(_) | Trouble::ReadOnly) {
-                live.give_up();
-            }
-            return Ok(Err(trouble));
-        }
-    };
-    // The write was made, whatever became of the wait.
-    let reached = reached.map_err(|error| Trouble::of(error).into_error(true).with_outcome_unknown())?;
-    if reached < u64::from(count) {
-        return Err(Error::new(
-            ErrorKind::Unavailable,
-            "the write was made, but too few replicas confirmed it in time; a failover now could undo it",
-        )
-        .with("replicas", reached.to_string())
-        .with("wanted", count.to_string())
-        .with_outcome_unknown());
+/// The reply, if enough replicas have what was written.
+fn confirmed(value: Value, reached: u64, wanted: Replicas) -> Result<Value, Trouble> {
+    if reached >= u64::from(wanted.count) {
+        return Ok(value);
     }
-    Ok(Ok(value))
+    let error = Error::new(
+        ErrorKind::Unavailable,
+        "the write was made, but too few replicas confirmed it in time; a failover now could undo it",
+    );
+    Err(Trouble::Unconfirmed(
+        error
+            .with("replicas", reached.to_string())
+            .with("wanted", wanted.count.to_string()),
+    ))
 }

@@ -249,6 +249,49 @@ impl Live {
         Err(trouble)
     }
 
+    /// Makes a call and waits until so many replicas have what it wrote, or for so long; how many have.
+    pub(crate) async fn call_and_wait(
+        &self,
+        call: &Call<'_>,
+        replicas: u32,
+        within: Duration,
+        patience: Duration,
+        asking: bool,
+    ) -> Result<(Value, u64), Trouble> {
+        let mut pipeline = Pipeline::with_capacity(3);
+        if asking {
+            pipeline.cmd("ASKING");
+        }
+        // In full, for a second try would leave the first one's wait behind.
+        pipeline.add_command(call.in_full().unwrap_or_else(|| call.command().into_owned()));
+        pipeline
+            .cmd("WAIT")
+            .arg(replicas)
+            // 0 is no limit, and the server takes no time that its clock cannot count to; seven weeks are enough.
+            .arg(u32::try_from(within.as_millis()).unwrap_or(u32::MAX).max(1));
+        let count = 2 + usize::from(asking);
+        let answer = async {
+            let mut replies = match &self.wire {
+                Wire::Own(connection, _) => {
+                    let mut connection = connection.clone();
+                    connection.set_response_timeout(patience);
+                    connection.send_packed_commands(&pipeline, 0, count).await?
+                }
+                Wire::Lent(connection) => connection.lend().req_packed_commands(&pipeline, 0, count).await?,
+            };
+            let reached = replies.pop().unwrap_or(Value::Nil);
+            let reply = replies.pop().unwrap_or(Value::Nil).extract_error()?;
+            let reached = reached.extract_error();
+            Ok((reply, reached.and_then(|reached| Ok(redis::from_redis_value(reached)?))))
+        };
+        let answer: RedisResult<(Value, RedisResult<u64>)> = answer.await;
+        let (reply, reached) = answer.map_err(Trouble::of)?;
+        self.heard.store(self.age(), Ordering::Relaxed);
+        // The write was made, whatever became of the wait.
+        let reached = reached.map_err(|error| Trouble::Unconfirmed(Trouble::of(error).into_error(true)))?;
+        Ok((reply, reached))
+    }
+
     async fn one(&self, command: &Cmd) -> RedisResult<Value> {
         match &self.wire {
             Wire::Own(connection, batches) => batches.call(connection, command).await,

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use jam_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Pipeline, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Client, Value};
 
 use super::live::{Live, Wire};
 use super::sentinels::Sentinels;
-use crate::error;
+use crate::error::{self, Trouble};
 use crate::script::Call;
 
 /// How long things may take.
@@ -20,6 +20,13 @@ pub(crate) struct Timeouts {
     pub(crate) response: Duration,
     /// How long a connection may be silent before it is asked whether it is still there.
     pub(crate) idle: Duration,
+}
+
+/// How many replicas a write shall have reached before it is acknowledged, and how long that may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replicas {
+    pub(crate) count: u32,
+    pub(crate) within: Duration,
 }
 
 /// What to connect to.
@@ -41,7 +48,7 @@ pub(crate) struct Node {
     /// Held by the one who connects; what the last attempt came to.
     connecting: tokio::sync::Mutex<Option<Failure>>,
     /// Connections for calls that wait for replicas; see [`Node::call_and_wait`].
-    spare: Mutex<Vec<MultiplexedConnection>>,
+    spare: Mutex<Vec<Arc<Live>>>,
 }
 
 /// An attempt that failed: for a while, whoever asks hears of it again.
@@ -173,50 +180,34 @@ impl Node {
 
     /// Makes a call on a connection of its own, and has the server say how many replicas have what it wrote. `WAIT`
     /// covers only the writes of its own connection, and holds up whatever is sent behind it on the same one.
-    pub(crate) async fn call_and_wait(
+    ///
+    /// # Errors
+    /// That no connection came about, or the call cannot be made on it; nothing was sent then.
+    pub(crate) async fn call_and_wait<'a>(
         &self,
-        call: &Call<'_>,
-        replicas: u32,
-        within: Duration,
+        call: impl Fn(&Live) -> Result<Call<'a>>,
+        Replicas { count, within }: Replicas,
         asking: bool,
-    ) -> Result<RedisResult<(Value, RedisResult<u64>)>> {
+    ) -> Result<(Arc<Live>, Result<(Value, u64), Trouble>)> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut connection = match spare {
-            Some(connection) => connection,
-            None => tokio::time::timeout(self.timeouts.connect, self.dial())
+        let live = match spare {
+            Some(live) if !live.was_idle(self.timeouts.idle) => live,
+            _ => tokio::time::timeout(self.timeouts.connect, self.greet())
                 .await
-                .map_err(|_| error::no_connection_within(self.timeouts.connect))??,
+                .map_err(|_| error::no_connection_within(self.timeouts.connect))?
+                .map(Arc::new)?,
         };
-        connection.set_response_timeout(self.timeouts.response.saturating_add(within));
-        let mut pipeline = Pipeline::with_capacity(3);
-        if asking {
-            pipeline.cmd("ASKING");
-        }
-        // In full, for a connection of its own has no second try.
-        pipeline.add_command(call.in_full().unwrap_or_else(|| call.command().into_owned()));
-        pipeline
-            .cmd("WAIT")
-            .arg(replicas)
-            // The server takes no time that its clock cannot count to; seven weeks are enough.
-            .arg(u32::try_from(within.as_millis()).unwrap_or(u32::MAX));
-        let count = 2 + usize::from(asking);
-        let answer = async {
-            let mut replies = connection.send_packed_commands(&pipeline, 0, count).await?;
-            let reached = replies.pop().unwrap_or(Value::Nil);
-            let reply = replies.pop().unwrap_or(Value::Nil).extract_error()?;
-            let reached = reached.extract_error();
-            let reached = reached.and_then(|reached| Ok(redis::from_redis_value(reached)?));
-            Ok((reply, reached))
-        };
-        let answer: RedisResult<(Value, RedisResult<u64>)> = answer.await;
+        let call = call(&live)?;
+        let patience = self.timeouts.response.saturating_add(within);
+        let answer = live.call_and_wait(&call, count, within, patience, asking).await;
         // A connection that failed, or whose caller went away, is not used again.
         if answer.is_ok() {
             let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
             if spare.len() < Self::SPARES {
-                spare.push(connection);
+                spare.push(Arc::clone(&live));
             }
         }
-        Ok(answer)
+        Ok((live, answer))
     }
 
     /// Lets go of every connection.

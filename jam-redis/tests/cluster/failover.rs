@@ -34,11 +34,15 @@ async fn a_killed_primary_costs_nothing_on_the_others_and_is_replaced_without_a_
     // The only seed is the one that goes.
     let seed = cluster.primary_of("any");
     let slots = slots_of(seed, seed.port());
+    let survivor = cluster.primaries().into_iter().find(|node| node.port() != seed.port());
+    let survivor = survivor.expect("another primary");
     let (load, _store) = spread(&cluster, seed, &path).await;
+    let asked = maps_asked_of(survivor);
     let killed = Instant::now();
     seed.kill();
     cluster.wait_until_ok();
     let replaced = killed.elapsed();
+    let asked = maps_asked_of(survivor) - asked;
     let recovered = load.calm(QUIET, killed).await;
     load.calls(500).await;
     let back = Instant::now();
@@ -48,8 +52,8 @@ async fn a_killed_primary_costs_nothing_on_the_others_and_is_replaced_without_a_
     load.calls(500).await;
     let report = load.stop().await;
     println!(
-        "replaced after {replaced:?}, recovered after {recovered:?}, disturbed for {disturbed:?} by its return; {} calls, \
-         slowest {:?}, {:?}",
+        "replaced after {replaced:?}, recovered after {recovered:?}, disturbed for {disturbed:?} by its return; the map was \
+         asked for {asked} times; {} calls, slowest {:?}, {:?}",
         report.calls, report.slowest, report.messages
     );
     report.assert_errors_are_honest(IN_TIME);
@@ -63,6 +67,22 @@ async fn a_killed_primary_costs_nothing_on_the_others_and_is_replaced_without_a_
         recovered < replaced + Duration::from_secs(1),
         "recovered only after {recovered:?}"
     );
+    // However many calls fail: twenty times a second at most.
+    assert!(
+        u128::from(asked) < 10 + replaced.as_millis() / 50,
+        "{asked} times in {replaced:?}"
+    );
+}
+
+/// How often this node was asked who serves what.
+fn maps_asked_of(node: &Server) -> u64 {
+    let info = node.command(&["INFO", "commandstats"]);
+    let line = info
+        .text()
+        .lines()
+        .find(|line| line.starts_with("cmdstat_cluster|slots:"));
+    let calls = line.and_then(|line| line.split_once("calls=")?.1.split_once(','));
+    calls.map_or(0, |(calls, _)| calls.parse().expect("a number of calls"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -228,4 +248,66 @@ async fn a_primary_that_is_cut_off_from_the_others_is_not_believed() {
 
 fn options_of(nodes: &[&Server], path: &str) -> jam_redis::RedisOptions {
     crate::support::options(cluster_url(nodes.iter().copied()), path)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nodes_that_come_back_newer_are_used_as_such() {
+    let old = [
+        "HSETEX",
+        "HGETEX",
+        "HGETDEL",
+        "HPEXPIRE",
+        "HPEXPIREAT",
+        "HPEXPIRETIME",
+        "HPTTL",
+    ];
+    let cluster = Cluster::start_with(Server::options(Kind::New).hide(&old));
+    let path = path();
+    let store = open(cluster_url(cluster.nodes()), &path).await;
+    assert!(!store.has_field_expiry().await.unwrap());
+    let tags: Vec<_> = cluster
+        .primaries()
+        .iter()
+        .map(|node| {
+            let slots = slots_of(node, node.port());
+            tag("kept", |slot| slots.contains(&slot))
+        })
+        .collect();
+    for tag in &tags {
+        store.insert(&id(&tagged(tag, ""), "kept"), &record("x")).await.unwrap();
+    }
+    for node in cluster.nodes() {
+        assert!(node.command(&["SAVE"]).is_ok());
+        node.kill();
+        let file = node.dir().join("server.conf");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let known: Vec<_> = text
+            .lines()
+            .filter(|line| !line.starts_with("rename-command"))
+            .collect();
+        std::fs::write(&file, known.join("\n")).unwrap();
+    }
+    for node in cluster.nodes() {
+        node.restart();
+    }
+    cluster.wait_until_ok();
+    for tag in &tags {
+        let kept = id(&tagged(tag, ""), "kept");
+        let start = Instant::now();
+        // Each node's lost connection shows once.
+        while let Err(error) = store.replace(&kept, None, &record("y")).await {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            assert!(start.elapsed() < IN_TIME, "{error}");
+            tokio::time::sleep(Duration::from_millis(110)).await;
+        }
+        let hash = format!("{path}:{{{tag}}}");
+        let node = cluster.primary_of(tag);
+        let expiry = node.command(&["HPTTL", &hash, "FIELDS", "1", "kept"]);
+        assert!(
+            expiry.array()[0].int() > 0,
+            "the field has an expiry of its own: {expiry:?}"
+        );
+        assert_eq!(node.command(&["PTTL", &hash]).int(), -1, "the hash has none");
+    }
+    assert!(store.has_field_expiry().await.unwrap());
 }
