@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jam_core::{Error, ErrorKind, Load as How, Rename, Result, SessionStore};
 use jam_redis::{RedisOptions, RedisStore};
-use jam_test_servers::{Cluster, Kind, Server};
+use jam_test_servers::{Cluster, Kind, Server, ServerOptions};
 use support::{IN_TIME, TIMEOUT, cluster_url, id, options, path, record, slots_of, tag, tagged};
 
 const WITHIN: Duration = Duration::from_millis(500);
@@ -21,22 +21,37 @@ struct Pair {
 
 impl Pair {
     fn start() -> Self {
-        let primary = Server::options(Kind::New).arg("repl-diskless-sync-delay", "0").start();
+        Self::start_with(Server::options(Kind::New))
+    }
+
+    fn start_with(options: ServerOptions) -> Self {
+        let primary = options.arg("repl-diskless-sync-delay", "0").start();
         let follow = format!("127.0.0.1 {}", primary.port());
         let replica = Server::options(Kind::New).arg("replicaof", &follow).start();
-        let start = Instant::now();
         let pair = Self { primary, replica };
-        while !pair.is_confirmed() {
-            assert!(start.elapsed() < Duration::from_secs(30), "the replica does not follow");
-        }
+        pair.wait_until_confirmed();
         pair
     }
 
-    /// Whether the replica has all, and says so.
+    /// Waits until the replica follows, and says promptly that it has what was written: what was written before it
+    /// followed came with the copy, and shows nothing.
+    fn wait_until_confirmed(&self) {
+        let start = Instant::now();
+        while !self.follows() || !self.is_confirmed() || !self.is_confirmed() {
+            assert!(start.elapsed() < Duration::from_secs(30), "the replica does not follow");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn follows(&self) -> bool {
+        let role = self.replica.try_command(&["ROLE"]);
+        role.is_ok_and(|role| role.array()[3].text() == "connected")
+    }
+
     fn is_confirmed(&self) -> bool {
         let mut connection = self.primary.connection();
         connection.command(&["SET", "mark", ""]).unwrap();
-        connection.command(&["WAIT", "1", "1000"]).unwrap().int() == 1
+        connection.command(&["WAIT", "1", "200"]).unwrap().int() == 1
     }
 
     async fn open(&self, replicas: u32) -> Arc<RedisStore> {
@@ -83,7 +98,7 @@ async fn what_ends_a_session_is_acknowledged_when_the_replica_has_it_and_not_bef
     // Done all the same, as the error says that it may be.
     assert!(store.list(&tagged("paused", "")).await.unwrap().is_empty());
     pair.replica.resume();
-    assert!(pair.is_confirmed());
+    pair.wait_until_confirmed();
     for (what, result) in ends(&store, "resumed").await {
         assert!(result.is_ok(), "{what}: {result:?}");
     }
@@ -150,7 +165,7 @@ async fn a_waiting_call_that_is_dropped_leaves_its_reply_to_nobody() {
         let dropped = tokio::time::timeout(patience, store.remove(&there)).await;
         if number % 25 == 0 {
             pair.replica.resume();
-            assert!(pair.is_confirmed());
+            pair.wait_until_confirmed();
         }
         done += u32::from(dropped.is_ok());
         // Another kind of reply than a removal's: a clear counts two.
@@ -250,6 +265,34 @@ async fn in_a_cluster_the_primary_of_the_slot_waits_and_only_for_its_own_replica
         tokio::time::sleep(Duration::from_millis(110)).await;
     }
     assert!(start.elapsed() < IN_TIME + TIMEOUT, "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_waiting_call_sees_for_itself_that_the_server_is_a_newer_one() {
+    let old = ["HSETEX", "HGETEX", "HGETDEL", "HPEXPIRE", "HPEXPIREAT", "HPEXPIRETIME", "HPTTL"];
+    let pair = Pair::start_with(Server::options(Kind::New).hide(&old));
+    let path = path();
+    let options = options(pair.primary.url(), &path).wait_replicas(1, WITHIN);
+    let store = options.open().await.unwrap();
+    assert!(!store.has_field_expiry().await.unwrap());
+    let key = tagged("one", "");
+    let (from, to, moved) = (id(&key, "old"), id(&key, "new"), record("moved"));
+    store.insert(&from, &record("x")).await.unwrap();
+    let version = store.load(&from, How::new()).await.unwrap().unwrap().version;
+    assert!(pair.primary.command(&["SAVE"]).is_ok());
+    pair.primary.kill();
+    let file = pair.primary.dir().join("server.conf");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let known: Vec<_> = text.lines().filter(|line| !line.starts_with("rename-command")).collect();
+    std::fs::write(&file, known.join("\n")).unwrap();
+    pair.primary.restart();
+    pair.wait_until_confirmed();
+    // Nobody has used the shared connection, so nobody knows that it is lost.
+    store.rename(Rename::new(&from, &version, &to, &moved)).await.unwrap();
+    let hash = format!("{path}:{{one}}");
+    let expiry = pair.primary.command(&["HPTTL", &hash, "FIELDS", "1", "new"]);
+    assert!(expiry.array()[0].int() > 0, "the field has an expiry of its own: {expiry:?}");
+    assert_eq!(pair.primary.command(&["PTTL", &hash]).int(), -1, "the hash has none");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
