@@ -9,12 +9,18 @@ use jam_core::Registry;
 /// | `memory` | in this process | |
 /// | `json` | one JSON file and its journal | `json` |
 /// | `json-dir`, `file` | one file per session | `json` |
+/// | `sqlite` | a SQLite database | `sqlite` |
 pub fn registry() -> Registry {
-    #[cfg_attr(not(feature = "json"), expect(unused_mut, reason = "no backend is on"))]
+    #[cfg_attr(
+        not(any(feature = "json", feature = "sqlite")),
+        expect(unused_mut, reason = "no backend is on")
+    )]
     let mut registry = Registry::new();
     #[cfg(feature = "json")]
     registry
         .register(jam_json::JsonFileFactory)
         .register(jam_json::JsonDirFactory);
+    #[cfg(feature = "sqlite")]
+    registry.register(jam_sqlite::SqliteFactory);
     registry
 }

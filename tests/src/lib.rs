@@ -14,6 +14,7 @@ use std::time::Duration;
 use jam::{Clock, ErrorKind, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder, Timestamp};
 use jam_crypto::{AesIds, AesSealer, KeyRing};
 use jam_json::{Durability, JsonDir, JsonFile};
+use jam_sqlite::SqliteStore;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -74,6 +75,16 @@ impl Stage {
                 .await
                 .expect("JsonDir opens");
             Arc::new(store) as Arc<dyn SessionStore>
+        })
+        .await
+    }
+
+    /// A SQLite database.
+    pub async fn sqlite() -> Self {
+        Self::set(async |clock, directory| {
+            let options = SqliteStore::options(directory.path().join("sessions.db"));
+            let options = options.durability(jam_sqlite::Durability::Os).clock(clock);
+            Arc::new(options.open().await.expect("SqliteStore opens")) as Arc<dyn SessionStore>
         })
         .await
     }
@@ -144,6 +155,7 @@ macro_rules! on_every_store {
         $crate::on_every_store!(@store encrypted: $($promise),+);
         $crate::on_every_store!(@store json_file: $($promise),+);
         $crate::on_every_store!(@store json_dir: $($promise),+);
+        $crate::on_every_store!(@store sqlite: $($promise),+);
     };
     (@store $store:ident: $($promise:ident),+) => {
         mod $store {

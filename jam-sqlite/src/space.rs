@@ -1,0 +1,101 @@
+//! What keeps the files from growing: a short log, and free pages that go back to the file system.
+
+use std::path::PathBuf;
+
+use sqlx::{Executor, Row, SqliteConnection};
+
+/// The files of a database that the store owns. A database of the application's, and one in memory, have none.
+#[derive(Debug)]
+pub(crate) struct Space {
+    log: Option<Log>,
+}
+
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+    /// How long it may be before it is cut; longer while others keep it from being cut.
+    allowed: u64,
+    batches: u32,
+}
+
+impl Space {
+    /// The log's length, in pages, at which SQLite begins to move its content into the database.
+    pub(crate) const CHECKPOINT_PAGES: u32 = 2000;
+    /// The log's length at which writes wait until it is cut.
+    const MOST_LOG_BYTES: u64 = 64 * 1024 * 1024;
+    /// How often the length is looked at.
+    const LOOK_EVERY: u32 = 64;
+    /// Free pages that stay in the file for what comes next: so many, or a quarter of the file if that is more.
+    const KEPT_PAGES: i64 = 256;
+    /// Pages that are given back in one step, which holds the lock.
+    const STEP_PAGES: i64 = 256;
+
+    pub(crate) fn of_file(log: PathBuf) -> Self {
+        Self {
+            log: Some(Log {
+                path: log,
+                allowed: Self::MOST_LOG_BYTES,
+                batches: 0,
+            }),
+        }
+    }
+
+    /// Not the store's business.
+    pub(crate) const fn unowned() -> Self {
+        Self { log: None }
+    }
+
+    /// Whether the log has grown beyond what is allowed. That happens when readers follow each other without a gap, for
+    /// it begins anew only when nobody reads from it.
+    pub(crate) fn log_is_long(&mut self) -> bool {
+        let Some(log) = &mut self.log else { return false };
+        log.batches += 1;
+        if log.batches < Self::LOOK_EVERY {
+            return false;
+        }
+        log.batches = 0;
+        std::fs::metadata(&log.path).is_ok_and(|file| file.len() > log.allowed)
+    }
+
+    /// Moves the log into the database and cuts it, with writes waiting and no reader kept from reading.
+    pub(crate) async fn truncate_log(&mut self, connection: &mut SqliteConnection) {
+        let Some(log) = &mut self.log else { return };
+        let cut = connection
+            .fetch_one(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)"))
+            .await;
+        let busy = cut.and_then(|row| row.try_get::<i64, _>(0)).unwrap_or(1) != 0;
+        let length = std::fs::metadata(&log.path).map_or(0, |file| file.len());
+        // Somebody reads from it for long, in another process perhaps. Try again when it has grown by as much.
+        log.allowed = Self::MOST_LOG_BYTES + if busy { length } else { 0 };
+    }
+
+    /// Gives some free pages back to the file system, and tells whether there are more to give.
+    pub(crate) async fn shrink(&self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        if self.log.is_none() {
+            return Ok(false);
+        }
+        let free = number(connection, "PRAGMA freelist_count").await?;
+        let kept = Self::KEPT_PAGES.max(number(connection, "PRAGMA page_count").await? / 4);
+        if free <= kept + Self::STEP_PAGES {
+            return Ok(false);
+        }
+        connection
+            .execute(sqlx::query("PRAGMA incremental_vacuum(256)"))
+            .await?;
+        Ok(number(connection, "PRAGMA freelist_count").await? < free)
+    }
+
+    /// Moves the log into the database, unless another process still uses it.
+    pub(crate) async fn rest(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if self.log.is_some() {
+            connection
+                .execute(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)"))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+async fn number(connection: &mut SqliteConnection, pragma: &'static str) -> Result<i64, sqlx::Error> {
+    connection.fetch_one(sqlx::query(pragma)).await?.try_get(0)
+}
