@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jam_core::Result;
+use jam_core::{Error, ErrorKind, Result};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
@@ -24,6 +24,8 @@ pub(crate) struct Settings {
 impl Settings {
     /// The memory for pages that each connection keeps, in KiB.
     const CACHE_KIB: u32 = 16 * 1024;
+    /// The shortest page there is.
+    const LEAST_BYTES: u64 = 512;
     /// How long SQLite itself waits for a lock before the writer asks again. Short, since SQLite waits ever longer, and
     /// whoever asks seldom never gets a lock that others take all the time.
     const TURN_MILLIS: &str = "4";
@@ -55,8 +57,22 @@ impl Settings {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match options.open(&self.path) {
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.check_length(),
             Err(error) => Err(trouble::file("making the database file", &self.path, error)),
+        }
+    }
+
+    /// SQLite takes a file that was cut off near its beginning for a new one. (Opening the file here, to look at what is
+    /// in it, would take away the locks that other connections of this process have on it.)
+    fn check_length(&self) -> Result<()> {
+        match std::fs::metadata(&self.path).map(|file| file.len()) {
+            Ok(1..Self::LEAST_BYTES) => Err(Error::new(
+                ErrorKind::Corrupt,
+                "the file is there already and is too short for a database; nothing was changed",
+            )
+            .with("path", self.path.display().to_string())),
+            Ok(_) => Ok(()),
+            Err(error) => Err(trouble::file("looking at the database file", &self.path, error)),
         }
     }
 

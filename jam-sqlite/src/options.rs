@@ -151,8 +151,7 @@ impl SqliteOptions {
                 Ok((lane.clone(), vec![lane], Space::unowned()))
             }
             Place::Pool(pool) => {
-                let taken = pool.acquire().await;
-                let mut connection = taken.map_err(|error| trouble::failed("opening the database", error))?;
+                let mut connection = pool.acquire().await.map_err(trouble::opening)?;
                 self.prepare(&mut connection, table, Owner::Application).await?;
                 let lane = Lane::Pool(pool.clone());
                 Ok((lane.clone(), vec![lane; self.readers], Space::unowned()))
@@ -166,6 +165,5 @@ impl SqliteOptions {
 }
 
 async fn connect(options: &sqlx::sqlite::SqliteConnectOptions) -> Result<SqliteConnection> {
-    let connected = options.connect().await;
-    connected.map_err(|error| trouble::failed("opening the database", error))
+    options.connect().await.map_err(trouble::opening)
 }

@@ -35,8 +35,7 @@ pub(crate) async fn prepare(
     owner: Owner,
     patience: Duration,
 ) -> Result<()> {
-    let failed = |error| trouble::failed("opening the database", error);
-    let encoding: String = one(connection, "PRAGMA encoding").await.map_err(not_ours)?;
+    let encoding: String = one(connection, "PRAGMA encoding").await.map_err(trouble::opening)?;
     if encoding != "UTF-8" {
         let message = format!("the database keeps text as {encoding}; jam needs one that keeps UTF-8");
         return Err(Error::new(ErrorKind::Unsupported, message));
@@ -45,21 +44,10 @@ pub(crate) async fn prepare(
     loop {
         match make_or_check(connection, table, owner).await {
             Err(Halted::Database(error)) if trouble::is_busy(&error) && since.elapsed() < patience => {}
-            Err(Halted::Database(error)) => return Err(failed(error)),
+            Err(Halted::Database(error)) => return Err(trouble::opening(error)),
             Err(Halted::Refused(error)) => return Err(error),
             Ok(()) => return Ok(()),
         }
-    }
-}
-
-fn not_ours(error: sqlx::Error) -> Error {
-    if trouble::is_no_database(&error) {
-        config(
-            "the file is there already and is no SQLite database (or an encrypted or damaged one); nothing was changed",
-        )
-        .with_source(error)
-    } else {
-        trouble::failed("opening the database", error)
     }
 }
 

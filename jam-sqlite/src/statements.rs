@@ -24,12 +24,12 @@ impl From<String> for Sql {
 
 /// One statement for one, a few or many calls at once, so that many calls take one trip to the connection's thread.
 #[derive(Clone, Debug)]
-pub(crate) struct Many([(usize, Sql); 4]);
+pub(crate) struct Many([(usize, Sql); 7]);
 
 impl Many {
     /// How many calls the largest takes.
     pub(crate) const MOST: usize = 64;
-    const SIZES: [usize; 4] = [1, 4, 16, Self::MOST];
+    const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, Self::MOST];
 
     fn new(text: impl Fn(usize) -> String) -> Self {
         Self(Self::SIZES.map(|size| (size, text(size).into())))
@@ -38,7 +38,7 @@ impl Many {
     /// The smallest that takes this many calls (at most [`MOST`](Self::MOST)), and how many it takes.
     pub(crate) fn taking(&self, calls: usize) -> (usize, &Sql) {
         let fits = self.0.iter().find(|(size, _)| *size >= calls);
-        let (size, sql) = fits.unwrap_or(&self.0[3]);
+        let (size, sql) = fits.unwrap_or(&self.0[6]);
         (*size, sql)
     }
 }

@@ -189,10 +189,15 @@ impl Pen<'_> {
         while let Some(step) = steps.next().await {
             match step? {
                 Either::Right(found) => row = Some(found),
-                Either::Left(done) => outcomes.push(Outcome {
-                    changes: done.rows_affected(),
-                    row: row.take(),
-                }),
+                Either::Left(done) => {
+                    outcomes.push(Outcome {
+                        changes: done.rows_affected(),
+                        row: row.take(),
+                    });
+                    if outcomes.len() == size {
+                        break;
+                    }
+                }
             }
         }
         Ok(outcomes)

@@ -37,11 +37,6 @@ pub(crate) fn is_refused(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), None | Some(code::ERROR))
 }
 
-/// The file is none of SQLite's.
-pub(crate) fn is_no_database(error: &sqlx::Error) -> bool {
-    primary_code(error) == Some(code::NOT_A_DATABASE)
-}
-
 /// Whether the transaction may be found committed after a crash although committing failed: its last bytes were
 /// written, but whether they reached the device is not known. Where there was no room, they were not.
 pub(crate) fn may_have_been_committed(error: &sqlx::Error) -> bool {
@@ -117,6 +112,23 @@ pub(crate) fn failed(what: &'static str, error: sqlx::Error) -> Error {
         (None, _) => (ErrorKind::Unexpected, "the driver reports an error"),
     };
     Error::new(kind, format!("{what} failed: {why}")).with_source(error)
+}
+
+/// A file that is there already could not be looked into.
+pub(crate) fn opening(error: sqlx::Error) -> Error {
+    match primary_code(&error) {
+        Some(code::NOT_A_DATABASE) => config(
+            "the file is there already and is no SQLite database (or an encrypted one, or one whose first page is \
+             damaged); nothing was changed",
+        )
+        .with_source(error),
+        Some(code::ERROR) => Error::new(
+            ErrorKind::Corrupt,
+            "the database is damaged, or a SQLite newer than this one wrote it; nothing was changed",
+        )
+        .with_source(error),
+        _ => failed("opening the database", error),
+    }
 }
 
 /// The same error for another caller. The cause stays with the first, its gist is in the message.
