@@ -94,11 +94,11 @@ impl Settings {
         }
     }
 
-    /// The write-ahead log.
-    pub(crate) fn log(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push("-wal");
-        name.into()
+    /// The database and its write-ahead log.
+    pub(crate) fn space(&self) -> Space {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        Space::of_file(self.path.clone(), log.into())
     }
 
     pub(crate) fn for_writing(&self) -> SqliteConnectOptions {

@@ -142,7 +142,7 @@ impl SqliteOptions {
                 let readers = (0..self.readers).map(|_| Lane::own(None, Some(settings.for_reading())));
                 let readers = readers.collect();
                 let writer = Lane::own(Some(connection), Some(settings.for_writing()));
-                Ok((writer, readers, Space::of_file(settings.log())))
+                Ok((writer, readers, settings.space()))
             }
             Place::Memory => {
                 let mut connection = connect(&files::in_memory()).await?;

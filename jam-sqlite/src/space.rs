@@ -1,6 +1,6 @@
 //! What keeps the files from growing: a short log, and free pages that go back to the file system.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sqlx::{Executor, Row, SqliteConnection};
 
@@ -13,6 +13,9 @@ pub(crate) struct Space {
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
+    database: PathBuf,
+    /// Which file the database was when it was opened.
+    identity: Option<Identity>,
     /// How long it may be before it is cut; longer while others keep it from being cut.
     allowed: u64,
     batches: u32,
@@ -30,10 +33,12 @@ impl Space {
     /// Pages that are given back in one step, which holds the lock.
     const STEP_PAGES: i64 = 256;
 
-    pub(crate) fn of_file(log: PathBuf) -> Self {
+    pub(crate) fn of_file(database: PathBuf, log: PathBuf) -> Self {
         Self {
             log: Some(Log {
                 path: log,
+                identity: identity(&database),
+                database,
                 allowed: Self::MOST_LOG_BYTES,
                 batches: 0,
             }),
@@ -43,6 +48,13 @@ impl Space {
     /// Not the store's business.
     pub(crate) const fn unowned() -> Self {
         Self { log: None }
+    }
+
+    /// Whether the database is still the file at its path. SQLite goes on writing to one that was removed or replaced, and
+    /// all of it would be lost.
+    pub(crate) fn is_in_place(&self) -> bool {
+        let Some(log) = &self.log else { return true };
+        identity(&log.database) == log.identity
     }
 
     /// Whether the log has grown beyond what is allowed. That happens when readers follow each other without a gap, for
@@ -94,6 +106,23 @@ impl Space {
         }
         Ok(())
     }
+}
+
+/// What tells a file from another one of the same name.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+/// Elsewhere an open file cannot be removed.
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<Identity> {
+    None
 }
 
 async fn number(connection: &mut SqliteConnection, pragma: &'static str) -> Result<i64, sqlx::Error> {

@@ -161,6 +161,14 @@ pub(crate) fn file(what: &'static str, path: &Path, error: std::io::Error) -> Er
         .with_source(error)
 }
 
+/// The file is another one than was opened.
+pub(crate) fn removed() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the database file was removed, moved or replaced while the store was open; put it back, or open the store again",
+    )
+}
+
 /// A call on a store that was closed.
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the SQLite store was closed")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::{Clock, Result};
+use jam_core::{Clock, Error, Result};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
@@ -75,6 +75,9 @@ impl Writer {
         // Nobody waits for those any more, so they need not be made.
         let waited_for = calls.into_iter().filter(|call| !call.reply.is_closed());
         let mut pending: Vec<Pending> = waited_for.map(Pending::from).collect();
+        if !self.space.is_in_place() {
+            return refuse_with(pending, &trouble::removed());
+        }
         if pending.len() > 1 {
             match self.together(&mut pending).await {
                 Ok(()) => return answer(pending),
@@ -176,7 +179,11 @@ fn refuse(calls: impl IntoIterator<Item = Pending>, halted: Halted) {
         Halted::Undone(error) => trouble::failed("writing sessions", error),
         Halted::Committing(error) => trouble::failed("making a write durable", error).with_outcome_unknown(),
     };
+    refuse_with(calls, &error);
+}
+
+fn refuse_with(calls: impl IntoIterator<Item = Pending>, error: &Error) {
     for call in calls {
-        let _ = call.reply.send(Err(trouble::again(&error)));
+        let _ = call.reply.send(Err(trouble::again(error)));
     }
 }
