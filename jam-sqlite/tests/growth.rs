@@ -1,0 +1,119 @@
+//! The files stay as long as what is in them asks for.
+#![cfg(test)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jam_core::{Load, Record, SessionStore, Timestamp};
+use support::*;
+
+fn length(place: &Place, suffix: &str) -> u64 {
+    let path = place.folder.path().join(format!("sessions.db{suffix}"));
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+async fn fill(store: &Arc<jam_sqlite::SqliteStore>, round: u64, count: u64) {
+    let tasks: Vec<_> = (0..64)
+        .map(|task| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let record = Record::new(
+                    format!("{{\"fill\":\"{}\"}}", "x".repeat(400)),
+                    Some(Timestamp::from_secs(2_000 + round)),
+                );
+                for number in (task..count).step_by(64) {
+                    let id = id(&format!("user{}", number % 500), &format!("{round} {number}"));
+                    store.insert(&id, &record).await.expect("insert");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_file_that_many_sessions_have_left_shrinks_and_churn_does_not_make_it_grow() {
+    let place = Place::new();
+    let store = Arc::new(place.open().await);
+    fill(&store, 0, 6_000).await;
+    let mut lengths = Vec::new();
+    for round in 1..=4 {
+        fill(&store, round, 6_000).await;
+        assert_eq!(
+            store
+                .remove_expired(Timestamp::from_secs(2_000 + round - 1))
+                .await
+                .expect("sweep"),
+            6_000
+        );
+        lengths.push(length(&place, "") + length(&place, "-wal"));
+    }
+    let (first, last) = (lengths[0], lengths[3]);
+    assert!(last < first + first / 4, "{lengths:?}");
+    assert_eq!(
+        store.remove_expired(Timestamp::from_secs(9_000)).await.expect("sweep"),
+        6_000
+    );
+    store.close().await.expect("close");
+    // So many free pages are kept for what comes next.
+    assert!(length(&place, "") < 3 * 1024 * 1024, "{} bytes", length(&place, ""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_that_leave_no_gap_do_not_make_the_log_grow_for_ever() {
+    let place = Place::new();
+    let store = Arc::new(place.options().readers(4).open().await.expect("open"));
+    let target = id("user1", "a");
+    store.insert(&target, &record("{}")).await.expect("insert");
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, done, target) = (Arc::clone(&store), Arc::clone(&done), target.clone());
+            tokio::spawn(async move {
+                while !done.load(Ordering::SeqCst) {
+                    store.load(&target, Load::new()).await.expect("load").expect("there");
+                }
+            })
+        })
+        .collect();
+    let fill = "x".repeat(200_000);
+    let mut most = 0;
+    for number in 0..1_000 {
+        let record = record(format!("{{\"number\":{number},\"fill\":\"{fill}\"}}"));
+        store.replace(&target, None, &record).await.expect("replace");
+        most = most.max(length(&place, "-wal"));
+    }
+    done.store(true, Ordering::SeqCst);
+    for reader in readers {
+        reader.await.expect("no panic");
+    }
+    assert!(most < 100 * 1024 * 1024, "{most} bytes");
+}
+
+#[tokio::test]
+async fn a_sweep_leaves_what_was_prolonged_and_what_never_ends() {
+    let place = Place::new();
+    let store = place.open().await;
+    for number in 0..1_000 {
+        let expiry = (number % 4 != 0).then(|| Timestamp::from_secs(1_500 + number % 4));
+        store
+            .insert(&id("user1", &number.to_string()), &Record::new("{}", expiry))
+            .await
+            .expect("insert");
+    }
+    for number in (1..1_000).step_by(4) {
+        let prolonged = store
+            .touch(&id("user1", &number.to_string()), Timestamp::from_secs(9_000))
+            .await;
+        assert!(prolonged.expect("touch"));
+    }
+    assert_eq!(
+        store.remove_expired(Timestamp::from_secs(1_600)).await.expect("sweep"),
+        500
+    );
+    assert_eq!(store.list(&key("user1")).await.expect("list").len(), 500);
+}
