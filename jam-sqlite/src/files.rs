@@ -26,9 +26,6 @@ impl Settings {
     const CACHE_KIB: u32 = 16 * 1024;
     /// The shortest page there is.
     const LEAST_BYTES: u64 = 512;
-    /// How long SQLite itself waits for a lock before the writer asks again. Short, since SQLite waits ever longer, and
-    /// whoever asks seldom never gets a lock that others take all the time.
-    const TURN_MILLIS: &str = "4";
 
     /// # Errors
     /// `Config` if no database can have that path.
@@ -104,7 +101,7 @@ impl Settings {
     pub(crate) fn for_writing(&self) -> SqliteConnectOptions {
         self.for_reading()
             .pragma("wal_autocheckpoint", Space::CHECKPOINT_PAGES.to_string())
-            .pragma("busy_timeout", Self::TURN_MILLIS)
+            .pragma("busy_timeout", Space::TURN_MILLIS.to_string())
     }
 
     pub(crate) fn for_reading(&self) -> SqliteConnectOptions {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sqlx::{Executor, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Executor, Row, SqliteConnection};
 
 /// The files of a database that the store owns. A database of the application's, and one in memory, have none.
 #[derive(Debug)]
@@ -26,6 +26,12 @@ impl Space {
     pub(crate) const CHECKPOINT_PAGES: u32 = 2000;
     /// The log's length at which writes wait until it is cut.
     const MOST_LOG_BYTES: u64 = 64 * 1024 * 1024;
+    /// How long writes wait for readers then, and how often.
+    const READERS_MILLIS: u32 = 40;
+    const TRIES: u32 = 5;
+    /// How long SQLite itself waits for a lock before the writer asks again. Short, since SQLite waits ever longer, and
+    /// whoever asks seldom never gets a lock that others take all the time.
+    pub(crate) const TURN_MILLIS: u32 = 4;
     /// How often the length is looked at.
     const LOOK_EVERY: u32 = 64;
     /// Free pages that stay in the file for what comes next: so many, or a quarter of the file if that is more.
@@ -72,13 +78,26 @@ impl Space {
     /// Moves the log into the database and cuts it, with writes waiting and no reader kept from reading.
     pub(crate) async fn truncate_log(&mut self, connection: &mut SqliteConnection) {
         let Some(log) = &mut self.log else { return };
-        let cut = connection
-            .fetch_one(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)"))
-            .await;
-        let busy = cut.and_then(|row| row.try_get::<i64, _>(0)).unwrap_or(1) != 0;
+        // With more patience than a write has: who reads now has to come to an end, and nobody new reads from the log.
+        // SQLite may wait for a reader that has long begun anew, so several short waits succeed where a long one fails.
+        set_patience(connection, Self::READERS_MILLIS).await;
+        let mut busy = true;
+        for _ in 0..Self::TRIES {
+            let cut = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+            let row = connection.fetch_one(cut).await.and_then(|row| row.try_get::<i64, _>(0));
+            busy = row.unwrap_or(1) != 0;
+            if !busy {
+                break;
+            }
+        }
+        set_patience(connection, Self::TURN_MILLIS).await;
         let length = std::fs::metadata(&log.path).map_or(0, |file| file.len());
-        // Somebody reads from it for long, in another process perhaps. Try again when it has grown by as much.
-        log.allowed = Self::MOST_LOG_BYTES + if busy { length } else { 0 };
+        // Somebody reads from it for long, in another process perhaps. Try again when it has grown by a quarter.
+        log.allowed = if busy {
+            length + length / 4
+        } else {
+            Self::MOST_LOG_BYTES
+        };
     }
 
     /// Gives some free pages back to the file system, and tells whether there are more to give.
@@ -123,6 +142,13 @@ fn identity(path: &Path) -> Option<Identity> {
 #[cfg(not(unix))]
 fn identity(_: &Path) -> Option<Identity> {
     None
+}
+
+/// If it fails, the statement after it says so.
+async fn set_patience(connection: &mut SqliteConnection, millis: u32) {
+    let _ = connection
+        .execute(AssertSqlSafe(format!("PRAGMA busy_timeout = {millis}")))
+        .await;
 }
 
 async fn number(connection: &mut SqliteConnection, pragma: &'static str) -> Result<i64, sqlx::Error> {

@@ -5,9 +5,13 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use jam_core::{Load, Record, SessionStore, Timestamp};
+use jam_core::{Record, SessionStore, Timestamp};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use support::*;
+use tokio::time::sleep;
 
 fn length(place: &Place, suffix: &str) -> u64 {
     let path = place.folder.path().join(format!("sessions.db{suffix}"));
@@ -66,24 +70,30 @@ async fn a_file_that_many_sessions_have_left_shrinks_and_churn_does_not_make_it_
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_that_leave_no_gap_do_not_make_the_log_grow_for_ever() {
     let place = Place::new();
-    let store = Arc::new(place.options().readers(4).open().await.expect("open"));
+    let store = place.open().await;
     let target = id("user1", "a");
     store.insert(&target, &record("{}")).await.expect("insert");
     let done = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = (0..8)
-        .map(|_| {
-            let (store, done, target) = (Arc::clone(&store), Arc::clone(&done), target.clone());
+    // Each begins to read while the other one does.
+    let readers: Vec<_> = (0..2)
+        .map(|reader| {
+            let (options, done) = (SqliteConnectOptions::new().filename(place.path()), Arc::clone(&done));
             tokio::spawn(async move {
+                let mut connection = options.connect().await.expect("connect");
+                sleep(Duration::from_millis(15 * reader)).await;
                 while !done.load(Ordering::SeqCst) {
-                    store.load(&target, Load::new()).await.expect("load").expect("there");
+                    let look = "BEGIN; SELECT count(*) FROM jam_sessions";
+                    sqlx::raw_sql(look).execute(&mut connection).await.expect("select");
+                    sleep(Duration::from_millis(30)).await;
+                    sqlx::raw_sql("COMMIT").execute(&mut connection).await.expect("commit");
                 }
             })
         })
         .collect();
-    let fill = "x".repeat(200_000);
     let mut most = 0;
     for number in 0..1_000 {
-        let record = record(format!("{{\"number\":{number},\"fill\":\"{fill}\"}}"));
+        let fill = format!("{number} ").repeat(50_000);
+        let record = record(format!("{{\"fill\":\"{fill}\"}}"));
         store.replace(&target, None, &record).await.expect("replace");
         most = most.max(length(&place, "-wal"));
     }
@@ -91,7 +101,8 @@ async fn readers_that_leave_no_gap_do_not_make_the_log_grow_for_ever() {
     for reader in readers {
         reader.await.expect("no panic");
     }
-    assert!(most < 100 * 1024 * 1024, "{most} bytes");
+    println!("the log was {most} bytes long");
+    assert!(most < 130 * 1024 * 1024, "{most} bytes");
 }
 
 #[tokio::test]
