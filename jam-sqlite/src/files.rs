@@ -132,3 +132,24 @@ pub(crate) fn in_memory() -> SqliteConnectOptions {
 fn quiet(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options.row_buffer_size(1024).disable_statement_logging()
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Executor, Row};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_connection_syncs_as_durability_asks() {
+        let folder = tempfile::tempdir().unwrap();
+        for (durability, synchronous) in [(Durability::Sync, 2), (Durability::Os, 1)] {
+            let settings = Settings::new(&folder.path().join("sessions.db"), durability, Duration::ZERO).unwrap();
+            settings.make_file().unwrap();
+            for options in [settings.for_reading(), settings.for_writing()] {
+                let mut connection = options.connect().await.unwrap();
+                let row = connection.fetch_one("PRAGMA synchronous").await.unwrap();
+                assert_eq!(row.get::<i64, _>(0), synchronous);
+            }
+        }
+    }
+}
