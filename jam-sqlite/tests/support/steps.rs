@@ -98,9 +98,12 @@ pub(crate) async fn check(store: &SqliteStore, steps: &mut [u64], when: &str) {
             continue;
         }
         *steps += 1;
+        let found: Vec<_> = (0..*steps + 8)
+            .filter(|steps| of_task == expected(task, *steps))
+            .collect();
         assert!(
             of_task == expected(task, *steps),
-            "{when}: task {task} is not after {steps} steps"
+            "{when}: task {task} is not after {steps} steps, but after {found:?}"
         );
     }
 }
