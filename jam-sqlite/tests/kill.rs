@@ -61,7 +61,7 @@ async fn killed_at_any_moment_no_acknowledged_write_is_lost_and_none_is_half_the
         let store = open(folder.path()).await;
         let intact = query(&folder.path().join("sessions.db"), "PRAGMA integrity_check").await;
         assert_eq!(intact, ["ok"], "kill {kill}");
-        steps::check(&store, &mut steps, &format!("kill {kill}")).await;
+        steps::check(&store, &mut steps, 1, &format!("kill {kill}")).await;
     }
     println!(
         "{kills} kills in {:?}: {} acknowledged steps, none lost",

@@ -36,6 +36,6 @@ async fn check_after_a_power_cut() {
     };
     let intact = query(&folder.join("sessions.db"), "PRAGMA integrity_check").await;
     assert_eq!(intact, ["ok"]);
-    steps::check(&store, &mut begun, "after the cut").await;
+    steps::check(&store, &mut begun, 8, "after the cut").await;
     println!("\nsteps {}", steps::to_word(&begun));
 }
