@@ -1,10 +1,13 @@
 //! Measures what the foundation promises, as ratios within one run: `cargo run --release -p jam-benches`.
 //!
+//! `cargo run --release -p jam-benches sqlite` measures SQLite alone; its peers are in `benches-sqlite-peers`.
+//!
 //! Machines are shared and noisy, so two things are measured turn by turn, and the medians of the turns are compared.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the table is the point")]
 
 mod measure;
+mod sqlite;
 
 use std::error::Error;
 use std::path::Path;
@@ -127,6 +130,9 @@ async fn main() -> Result<(), Failure> {
     println!("| what | ratio (median) | spread | goal |");
     println!("|---|---|---|---|");
     let row = |what: &str, outcome: &Outcome, goal: &str| println!("| {what} | {outcome} | {goal} |");
+    if std::env::args().nth(1).as_deref() == Some("sqlite") {
+        return sqlite::measure().await;
+    }
     let outcome = creating_among_many(Durability::Os, 6_400).await?;
     row(
         "JSON file, `os`: time of a create among 100,000 / among 100",
@@ -147,5 +153,5 @@ async fn main() -> Result<(), Failure> {
             ">= 0.9",
         );
     }
-    Ok(())
+    sqlite::measure().await
 }

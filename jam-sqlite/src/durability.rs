@@ -4,12 +4,14 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
-    /// A power cut: every write is synced to the device before it is acknowledged. The default, since a session that
-    /// comes back after logout is worse than a slow logout.
+    /// A power cut: every commit is synced to the device before it is acknowledged (`synchronous = FULL`). The default,
+    /// since a session that comes back after logout is worse than a slow logout; writes that wait together share one
+    /// sync.
     #[default]
     Sync,
-    /// A crash of the process, not of the machine: every write has reached the operating system before it is
-    /// acknowledged.
+    /// A crash of the process, not of the machine: every commit has reached the operating system before it is
+    /// acknowledged (`synchronous = NORMAL`). After a power cut the last commits may be missing, and the database is
+    /// sound.
     Os,
 }
 

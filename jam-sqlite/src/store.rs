@@ -22,7 +22,66 @@ use crate::statements::Statements;
 use crate::trouble::{closed, confused, task_gone};
 use crate::writer::Writer;
 
-/// Keeps sessions in a SQLite database.
+/// Keeps sessions in a SQLite database: a file of its own, a table in the application's, or one in memory.
+///
+/// # The table
+///
+/// `jam_sessions`, or what [`SqliteOptions::table`] says. A table `jam_schema` beside it notes its version.
+///
+/// | column | |
+/// |---|---|
+/// | `session_key` | whose session; text, compared byte by byte |
+/// | `session_id` | where jam keeps it; with hashed ids no secret |
+/// | `data` | the session's JSON object as text, so that `data ->> '$.role'` works; anything else (sealed data) as a blob |
+/// | `expires_at` | milliseconds since 1970 UTC, NULL: never; indexed |
+///
+/// A version, for compare-and-swap, is the data itself: an edit by hand is noticed as well, and A, B, A may match.
+///
+/// # Reads and writes
+///
+/// One task writes. It takes what waits, up to 256 calls, into one transaction: one commit and one sync for all, and each call
+/// is acknowledged or refused by itself. A write alone is one statement. Other tasks read, each on a connection of its own,
+/// and do not wait for writes; reads that wait together are answered by one statement. A read sees every write that was
+/// acknowledged before it began. Statements are prepared once per connection.
+///
+/// Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included. A read that
+/// finds a record expired asks again in turn with the writes, of other processes too, so that nothing comes back that was
+/// seen to have ended.
+///
+/// # Several processes
+///
+/// They may share a file on a local disk. A write waits while another one has the lock, at most for
+/// [`SqliteOptions::busy_timeout`]; then it is `Unavailable` and may be tried again. Their clocks should agree.
+///
+/// # The file
+///
+/// - It is made readable and writable for its owner alone (0600), as are the log (`-wal`) and its index (`-shm`) beside it,
+///   which are there while a process has it open, and after a crash. A backup is made with `sqlite3 sessions.db ".backup ..."`.
+/// - It uses a write-ahead log; see [`Durability`](crate::Durability) for what a write survives.
+/// - **It does not grow for ever.** [`remove_expired`](SessionStore::remove_expired) removes 200 records at a time, with others
+///   in between, and then gives free pages back to the file system, 1 MiB at a time (`auto_vacuum = INCREMENTAL`), until a
+///   quarter of the file or 1 MiB is free. The log begins anew after 8 MiB, when nobody reads from it; where readers follow
+///   each other without a gap it is cut at 64 MiB, for which writes wait for up to 0.2 s. A single reader that stays for
+///   longer (a backup, a shell) lets it grow meanwhile.
+/// - A file that is no SQLite database, holds somebody else's tables, or a table of a later version is refused and left as it
+///   is. SQLite keeps checksums in the log and none in the database file: damage there is an error where it breaks the
+///   structure (`Corrupt`), and goes unnoticed inside a value unless the data is sealed. A file cut to length 0 is a new one.
+/// - A write that fails (disk full, I/O error, read-only file) is `Unavailable`, and the others of its transaction are tried
+///   without it. If syncing failed, whether it is there after a crash is not known, and
+///   [`outcome_unknown`](Error::outcome_unknown) is set. Later writes work once the cause is gone; connections are opened anew
+///   where that may help. A database file that was removed or replaced takes no writes until it is back.
+///
+/// # The application's own database
+///
+/// [`from_pool`](Self::from_pool) makes the table there, and changes no setting of the database: what a write survives, and how it
+/// waits for locks, is what the pool's connections are set to. Use the write-ahead log (`journal_mode = WAL`), or reads and
+/// writes wait for each other. Space is given back if the database has `auto_vacuum`. [`close`](SessionStore::close) leaves the
+/// pool open.
+///
+/// # The runtime
+///
+/// The tasks run on the tokio runtime on which the store was opened; when that ends, calls are `Unavailable`. Dropping the
+/// store ends the tasks once what waits is done.
 #[derive(Debug)]
 pub struct SqliteStore {
     clock: Arc<dyn Clock>,
