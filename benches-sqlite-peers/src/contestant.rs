@@ -16,8 +16,7 @@ pub(crate) enum Operation {
 }
 
 /// In the order of a turn: what is created in it is deleted at its end.
-pub(crate) const OPERATIONS: [Operation; 4] =
-    [Operation::Create, Operation::Get, Operation::Update, Operation::Delete];
+pub(crate) const OPERATIONS: [Operation; 4] = [Operation::Create, Operation::Get, Operation::Update, Operation::Delete];
 
 impl Operation {
     /// How often it is done in a turn.

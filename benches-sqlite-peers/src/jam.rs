@@ -23,10 +23,7 @@ impl Jam {
             Settings::Normal => Durability::Os,
             Settings::Full | Settings::Default => Durability::Sync,
         };
-        let mut options = SqliteStore::options(directory.path().join("sessions.db")).durability(durability);
-        if let Ok(readers) = std::env::var("JAM_READERS") {
-            options = options.readers(readers.parse()?);
-        }
+        let options = SqliteStore::options(directory.path().join("sessions.db")).durability(durability);
         Ok(Self {
             sessions: Sessions::new(options.open().await?),
             stored: Mutex::default(),
@@ -50,7 +47,11 @@ impl Contestant for Jam {
         match operation {
             Operation::Fill | Operation::Create => {
                 let id = self.sessions.create(format!("user{}", number % USERS), data()).await?;
-                let kept = if operation == Operation::Fill { &self.stored } else { &self.created };
+                let kept = if operation == Operation::Fill {
+                    &self.stored
+                } else {
+                    &self.created
+                };
                 kept.lock().unwrap().push(id);
             }
             Operation::Get => {

@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --release                      # 64 tasks
 //! taskset -c 0 cargo run --release 1       # 1 task, on one core: on two, each call costs what waking the other one takes
+//! cargo run --release 64 Normal            # one of `Full`, `Normal`, `Default`
 //! ```
 //!
 //! Contestants take turns on 10,000 sessions of 2,000 users with about 200 bytes of data; what is shown is the median of the
@@ -60,7 +61,12 @@ async fn contestants(settings: Settings) -> Result<Vec<Arc<dyn Contestant>>, Fai
 }
 
 /// Does this so many times on so many tasks, and gives the seconds it took.
-async fn timed(contestant: &Arc<dyn Contestant>, operation: Operation, count: usize, tasks: usize) -> Result<f64, Failure> {
+async fn timed(
+    contestant: &Arc<dyn Contestant>,
+    operation: Operation,
+    count: usize,
+    tasks: usize,
+) -> Result<f64, Failure> {
     let start = Instant::now();
     let mut running = Vec::new();
     for task in 0..tasks {
@@ -94,9 +100,7 @@ async fn main() -> Result<(), Failure> {
         let mut results = Results::default();
         for turn in 0..=TURNS {
             for operation in OPERATIONS {
-                if std::env::var("ONLY_OP").is_ok_and(|o| o != format!("{operation:?}")) { continue; }
                 for place in 0..contestants.len() {
-                    if std::env::var("ONLY_C").is_ok_and(|o| !o.split(",").any(|o| o == contestants[(place + turn) % contestants.len()].name())) { continue; }
                     let contestant = &contestants[(place + turn) % contestants.len()];
                     let count = operation.count(tasks, contestant.is_slow(settings));
                     let seconds = timed(contestant, operation, count, tasks).await?;

@@ -57,8 +57,17 @@ impl Rusqlite {
 
     async fn write(&self, operation: Operation, place: Place, data: String) -> Result<(), Failure> {
         let (reply, done) = oneshot::channel();
-        self.writer.send(Write { operation, place, data, reply })?;
-        if done.await? { Ok(()) } else { Err("nothing written".into()) }
+        self.writer.send(Write {
+            operation,
+            place,
+            data,
+            reply,
+        })?;
+        if done.await? {
+            Ok(())
+        } else {
+            Err("nothing written".into())
+        }
     }
 
     fn read(&self, place: &Place) -> Result<Option<String>, Failure> {
@@ -95,7 +104,13 @@ fn write(mut connection: Connection, inbox: &Receiver<Write>) {
         let batch: Vec<_> = std::iter::once(first).chain(inbox.try_iter().take(255)).collect();
         let transaction = connection.transaction().unwrap();
         let mut answers = Vec::with_capacity(batch.len());
-        for Write { operation, place, data, reply } in batch {
+        for Write {
+            operation,
+            place,
+            data,
+            reply,
+        } in batch
+        {
             let expires_at = jam_core::Clock::now(&jam_core::SystemClock).as_millis() as i64 + 3_600_000;
             let changed = match operation {
                 Operation::Fill | Operation::Create => transaction
@@ -103,7 +118,9 @@ fn write(mut connection: Connection, inbox: &Receiver<Write>) {
                     .unwrap()
                     .execute(params![place.0, place.1, data, expires_at]),
                 Operation::Update => transaction
-                    .prepare_cached("UPDATE sessions SET data = ?, expires_at = ? WHERE session_key = ? AND session_id = ?")
+                    .prepare_cached(
+                        "UPDATE sessions SET data = ?, expires_at = ? WHERE session_key = ? AND session_id = ?",
+                    )
                     .unwrap()
                     .execute(params![data, expires_at, place.0, place.1]),
                 Operation::Delete | Operation::Get => transaction
@@ -129,11 +146,17 @@ impl Contestant for Rusqlite {
     async fn run(&self, operation: Operation, number: usize) -> Result<(), Failure> {
         match operation {
             Operation::Fill | Operation::Create => {
-                
                 let id = jam_core::IdFactory::next_id(&jam_core::UuidV4);
-                let place = (format!("user{}", number % USERS), format!("{id}.t5o2k9.Zb2nq0LdVv3m9Tq2wYx1gA"));
+                let place = (
+                    format!("user{}", number % USERS),
+                    format!("{id}.t5o2k9.Zb2nq0LdVv3m9Tq2wYx1gA"),
+                );
                 self.write(operation, place.clone(), data().to_string()).await?;
-                let kept = if operation == Operation::Fill { &self.stored } else { &self.created };
+                let kept = if operation == Operation::Fill {
+                    &self.stored
+                } else {
+                    &self.created
+                };
                 kept.lock().unwrap().push(place);
             }
             Operation::Get => {

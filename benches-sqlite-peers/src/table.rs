@@ -23,7 +23,11 @@ impl Results {
         println!("| operation | of | per second | jam's rate over it | spread |");
         println!("|---|---|---|---|---|");
         for (operation, contestants) in &self.0 {
-            let jam = &contestants.iter().find(|(name, _)| *name == "jam").expect("jam takes part").1;
+            let jam = &contestants
+                .iter()
+                .find(|(name, _)| *name == "jam")
+                .expect("jam takes part")
+                .1;
             let mut sorted: Vec<_> = contestants.iter().collect();
             sorted.sort_by_key(|(name, _)| (*name != "jam", *name));
             for (name, rates) in sorted {

@@ -26,7 +26,11 @@ struct Ids {
 
 impl Ids {
     fn new(directory: TempDir) -> Self {
-        Self { stored: Mutex::default(), created: Mutex::default(), _directory: directory }
+        Self {
+            stored: Mutex::default(),
+            created: Mutex::default(),
+            _directory: directory,
+        }
     }
 
     fn stored(&self, number: usize) -> Id {
@@ -38,7 +42,11 @@ impl Ids {
             Operation::Fill | Operation::Create => {
                 let mut record = record(Id::default());
                 store.create(&mut record).await?;
-                let kept = if operation == Operation::Fill { &self.stored } else { &self.created };
+                let kept = if operation == Operation::Fill {
+                    &self.stored
+                } else {
+                    &self.created
+                };
                 kept.lock().unwrap().push(record.id);
             }
             Operation::Get => drop(store.load(&self.stored(number)).await?.ok_or("lost")?),
@@ -53,9 +61,15 @@ impl Ids {
 }
 
 fn record(id: Id) -> Record {
-    let Value::Object(data) = data() else { unreachable!("it is an object") };
+    let Value::Object(data) = data() else {
+        unreachable!("it is an object")
+    };
     let data = data.into_iter().collect();
-    Record { id, data, expiry_date: OffsetDateTime::now_utc() + Duration::hours(1) }
+    Record {
+        id,
+        data,
+        expiry_date: OffsetDateTime::now_utc() + Duration::hours(1),
+    }
 }
 
 pub(crate) struct Sqlx {
@@ -66,7 +80,8 @@ pub(crate) struct Sqlx {
 impl Sqlx {
     pub(crate) async fn open(directory: TempDir, settings: Settings) -> Result<Self, Failure> {
         let path = directory.path().join("sessions.db");
-        let mut options = SqliteConnectOptions::from_str(&format!("sqlite:{}", path.display()))?.create_if_missing(true);
+        let mut options =
+            SqliteConnectOptions::from_str(&format!("sqlite:{}", path.display()))?.create_if_missing(true);
         if settings != Settings::Default {
             let synchronous = match settings {
                 Settings::Normal => SqliteSynchronous::Normal,
@@ -78,7 +93,10 @@ impl Sqlx {
         options = options.busy_timeout(std::time::Duration::from_secs(60));
         let store = SqliteStore::new(SqlitePoolOptions::new().connect_with(options).await?);
         store.migrate().await?;
-        Ok(Self { store, ids: Ids::new(directory) })
+        Ok(Self {
+            store,
+            ids: Ids::new(directory),
+        })
     }
 }
 
@@ -116,7 +134,10 @@ impl Rusqlite {
         connection.call(set).await?;
         let store = RusqliteStore::new(connection);
         store.migrate().await?;
-        Ok(Self { store, ids: Ids::new(directory) })
+        Ok(Self {
+            store,
+            ids: Ids::new(directory),
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use jam_sqlite::{Durability, SqliteStore};
 use tempfile::TempDir;
 
 use crate::measure::{Outcome, compare, time};
-use crate::{Failure, create, data, fill, get};
+use crate::{Failure, create, fill, get};
 
 const FEW: usize = 10_000;
 const MANY: usize = 1_000_000;
@@ -70,7 +70,7 @@ impl Stage {
 
     /// Creates so many sessions that have expired.
     async fn expire(&self, count: usize) -> Result<(), Failure> {
-        let ttl = Duration::from_millis(1);
+        let ttl = Duration::from_secs(1);
         let passing = Sessions::builder_on(Arc::clone(self.sessions.store()))
             .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
             .ttl(ttl)
@@ -162,7 +162,7 @@ async fn getting_during_a_sweep(durability: Durability, expired: usize) -> Resul
 }
 
 pub(crate) async fn measure() -> Result<(), Failure> {
-    for durability in [Durability::Sync, Durability::Os] {
+    for durability in durabilities() {
         let many = Stage::new(durability, MANY).await?;
         let few = Stage::new(durability, FEW).await?;
         let row = |what: &str, outcome: &Outcome| {
@@ -192,8 +192,16 @@ pub(crate) async fn measure() -> Result<(), Failure> {
             .await?,
         );
     }
-    for durability in [Durability::Sync, Durability::Os] {
+    for durability in durabilities() {
         getting_during_a_sweep(durability, 500_000).await?;
     }
     Ok(())
+}
+
+/// Both, or the one that the command names.
+fn durabilities() -> Vec<Durability> {
+    match std::env::args().nth(2).as_deref().and_then(Durability::from_word) {
+        Some(durability) => vec![durability],
+        None => vec![Durability::Sync, Durability::Os],
+    }
 }

@@ -99,3 +99,42 @@ impl DerefMut for InUse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Executor;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_was_given_up_is_replaced_by_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("a.db"))
+            .create_if_missing(true);
+        let lane = Lane::own(None, Some(options));
+        let mut first = lane.take().await.unwrap();
+        // What only this connection knows: a table of its own, and a transaction that nobody has ended.
+        first
+            .execute("CREATE TEMP TABLE mark (a); BEGIN IMMEDIATE")
+            .await
+            .unwrap();
+        drop(first);
+        let mut same = lane.take().await.unwrap();
+        same.execute("SELECT * FROM mark").await.unwrap();
+        lane.give_up(same).await;
+        let mut next = lane.take().await.unwrap();
+        assert!(next.execute("SELECT * FROM mark").await.is_err());
+        next.execute("BEGIN IMMEDIATE").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_only_connection_to_a_database_in_memory_is_kept() {
+        let connection = SqliteConnectOptions::new().connect().await.unwrap();
+        let lane = Lane::own(Some(connection), None);
+        let mut first = lane.take().await.unwrap();
+        first.execute("CREATE TABLE kept (a)").await.unwrap();
+        lane.give_up(first).await;
+        lane.take().await.unwrap().execute("SELECT * FROM kept").await.unwrap();
+    }
+}
