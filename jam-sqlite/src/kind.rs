@@ -43,6 +43,8 @@ pub(crate) enum Decision {
 #[derive(Debug)]
 pub(crate) enum Explanation {
     Answer(Result<Answer>),
+    /// The call is about to remove what has expired.
+    Expired,
     /// The statement should have succeeded.
     Again,
 }
@@ -138,17 +140,15 @@ pub(crate) fn decide(request: &Request, outcome: &Outcome) -> Decision {
             Ok(Answer::Done)
         }
         Request::Insert(_) => Err(ErrorKind::AlreadyExists.into()),
-        Request::Touch { .. } if changed => Ok(Answer::Found(true)),
+        Request::Touch { .. } | Request::Remove(_) if changed => Ok(Answer::Found(true)),
         Request::Load { .. } if outcome.row.is_some() => {
             let row = outcome.row.as_ref();
             row.map(|row| row::stored(row, 0)).transpose().map(Answer::Loaded)
         }
-        Request::Remove(_) => match &outcome.row {
-            None => Ok(Answer::Found(false)),
-            Some(row) => row::number(row, 0).map(|live| Answer::Found(live == 1)),
-        },
         Request::Swap { put, .. } | Request::Overwrite(put) => return Decision::Look(vec![put.place.clone()]),
-        Request::Touch { place, .. } | Request::Load { place, .. } => return Decision::Look(vec![place.clone()]),
+        Request::Touch { place, .. } | Request::Load { place, .. } | Request::Remove(place) => {
+            return Decision::Look(vec![place.clone()]);
+        }
         Request::Rename { from, to, .. } => return Decision::Look(vec![from.clone(), to.place.clone()]),
         Request::Clear(_) | Request::List(_) | Request::Expire { .. } => Ok(Answer::Done),
     })
@@ -156,6 +156,13 @@ pub(crate) fn decide(request: &Request, outcome: &Outcome) -> Decision {
 
 /// Why a statement has changed nothing, given what is at the places of [`Decision::Look`].
 pub(crate) fn explain(request: &Request, found: Vec<Result<Option<Found>>>, now: Timestamp) -> Explanation {
+    if let (Request::Remove(_), [Ok(found)]) = (request, &found[..]) {
+        return match found {
+            None => Explanation::Answer(Ok(Answer::Found(false))),
+            Some(found) if found.is_live(now) => Explanation::Again,
+            Some(_) => Explanation::Expired,
+        };
+    }
     let mut found = found.into_iter().map(|found| {
         let live = |found: &Found| found.is_live(now);
         found.map(|found| found.filter(live))

@@ -91,6 +91,11 @@ pub(crate) enum Answer {
     Loaded(Option<Stored>),
     Found(bool),
     Count(u64),
+    /// How many records a step of a sweep removed, and how many it looked at.
+    Swept {
+        removed: u64,
+        seen: u64,
+    },
     Listed(Vec<Entry>),
 }
 

@@ -121,7 +121,7 @@ async fn check(connection: &mut SqliteConnection, table: &TableName) -> Result<b
         );
         return Err(Error::new(ErrorKind::Unsupported, message).into());
     }
-    let columns = format!("SELECT session_key, session_id, data, expires_at FROM {table} LIMIT 0");
+    let columns = format!("SELECT session_key, session_id, data, expires_at, sweep_at FROM {table} LIMIT 0");
     let shape = connection.execute(AssertSqlSafe(columns)).await;
     shape.map_err(|error| misshapen(table.as_str(), error))?;
     Ok(true)
@@ -145,11 +145,8 @@ async fn make(connection: &mut SqliteConnection, table: &TableName) -> Result<()
         .into());
     }
     connection.execute(AssertSqlSafe(create_table(table))).await?;
-    let index = format!(
-        "CREATE INDEX {} ON {table} (expires_at) WHERE expires_at IS NOT NULL",
-        table.index()
-    );
-    connection.execute(AssertSqlSafe(index)).await?;
+    connection.execute(AssertSqlSafe(create_index(table))).await?;
+    connection.execute(AssertSqlSafe(create_trigger(table))).await?;
     let note = sqlx::query("INSERT INTO jam_schema (table_name, version) VALUES (?, ?)");
     connection.execute(note.bind(table.as_str()).bind(VERSION)).await?;
     Ok(())
@@ -163,8 +160,30 @@ fn create_table(table: &TableName) -> String {
   session_id TEXT NOT NULL, -- where jam keeps it; with hashed ids no secret
   data TEXT NOT NULL, -- the session's JSON object as text, anything else (sealed data) as a blob
   expires_at INTEGER, -- milliseconds since 1970 UTC; NULL: never
+  sweep_at INTEGER DEFAULT 0, -- when a sweep looks at it, which then sets the next time; not after expires_at
   PRIMARY KEY (session_key, session_id)
 )"
+    )
+}
+
+/// Over the time of the next look and not over the expiry, which moves with every request: moving it in an index would
+/// cost as much as the rest of an update.
+fn create_index(table: &TableName) -> String {
+    format!(
+        "CREATE INDEX {} ON {table} (sweep_at) WHERE sweep_at IS NOT NULL",
+        table.object("sweep")
+    )
+}
+
+/// For the rare expiry that comes earlier than was thought.
+fn create_trigger(table: &TableName) -> String {
+    format!(
+        "CREATE TRIGGER {} AFTER UPDATE OF expires_at ON {table}
+WHEN NEW.expires_at IS NOT NULL AND (OLD.sweep_at IS NULL OR NEW.expires_at < OLD.sweep_at)
+BEGIN
+  UPDATE {table} SET sweep_at = NEW.expires_at WHERE rowid = NEW.rowid;
+END",
+        table.object("earlier")
     )
 }
 

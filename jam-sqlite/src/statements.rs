@@ -66,12 +66,16 @@ pub(crate) struct Statements {
     pub(crate) renew: Many,
     /// new key, new id, data, expiry, old key, old id, now, expected data, new key, new id, now
     pub(crate) rename: Many,
-    /// key, id, now → whether it was live
+    /// key, id, now
     pub(crate) remove: Many,
+    /// key, id, now; removes what has expired
+    pub(crate) bury: Sql,
     /// key, now → whether it counts, for each
     pub(crate) clear: Sql,
-    /// time, limit
+    /// time, limit, time; of those that are due for a look, removes what has expired
     pub(crate) expire: Sql,
+    /// time, limit, time; looks at the others again when they expire
+    pub(crate) postpone: Sql,
 }
 
 impl Statements {
@@ -79,6 +83,7 @@ impl Statements {
         let live = "(expires_at IS NULL OR expires_at > ?)";
         let place = "session_key = ? AND session_id = ?";
         let same = "CAST(data AS BLOB) = ?";
+        let due = format!("rowid IN (SELECT rowid FROM {table} WHERE sweep_at <= ? ORDER BY sweep_at LIMIT ?)");
         // What sqlx runs one after the other on one trip.
         let series = |text: String| Many::new(move |size| format!("{text};").repeat(size));
         Self {
@@ -88,8 +93,8 @@ impl Statements {
             next_page: page(table, "WHERE (session_key, session_id) > (?, ?)").into(),
             // A place whose key is NULL inserts nothing.
             insert: series(format!(
-                "INSERT INTO {table} (session_key, session_id, data, expires_at) \
-                 SELECT k, i, d, e FROM (SELECT ? AS k, ? AS i, ? AS d, ? AS e) WHERE k IS NOT NULL \
+                "INSERT INTO {table} (session_key, session_id, data, expires_at, sweep_at) \
+                 SELECT k, i, d, e, e FROM (SELECT ? AS k, ? AS i, ? AS d, ? AS e) WHERE k IS NOT NULL \
                  ON CONFLICT (session_key, session_id) DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at \
                  WHERE {table}.expires_at <= ?"
             )),
@@ -112,17 +117,15 @@ impl Statements {
                  AND NOT EXISTS (SELECT 1 FROM {table} AS taken WHERE taken.session_key = ? AND taken.session_id = ? \
                  AND (taken.expires_at IS NULL OR taken.expires_at > ?))"
             )),
-            remove: series(format!("DELETE FROM {table} WHERE {place} RETURNING {live}")),
+            remove: series(format!("DELETE FROM {table} WHERE {place} AND {live}")),
+            bury: format!("DELETE FROM {table} WHERE {place} AND expires_at <= ?").into(),
             clear: format!(
                 "DELETE FROM {table} WHERE session_key = ? \
                  RETURNING {live} AND substr(CAST(session_id AS BLOB), -1) <> x'7E'"
             )
             .into(),
-            expire: format!(
-                "DELETE FROM {table} WHERE rowid IN \
-                 (SELECT rowid FROM {table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)"
-            )
-            .into(),
+            expire: format!("DELETE FROM {table} WHERE {due} AND expires_at <= ?").into(),
+            postpone: format!("UPDATE {table} SET sweep_at = expires_at WHERE {due} AND {live}").into(),
         }
     }
 }

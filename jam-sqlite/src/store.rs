@@ -33,7 +33,12 @@ use crate::writer::Writer;
 /// | `session_key` | whose session; text, compared byte by byte |
 /// | `session_id` | where jam keeps it; with hashed ids no secret |
 /// | `data` | the session's JSON object as text, so that `data ->> '$.role'` works; anything else (sealed data) as a blob |
-/// | `expires_at` | milliseconds since 1970 UTC, NULL: never; indexed |
+/// | `expires_at` | milliseconds since 1970 UTC, NULL: never |
+/// | `sweep_at` | when a sweep looks at the record next; indexed |
+///
+/// Writes that prolong a life leave `sweep_at` alone, so they need not touch an index; a sweep that looks at a record which
+/// has not expired sets it to the expiry of that moment. A trigger moves it when an expiry becomes an earlier one. Rows may be
+/// added by hand without it.
 ///
 /// A version, for compare-and-swap, is the data itself: an edit by hand is noticed as well, and A, B, A may match.
 ///
@@ -339,9 +344,11 @@ impl SessionStore for SqliteStore {
         let mut total = 0;
         loop {
             let limit = Self::SWEEP_STEP;
-            let removed = self.count(Request::Expire { by: now, limit }).await?;
+            let Answer::Swept { removed, seen } = self.ask(Request::Expire { by: now, limit }).await? else {
+                return Err(confused());
+            };
             total += removed;
-            if removed < u64::from(limit) {
+            if seen < u64::from(limit) {
                 break;
             }
         }

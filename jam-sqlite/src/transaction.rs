@@ -96,7 +96,7 @@ impl Pen<'_> {
                 let found = found.map_err(Halted::Undone)?;
                 match kind::explain(request, found, self.clock.now()) {
                     Explanation::Answer(answer) => Ok(Some(answer)),
-                    Explanation::Again => Ok(None),
+                    Explanation::Expired | Explanation::Again => Ok(None),
                 }
             }
         }
@@ -157,8 +157,10 @@ impl Pen<'_> {
                 Decision::Look(places) => places,
             };
             let found = reader::find(connection, self.statements, &places).await?;
-            if let Explanation::Answer(answer) = kind::explain(request, found, now) {
-                return Ok(answer);
+            match kind::explain(request, found, now) {
+                Explanation::Answer(answer) => return Ok(answer),
+                Explanation::Expired => return Ok(Ok(self.bury(connection, request, now).await?)),
+                Explanation::Again => {}
             }
             let outcomes = self.series(connection, kind, &[request], now).await?;
             outcome = outcomes.into_iter().next().unwrap_or_default();
@@ -218,9 +220,10 @@ impl Pen<'_> {
                 Ok(Ok(Answer::Count(counted.count() as u64)))
             }
             Request::Expire { by, limit } => {
-                values.time(*by).bind(*limit);
-                let query = sqlx::query_with(self.statements.expire.text(), values.done()?);
-                Ok(Ok(Answer::Count(connection.execute(query).await?.rows_affected())))
+                let removed = self.sweep(connection, &self.statements.expire, *by, *limit).await?;
+                let postponed = self.sweep(connection, &self.statements.postpone, *by, *limit).await?;
+                let seen = removed + postponed;
+                Ok(Ok(Answer::Swept { removed, seen }))
             }
             Request::List(key) => match reader::list(connection, self.statements, key).await {
                 Ok(mut entries) => {
@@ -232,6 +235,32 @@ impl Pen<'_> {
             },
             _ => Ok(Err(trouble::confused())),
         }
+    }
+
+    async fn sweep(
+        self,
+        connection: &mut SqliteConnection,
+        sql: &Sql,
+        by: Timestamp,
+        limit: u32,
+    ) -> Result<u64, sqlx::Error> {
+        let mut values = Values::default();
+        values.time(by).bind(limit).time(by);
+        let query = sqlx::query_with(sql.text(), values.done()?);
+        Ok(connection.execute(query).await?.rows_affected())
+    }
+
+    async fn bury(
+        self,
+        connection: &mut SqliteConnection,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Answer, sqlx::Error> {
+        let mut values = Values::default();
+        kind::bind(request, now, &mut values);
+        let query = sqlx::query_with(self.statements.bury.text(), values.done()?);
+        connection.execute(query).await?;
+        Ok(Answer::Found(false))
     }
 
     /// Runs a statement that waits for others to let go of the database.

@@ -128,3 +128,69 @@ async fn a_sweep_leaves_what_was_prolonged_and_what_never_ends() {
     );
     assert_eq!(store.list(&key("user1")).await.expect("list").len(), 500);
 }
+
+#[tokio::test]
+async fn a_sweep_finds_what_ends_earlier_than_it_did_and_what_was_added_or_changed_by_hand() {
+    let place = Place::new();
+    let store = place.open().await;
+    for name in ["earlier", "mortal", "by hand", "for ever", "later"] {
+        let expiry = (name != "mortal").then(|| Timestamp::from_secs(5_000));
+        store
+            .insert(&id("user1", name), &Record::new("{}", expiry))
+            .await
+            .expect("insert");
+    }
+    let soon = Record::new("{}", Some(Timestamp::from_secs(1_500)));
+    store
+        .replace(&id("user1", "earlier"), None, &soon)
+        .await
+        .expect("replace");
+    store
+        .replace(&id("user1", "mortal"), None, &soon)
+        .await
+        .expect("replace");
+    store
+        .replace(&id("user1", "for ever"), None, &record("{}"))
+        .await
+        .expect("replace");
+    assert!(
+        store
+            .touch(&id("user1", "later"), Timestamp::from_secs(9_000))
+            .await
+            .expect("touch")
+    );
+    place
+        .query("UPDATE jam_sessions SET expires_at = 1500000 WHERE session_id = 'by hand'")
+        .await;
+    let added = "INSERT INTO jam_sessions (session_key, session_id, data, expires_at) VALUES \
+                 ('user1', 'added', '{}', 1500000), ('user1', 'added for later', '{}', 8000000), ('user1', 'added for ever', '{}', NULL)";
+    place.query(added).await;
+    assert_eq!(
+        store.remove_expired(Timestamp::from_secs(2_000)).await.expect("sweep"),
+        4
+    );
+    assert_eq!(
+        store.remove_expired(Timestamp::from_secs(6_000)).await.expect("sweep"),
+        0
+    );
+    assert_eq!(
+        store.remove_expired(Timestamp::from_secs(10_000)).await.expect("sweep"),
+        2
+    );
+    let left = place.query("SELECT session_id FROM jam_sessions ORDER BY 1").await;
+    assert_eq!(left, ["added for ever", "for ever"]);
+}
+
+#[tokio::test]
+async fn what_has_expired_is_removed_when_asked_for_though_it_counts_as_gone() {
+    let place = Place::new();
+    let store = place.open().await;
+    let a = id("user1", "a");
+    store
+        .insert(&a, &Record::new("{}", Some(Timestamp::from_secs(500))))
+        .await
+        .expect("insert");
+    assert!(!store.remove(&a).await.expect("remove"));
+    assert!(!store.remove(&a).await.expect("remove"));
+    assert_eq!(place.query("SELECT count(*) FROM jam_sessions").await, ["0"]);
+}
