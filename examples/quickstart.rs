@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --example quickstart                               # one JSON file, sessions.json
 //! cargo run --example quickstart json-dir:sessions             # one file per session
+//! cargo run --example quickstart sqlite:sessions.db            # SQLite
 //! cargo run --example quickstart memory:                       # in memory
 //! cargo run --example quickstart redis://localhost             # on Redis or Valkey
 //! cargo run --example quickstart redis+cluster://host1,host2   # on a Redis Cluster, also from examples/redis_cluster.toml

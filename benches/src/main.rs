@@ -1,11 +1,14 @@
 //! Measures what the foundation promises, as ratios within one run: `cargo run --release -p jam-benches`.
 //!
+//! `cargo run --release -p jam-benches sqlite` measures SQLite alone; its peers are in `benches-sqlite-peers`.
+//!
 //! Machines are shared and noisy, so two things are measured turn by turn, and the medians of the turns are compared.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the table is the point")]
 
 mod measure;
 mod redis_server;
+mod sqlite;
 
 use std::error::Error;
 use std::path::Path;
@@ -123,7 +126,7 @@ async fn getting(tasks: usize) -> Result<Outcome, Failure> {
     .await
 }
 
-/// Without arguments everything; with some, only what they name: `json`, `redis`.
+/// Without arguments everything; with some, only what they name: `json`, `sqlite`, `redis`.
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -132,6 +135,9 @@ async fn main() -> Result<(), Failure> {
     println!("|---|---|---|---|");
     if wants("json") {
         json_rows().await?;
+    }
+    if wants("sqlite") {
+        sqlite::measure().await?;
     }
     if wants("redis") {
         redis_server::rows().await?;
@@ -161,5 +167,5 @@ async fn json_rows() -> Result<(), Failure> {
             ">= 0.9",
         );
     }
-    Ok(())
+    sqlite::measure().await
 }

@@ -20,7 +20,7 @@ pub(crate) async fn compare(
 ) -> Result<Outcome, Failure> {
     first().await?;
     second().await?;
-    let (mut firsts, mut seconds, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut turns_taken = Vec::new();
     for turn in 0..turns {
         // Whoever goes second may find caches warm, so they take turns at that as well.
         let (one, two) = if turn % 2 == 0 {
@@ -30,19 +30,26 @@ pub(crate) async fn compare(
             let two = time(&second).await?;
             (time(&first).await?, two)
         };
-        firsts.push(one);
-        seconds.push(two);
-        ratios.push(one / two);
+        turns_taken.push((one, two));
     }
-    ratios.sort_by(f64::total_cmp);
-    Ok(Outcome {
-        ratio: median(firsts) / median(seconds),
-        lowest: ratios[0],
-        highest: ratios[ratios.len() - 1],
-    })
+    Ok(Outcome::of(&turns_taken))
 }
 
-async fn time(work: &impl AsyncFn() -> Result<(), Failure>) -> Result<f64, Failure> {
+impl Outcome {
+    /// Of the times of both in each turn.
+    pub(crate) fn of(turns: &[(f64, f64)]) -> Self {
+        let mut ratios: Vec<_> = turns.iter().map(|(one, two)| one / two).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (firsts, seconds) = turns.iter().copied().unzip();
+        Self {
+            ratio: median(firsts) / median(seconds),
+            lowest: ratios[0],
+            highest: ratios[ratios.len() - 1],
+        }
+    }
+}
+
+pub(crate) async fn time(work: &impl AsyncFn() -> Result<(), Failure>) -> Result<f64, Failure> {
     let start = Instant::now();
     work().await?;
     Ok(start.elapsed().as_secs_f64())

@@ -33,6 +33,7 @@
 //! | feature | brings | default |
 //! |---|---|---|
 //! | `json` | `json`: one readable JSON file and its journal; `json-dir`: one file per session | yes |
+//! | `sqlite` | `sqlite`: a SQLite database; needs tokio | |
 //! | `toml` | config files in TOML | yes |
 //! | `yaml` | config files in YAML | |
 //! | `crypto` | encrypted ids, sealed data (`is_session_crypt = true`) | |
@@ -57,6 +58,9 @@ pub use jam_json as json;
 /// Redis and Valkey.
 #[cfg(feature = "redis")]
 pub use jam_redis as redis;
+/// The SQLite store.
+#[cfg(feature = "sqlite")]
+pub use jam_sqlite as sqlite;
 
 pub use self::config::{Config, open};
 pub use self::registry::registry;

@@ -17,6 +17,7 @@ use jam::{Clock, ErrorKind, ManualClock, MemoryStore, SessionStore, Sessions, Se
 use jam_crypto::{AesIds, AesSealer, KeyRing};
 use jam_json::{Durability, JsonDir, JsonFile};
 use jam_redis::RedisStore;
+use jam_sqlite::SqliteStore;
 use jam_test_servers::{Kind, Server};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -107,6 +108,16 @@ impl Stage {
         .await
     }
 
+    /// A SQLite database.
+    pub async fn sqlite() -> Self {
+        Self::set(async |clock, directory| {
+            let options = SqliteStore::options(directory.path().join("sessions.db"));
+            let options = options.durability(jam_sqlite::Durability::Os).clock(clock);
+            Arc::new(options.open().await.expect("SqliteStore opens")) as Arc<dyn SessionStore>
+        })
+        .await
+    }
+
     async fn set(open: impl AsyncFnOnce(Arc<dyn Clock>, &TempDir) -> Arc<dyn SessionStore>) -> Self {
         let clock = Arc::new(ManualClock::new(Self::START));
         let directory = TempDir::new().expect("a temporary directory");
@@ -193,5 +204,6 @@ macro_rules! on_every_store_but_servers {
         $crate::on_every_store!(@store encrypted: $($promise),+);
         $crate::on_every_store!(@store json_file: $($promise),+);
         $crate::on_every_store!(@store json_dir: $($promise),+);
+        $crate::on_every_store!(@store sqlite: $($promise),+);
     };
 }

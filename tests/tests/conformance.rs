@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use jam::conformance::Suite;
 use jam::{Clock, SystemClock};
 use jam_json::{Durability, JsonDir, JsonFile};
+use jam_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
 fn spawn(task: jam::conformance::Task) {
@@ -47,4 +48,33 @@ async fn json_dir_keeps_the_contract_outlives_closing_and_is_shared() {
         .durable()
         .run()
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqlite_keeps_the_contract_outlives_closing_and_is_shared() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("sessions.db");
+    let current: Arc<Mutex<Arc<dyn Clock>>> = Arc::new(Mutex::new(Arc::new(SystemClock)));
+    let options = move |clock| {
+        SqliteStore::options(&path)
+            .durability(jam_sqlite::Durability::Os)
+            .clock(clock)
+    };
+    let (first, second) = (options.clone(), options);
+    let remembered = Arc::clone(&current);
+    let open = move |clock: Arc<dyn Clock>| {
+        *remembered.lock().unwrap() = Arc::clone(&clock);
+        first(clock).open()
+    };
+    Suite::new(open, spawn)
+        .second_handle(move |_| second(Arc::clone(&current.lock().unwrap())).open())
+        .durable()
+        .run()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqlite_in_memory_keeps_the_contract() {
+    let open = |clock| SqliteOptions::in_memory().clock(clock).open();
+    jam::conformance::run(open, spawn).await;
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use self::environment::Environment;
 use self::settings::Settings;
 
-/// Opens sessions from a URL (`json:sessions.json`, `memory:`) or the path of a config file (`jam.toml`).
+/// Opens sessions from a URL (`json:sessions.json`, `sqlite:sessions.db`, `memory:`) or the path of a config file (`jam.toml`).
 ///
 /// What begins with a scheme (two or more letters and a `:`) is a URL.
 ///

@@ -1,0 +1,30 @@
+//! What an acknowledged write survives.
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// A power cut: every commit is synced to the device before it is acknowledged (`synchronous = FULL`). The default,
+    /// since a session that comes back after logout is worse than a slow logout; writes that wait together share one
+    /// sync.
+    #[default]
+    Sync,
+    /// A crash of the process, not of the machine: every commit has reached the operating system before it is
+    /// acknowledged (`synchronous = NORMAL`). After a power cut the last commits may be missing, and the database is
+    /// sound.
+    Os,
+}
+
+impl Durability {
+    /// The words for it in a config: `durability = "sync" | "os"`.
+    pub const WORDS: [&'static str; 2] = ["sync", "os"];
+
+    /// From one of [`WORDS`](Self::WORDS).
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "sync" => Some(Self::Sync),
+            "os" => Some(Self::Os),
+            _ => None,
+        }
+    }
+}

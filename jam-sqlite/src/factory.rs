@@ -1,0 +1,72 @@
+//! The store by name: from a config or a URL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jam_core::{Result, SessionStore, StoreConfig, StoreFactory};
+
+use crate::{Durability, SqliteOptions, SqliteStore};
+
+/// Opens a [`SqliteStore`] as `sqlite`.
+///
+/// | field | meaning | default |
+/// |---|---|---|
+/// | `sqlite_path` | the file, or `":memory:"`; in a URL, the location does the same: `sqlite:sessions.db`, `sqlite::memory:` | `"sessions.db"` |
+/// | `sqlite_table` | the table | `"jam_sessions"` |
+/// | `durability` | `"sync"`: a write survives a power cut; `"os"`: a crash of the process | `"sync"` |
+/// | `busy_timeout` | how many seconds a write waits for other processes | 10 |
+///
+/// ```
+/// use jam_core::{Registry, StoreConfig};
+/// use jam_sqlite::SqliteFactory;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut registry = Registry::new();
+/// registry.register(SqliteFactory);
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("sessions.db").display().to_string();
+/// let config = StoreConfig::from_url(&format!("sqlite:{path}?durability=os"))?;
+/// let store = registry.open("sqlite", config).await?;
+/// # store.close().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SqliteFactory;
+
+#[async_trait]
+impl StoreFactory for SqliteFactory {
+    fn names(&self) -> &'static [&'static str] {
+        &["sqlite"]
+    }
+
+    async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
+        let location = config.location().map(str::to_owned);
+        let path = match (config.string("sqlite_path")?, location) {
+            (Some(_), Some(_)) => {
+                return Err(config.invalid("sqlite_path", "left out where the URL names a file"));
+            }
+            (Some(path), None) => path,
+            // As sqlx writes it, for those who come from there.
+            (None, Some(location)) => location.strip_prefix("//").unwrap_or(&location).to_owned(),
+            (None, None) => SqliteStore::DEFAULT_PATH.to_owned(),
+        };
+        let mut options = match path.as_str() {
+            ":memory:" => SqliteOptions::in_memory(),
+            path => SqliteStore::options(path),
+        };
+        options = options.clock(config.clock());
+        if let Some(table) = config.string("sqlite_table")? {
+            options = options.table(table);
+        }
+        if let Some(word) = config.one_of("durability", &Durability::WORDS)? {
+            options = options.durability(Durability::from_word(word).unwrap_or_default());
+        }
+        if let Some(seconds) = config.seconds("busy_timeout")? {
+            options = options.busy_timeout(seconds.min(Duration::from_hours(24)));
+        }
+        // Before anything is opened: a mistake in the config shall leave no files behind.
+        config.finish()?;
+        Ok(Arc::new(options.open().await?))
+    }
+}

@@ -1,0 +1,208 @@
+//! The readers: each takes what waits, and finds many records with one statement on one trip to its connection.
+
+use std::sync::Arc;
+
+use futures_lite::StreamExt;
+use jam_core::{Cursor, Entry, Page, Result, SessionKey};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Either, Executor, SqliteConnection};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::cursor;
+use crate::lane::{InUse, Lane};
+use crate::request::{Found, Place, Read};
+use crate::row::{self, Values};
+use crate::statements::{Many, Sql, Statements};
+use crate::trouble;
+
+type Finding = (Place, oneshot::Sender<Result<Option<Found>>>);
+
+/// One of the tasks that read.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) lane: Lane,
+    pub(crate) statements: Arc<Statements>,
+    pub(crate) inbox: Arc<Mutex<mpsc::UnboundedReceiver<Read>>>,
+}
+
+impl Reader {
+    /// Works until it is told to end, or everybody who could ask is gone.
+    pub(crate) async fn run(self) {
+        let mut batch = Vec::with_capacity(Many::MOST);
+        loop {
+            {
+                let mut inbox = self.inbox.lock().await;
+                if inbox.recv_many(&mut batch, Many::MOST).await == 0 {
+                    break;
+                }
+                if batch.iter().any(|read| matches!(read, Read::Close)) {
+                    inbox.close();
+                }
+            }
+            self.answer(&mut batch).await;
+        }
+        if let Err(error) = self.lane.close().await {
+            tracing::warn!(error = %error, "a connection of the SQLite store did not close well");
+        }
+    }
+
+    async fn answer(&self, batch: &mut Vec<Read>) {
+        let mut finding: Vec<Finding> = Vec::with_capacity(batch.len());
+        let mut others = Vec::new();
+        for read in batch.drain(..) {
+            match read {
+                Read::Find(place, reply) if !reply.is_closed() => finding.push((place, reply)),
+                Read::Find(..) | Read::Close => {}
+                other => others.push(other),
+            }
+        }
+        if !finding.is_empty() {
+            self.answer_finding(finding).await;
+        }
+        for read in others {
+            match read {
+                Read::List(key, reply) => drop(reply.send(self.list(&key).await)),
+                Read::Scan(cursor, limit, reply) => drop(reply.send(self.scan(cursor.as_ref(), limit).await)),
+                Read::Find(..) | Read::Close => {}
+            }
+        }
+    }
+
+    async fn answer_finding(&self, finding: Vec<Finding>) {
+        let (places, replies): (Vec<_>, Vec<_>) = finding.into_iter().unzip();
+        match self.find(&places).await {
+            Ok(found) => {
+                for (reply, found) in replies.into_iter().zip(found) {
+                    let _ = reply.send(found);
+                }
+            }
+            Err(error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(trouble::again(&error)));
+                }
+            }
+        }
+    }
+
+    async fn find(&self, places: &[Place]) -> Result<Vec<Result<Option<Found>>>> {
+        let mut connection = self.connect().await?;
+        let found = find(&mut connection, &self.statements, places).await;
+        self.settle(connection, found.map_err(Failed::Reading)).await
+    }
+
+    async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
+        let mut connection = self.connect().await?;
+        let listed = list(&mut connection, &self.statements, key).await;
+        self.settle(connection, listed).await
+    }
+
+    async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let mut connection = self.connect().await?;
+        let page = scan(&mut connection, &self.statements, after, limit).await;
+        self.settle(connection, page).await
+    }
+
+    async fn connect(&self) -> Result<InUse> {
+        let taken = self.lane.take().await;
+        taken.map_err(|error| trouble::failed("connecting to the database", error))
+    }
+
+    /// Gives the connection up if a new one may do better.
+    async fn settle<T>(&self, connection: InUse, outcome: Result<T, Failed>) -> Result<T> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(Failed::Row(error)) => Err(error),
+            Err(Failed::Reading(error)) => {
+                if trouble::spoils_the_connection(&error) {
+                    self.lane.give_up(connection).await;
+                }
+                Err(trouble::failed("reading sessions", error))
+            }
+        }
+    }
+}
+
+/// Why a read failed: the database, or what a row holds.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Reading(sqlx::Error),
+    Row(jam_core::Error),
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Reading(error)
+    }
+}
+
+impl From<jam_core::Error> for Failed {
+    fn from(error: jam_core::Error) -> Self {
+        Self::Row(error)
+    }
+}
+
+/// Finds the records at these places (at most [`Many::MOST`]), live or not, all in one state of the database. A row that
+/// is damaged is the trouble of those alone who asked for it.
+pub(crate) async fn find(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    places: &[Place],
+) -> Result<Vec<Result<Option<Found>>>, sqlx::Error> {
+    let (size, sql) = statements.find.taking(places.len());
+    let mut values = Values::default();
+    for place in places {
+        values.place(place);
+    }
+    values.nothing(2 * (size - places.len()));
+    let mut found: Vec<_> = places.iter().map(|_| Ok(None)).collect();
+    let query = sqlx::query_with(sql.text(), values.done()?);
+    let mut rows = connection.fetch_many(query);
+    while let Some(row) = rows.next().await {
+        let Either::Right(row) = row? else { continue };
+        let place = usize::try_from(row::number(&row, 0).unwrap_or(-1)).ok();
+        if let Some(slot) = place.and_then(|place| found.get_mut(place)) {
+            *slot = row::found(&row, 1).map(Some);
+        }
+    }
+    Ok(found)
+}
+
+/// Every record of the key, live or not.
+pub(crate) async fn list(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    key: &SessionKey,
+) -> Result<Vec<Entry>, Failed> {
+    let mut values = Values::default();
+    values.bind(key.as_str());
+    let rows = rows(connection, &statements.list, values).await?;
+    rows.iter().map(|row| Ok(row::entry(key, row, 0)?)).collect()
+}
+
+async fn scan(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page, Failed> {
+    let limit = limit.clamp(1, cursor::MOST_PER_PAGE);
+    let mut values = Values::default();
+    let sql = match after {
+        None => &statements.first_page,
+        Some(cursor) => {
+            values.place(&cursor::read(cursor)?);
+            &statements.next_page
+        }
+    };
+    values.bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let rows = rows(connection, sql, values).await?;
+    let entry = |row: &SqliteRow| row::entry(&row::key(row, 0)?, row, 1);
+    let entries = rows.iter().map(entry).collect::<Result<Vec<_>>>()?;
+    let last = entries.last().filter(|_| entries.len() == limit);
+    let next = last.map(|last| cursor::write(&last.id));
+    Ok(Page::new(entries, next))
+}
+
+async fn rows(connection: &mut SqliteConnection, sql: &Sql, values: Values) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    connection.fetch_all(sqlx::query_with(sql.text(), values.done()?)).await
+}

@@ -1,0 +1,209 @@
+//! The tables: made in a database that has none, checked in one that has, brought up to date when a later jam needs it.
+
+use std::time::{Duration, Instant};
+
+use jam_core::{Error, ErrorKind, Result};
+use sqlx::{AssertSqlSafe, Executor, Row, SqliteConnection};
+
+use crate::table::TableName;
+use crate::trouble::{self, config};
+
+/// The version of the tables that this jam writes.
+pub(crate) const VERSION: i64 = 1;
+
+/// `jam` and the version of the file's layout, in the header of a file that jam made.
+const APPLICATION_ID: &str = "PRAGMA application_id = 0x6a616d31";
+
+/// Whose database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A file for the sessions alone.
+    Jam,
+    /// A database in memory.
+    Memory,
+    /// The application's, which shares it.
+    Application,
+}
+
+/// Makes the tables or checks them.
+///
+/// # Errors
+/// `Config` if the file, or a table of that name, is somebody else's; `Unsupported` if a later jam made it.
+pub(crate) async fn prepare(
+    connection: &mut SqliteConnection,
+    table: &TableName,
+    owner: Owner,
+    patience: Duration,
+) -> Result<()> {
+    let encoding: String = one(connection, "PRAGMA encoding").await.map_err(trouble::opening)?;
+    if encoding != "UTF-8" {
+        let message = format!("the database keeps text as {encoding}; jam needs one that keeps UTF-8");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let since = Instant::now();
+    loop {
+        match make_or_check(connection, table, owner).await {
+            Err(Halted::Database(error)) if trouble::is_busy(&error) && since.elapsed() < patience => {}
+            Err(Halted::Database(error)) => return Err(trouble::opening(error)),
+            Err(Halted::Refused(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+enum Halted {
+    Database(sqlx::Error),
+    Refused(Error),
+}
+
+impl From<sqlx::Error> for Halted {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Error> for Halted {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+async fn make_or_check(connection: &mut SqliteConnection, table: &TableName, owner: Owner) -> Result<(), Halted> {
+    // Looked at before anything is changed.
+    let tables: i64 = one(connection, "SELECT count(*) FROM sqlite_schema").await?;
+    let known = exists(connection, TableName::SCHEMA).await?;
+    if owner == Owner::Jam {
+        if tables > 0 && !known {
+            return Err(config(
+                "the database holds somebody else's tables and none of jam's; name a file for the sessions alone, or \
+                 share the application's pool with `SqliteStore::from_pool`; nothing was changed",
+            )
+            .into());
+        }
+        if tables == 0 {
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL").await?;
+            connection.execute(APPLICATION_ID).await?;
+        }
+        let mode: String = one(connection, "PRAGMA journal_mode = WAL").await?;
+        if mode != "wal" {
+            let message = "SQLite cannot keep a write-ahead log there: the file system, a network's perhaps, lacks shared \
+                           memory; keep the sessions on a local disk";
+            return Err(Error::new(ErrorKind::Unsupported, message).into());
+        }
+    }
+    if known && check(connection, table).await? {
+        return Ok(());
+    }
+    connection.execute("BEGIN IMMEDIATE").await?;
+    let made = make(connection, table).await;
+    let end = if made.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = connection.execute(end).await;
+    made?;
+    if let Err(error) = ended {
+        let _ = connection.execute("ROLLBACK").await;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// Whether the table is there, of this version and shape.
+async fn check(connection: &mut SqliteConnection, table: &TableName) -> Result<bool, Halted> {
+    let version = sqlx::query("SELECT version FROM jam_schema WHERE table_name = ?").bind(table.as_str());
+    let row = connection
+        .fetch_optional(version)
+        .await
+        .map_err(|error| misshapen(TableName::SCHEMA, error))?;
+    let Some(row) = row else { return Ok(false) };
+    let version: i64 = row.try_get(0).map_err(|error| misshapen(TableName::SCHEMA, error))?;
+    if version > VERSION {
+        let message = format!(
+            "the table {table} is of version {version}, which a later jam made; this one knows versions up to {VERSION}"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, message).into());
+    }
+    let columns = format!("SELECT session_key, session_id, data, expires_at, sweep_at FROM {table} LIMIT 0");
+    let shape = connection.execute(AssertSqlSafe(columns)).await;
+    shape.map_err(|error| misshapen(table.as_str(), error))?;
+    Ok(true)
+}
+
+async fn make(connection: &mut SqliteConnection, table: &TableName) -> Result<(), Halted> {
+    // Another process may have made it just now.
+    if exists(connection, TableName::SCHEMA).await? {
+        if check(connection, table).await? {
+            return Ok(());
+        }
+    } else {
+        let schema = "CREATE TABLE jam_schema (table_name TEXT NOT NULL PRIMARY KEY COLLATE NOCASE, \
+                      version INTEGER NOT NULL)";
+        connection.execute(schema).await?;
+    }
+    if exists(connection, table.as_str()).await? {
+        return Err(config(format!(
+            "there is a table {table} already that jam did not make; choose another name; nothing was changed"
+        ))
+        .into());
+    }
+    connection.execute(AssertSqlSafe(create_table(table))).await?;
+    connection.execute(AssertSqlSafe(create_index(table))).await?;
+    connection.execute(AssertSqlSafe(create_trigger(table))).await?;
+    let note = sqlx::query("INSERT INTO jam_schema (table_name, version) VALUES (?, ?)");
+    connection.execute(note.bind(table.as_str()).bind(VERSION)).await?;
+    Ok(())
+}
+
+/// Written so that whoever asks `sqlite3` for the schema can read it.
+fn create_table(table: &TableName) -> String {
+    format!(
+        "CREATE TABLE {table} (
+  session_key TEXT NOT NULL, -- whose session
+  session_id TEXT NOT NULL, -- where jam keeps it; with hashed ids no secret
+  data TEXT NOT NULL, -- the session's JSON object as text, anything else (sealed data) as a blob
+  expires_at INTEGER, -- milliseconds since 1970 UTC; NULL: never
+  sweep_at INTEGER DEFAULT 0, -- when a sweep looks at it, which then sets the next time; not after expires_at
+  PRIMARY KEY (session_key, session_id)
+)"
+    )
+}
+
+/// Over the time of the next look and not over the expiry, which moves with every request: moving it in an index would
+/// cost as much as the rest of an update.
+fn create_index(table: &TableName) -> String {
+    format!(
+        "CREATE INDEX {} ON {table} (sweep_at) WHERE sweep_at IS NOT NULL",
+        table.object("sweep")
+    )
+}
+
+/// For the rare expiry that comes earlier than was thought.
+fn create_trigger(table: &TableName) -> String {
+    format!(
+        "CREATE TRIGGER {} AFTER UPDATE OF expires_at ON {table}
+WHEN NEW.expires_at IS NOT NULL AND (OLD.sweep_at IS NULL OR NEW.expires_at < OLD.sweep_at)
+BEGIN
+  UPDATE {table} SET sweep_at = NEW.expires_at WHERE rowid = NEW.rowid;
+END",
+        table.object("earlier")
+    )
+}
+
+async fn exists(connection: &mut SqliteConnection, name: &str) -> Result<bool, sqlx::Error> {
+    let look = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = ? COLLATE NOCASE").bind(name);
+    Ok(connection.fetch_optional(look).await?.is_some())
+}
+
+fn misshapen(table: &str, error: sqlx::Error) -> Halted {
+    if trouble::is_refused(&error) {
+        let message = format!("the table `{table}` is not as jam makes it; nothing was changed");
+        Halted::Refused(config(message).with_source(error))
+    } else {
+        Halted::Database(error)
+    }
+}
+
+async fn one<T>(connection: &mut SqliteConnection, sql: &'static str) -> Result<T, sqlx::Error>
+where
+    T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    connection.fetch_one(sql).await?.try_get(0)
+}

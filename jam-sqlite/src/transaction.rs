@@ -1,0 +1,286 @@
+//! Many calls in one transaction: each decided by itself, all made durable with one commit.
+
+use std::time::{Duration, Instant};
+
+use futures_lite::StreamExt;
+use jam_core::{Clock, Result, Timestamp};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Either, Executor, Row, SqliteConnection};
+use tokio::sync::oneshot;
+
+use crate::kind::{self, Decision, Explanation, Kind, Outcome};
+use crate::reader::{self, Failed};
+use crate::request::{Answer, Call, Request};
+use crate::row::Values;
+use crate::statements::{Many, Sql, Statements};
+use crate::trouble;
+
+/// A call, and what it will hear once it is durable.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) request: Request,
+    pub(crate) reply: oneshot::Sender<Result<Answer>>,
+    pub(crate) answer: Option<Result<Answer>>,
+}
+
+impl From<Call> for Pending {
+    fn from(call: Call) -> Self {
+        Self {
+            request: call.request,
+            reply: call.reply,
+            answer: None,
+        }
+    }
+}
+
+/// How far it got.
+#[derive(Debug)]
+pub(crate) enum Halted {
+    /// Nothing is left of it.
+    Undone(sqlx::Error),
+    /// It was to be committed.
+    Committing(sqlx::Error),
+}
+
+/// What it takes to write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pen<'a> {
+    pub(crate) statements: &'a Statements,
+    pub(crate) clock: &'a dyn Clock,
+    /// How long others may keep the database locked.
+    pub(crate) patience: Duration,
+}
+
+impl Pen<'_> {
+    /// Decides all calls in one transaction and commits it.
+    pub(crate) async fn together(self, connection: &mut SqliteConnection, calls: &mut [Pending]) -> Result<(), Halted> {
+        let undone = Halted::Undone;
+        self.patiently(connection, "BEGIN IMMEDIATE").await.map_err(undone)?;
+        if let Err(error) = self.decide_all(connection, calls).await {
+            roll_back(connection).await;
+            return Err(undone(error));
+        }
+        if let Err(error) = self.patiently(connection, "COMMIT").await {
+            roll_back(connection).await;
+            return Err(if trouble::may_have_been_committed(&error) {
+                Halted::Committing(error)
+            } else {
+                undone(error)
+            });
+        }
+        Ok(())
+    }
+
+    /// One call as a transaction of its own, on one trip if it succeeds. `None`: it has to be decided
+    /// [together](Self::together) with what comes in between.
+    pub(crate) async fn alone(
+        self,
+        connection: &mut SqliteConnection,
+        kind: Kind,
+        request: &Request,
+    ) -> Result<Option<Result<Answer>>, Halted> {
+        let since = Instant::now();
+        let outcome = loop {
+            let now = self.clock.now();
+            match self.series(connection, kind, &[request], now).await {
+                Err(error) if trouble::is_busy(&error) && since.elapsed() < self.patience => {}
+                Err(error) if trouble::may_have_been_committed(&error) => return Err(Halted::Committing(error)),
+                Err(error) => return Err(Halted::Undone(error)),
+                Ok(outcomes) => break outcomes.into_iter().next().unwrap_or_default(),
+            }
+        };
+        match kind::decide(request, &outcome) {
+            Decision::Answer(answer) => Ok(Some(answer)),
+            Decision::Look(places) => {
+                let found = reader::find(connection, self.statements, &places).await;
+                let found = found.map_err(Halted::Undone)?;
+                match kind::explain(request, found, self.clock.now()) {
+                    Explanation::Answer(answer) => Ok(Some(answer)),
+                    Explanation::Expired | Explanation::Again => Ok(None),
+                }
+            }
+        }
+    }
+
+    async fn decide_all(self, connection: &mut SqliteConnection, calls: &mut [Pending]) -> Result<(), sqlx::Error> {
+        // With the lock held, so that no writer before it was judged by a later time.
+        let now = self.clock.now();
+        for kind in Kind::ALL {
+            let mut of_kind: Vec<_> = calls
+                .iter_mut()
+                .filter(|call| Kind::of(&call.request) == Some(kind))
+                .collect();
+            for chunk in of_kind.chunks_mut(Many::MOST) {
+                self.decide_series(connection, kind, chunk, now).await?;
+            }
+        }
+        for call in calls.iter_mut().filter(|call| call.answer.is_none()) {
+            call.answer = Some(self.decide_single(connection, &call.request, now).await?);
+        }
+        Ok(())
+    }
+
+    async fn decide_series(
+        self,
+        connection: &mut SqliteConnection,
+        kind: Kind,
+        calls: &mut [&mut Pending],
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        let requests: Vec<_> = calls.iter().map(|call| &call.request).collect();
+        let outcomes = self.series(connection, kind, &requests, now).await?;
+        for (call, outcome) in calls.iter_mut().zip(outcomes) {
+            call.answer = match kind::decide(&call.request, &outcome) {
+                Decision::Answer(answer) => Some(answer),
+                Decision::Look(_) => None,
+            };
+        }
+        for call in calls.iter_mut().filter(|call| call.answer.is_none()) {
+            call.answer = Some(self.explain(connection, kind, &call.request, now).await?);
+        }
+        Ok(())
+    }
+
+    /// Why a call has changed nothing. If the next one of its series is the reason it may have become possible, so it is
+    /// tried again; then nothing comes in between.
+    async fn explain(
+        self,
+        connection: &mut SqliteConnection,
+        kind: Kind,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Result<Answer>, sqlx::Error> {
+        let mut outcome = Outcome::default();
+        for _ in 0..2 {
+            let places = match kind::decide(request, &outcome) {
+                Decision::Answer(answer) => return Ok(answer),
+                Decision::Look(places) => places,
+            };
+            let found = reader::find(connection, self.statements, &places).await?;
+            match kind::explain(request, found, now) {
+                Explanation::Answer(answer) => return Ok(answer),
+                Explanation::Expired => return Ok(Ok(self.bury(connection, request, now).await?)),
+                Explanation::Again => {}
+            }
+            let outcomes = self.series(connection, kind, &[request], now).await?;
+            outcome = outcomes.into_iter().next().unwrap_or_default();
+            if let Decision::Answer(answer) = kind::decide(request, &outcome) {
+                return Ok(answer);
+            }
+        }
+        Ok(Err(trouble::confused()))
+    }
+
+    /// Runs the statement of this kind for these calls (at most [`Many::MOST`]) on one trip.
+    async fn series(
+        self,
+        connection: &mut SqliteConnection,
+        kind: Kind,
+        requests: &[&Request],
+        now: Timestamp,
+    ) -> Result<Vec<Outcome>, sqlx::Error> {
+        let (size, sql) = kind.statement(self.statements).taking(requests.len());
+        let mut values = Values::default();
+        for request in requests {
+            kind::bind(request, now, &mut values);
+        }
+        values.nothing(kind.values() * (size - requests.len()));
+        let mut steps = connection.fetch_many(sqlx::query_with(sql.text(), values.done()?));
+        let mut outcomes = Vec::with_capacity(size);
+        let mut row = None;
+        while let Some(step) = steps.next().await {
+            match step? {
+                Either::Right(found) => row = Some(found),
+                Either::Left(done) => {
+                    outcomes.push(Outcome {
+                        changes: done.rows_affected(),
+                        row: row.take(),
+                    });
+                    if outcomes.len() == size {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn decide_single(
+        self,
+        connection: &mut SqliteConnection,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Result<Answer>, sqlx::Error> {
+        let mut values = Values::default();
+        match request {
+            Request::Clear(key) => {
+                values.bind(key.as_str()).time(now);
+                let rows = rows(connection, &self.statements.clear, values).await?;
+                let counted = rows.iter().filter(|row| row.try_get::<bool, _>(0).unwrap_or(false));
+                Ok(Ok(Answer::Count(counted.count() as u64)))
+            }
+            Request::Expire { by, limit } => {
+                let removed = self.sweep(connection, &self.statements.expire, *by, *limit).await?;
+                let postponed = self.sweep(connection, &self.statements.postpone, *by, *limit).await?;
+                let seen = removed + postponed;
+                Ok(Ok(Answer::Swept { removed, seen }))
+            }
+            Request::List(key) => match reader::list(connection, self.statements, key).await {
+                Ok(mut entries) => {
+                    entries.retain(|entry| entry.expires_at.is_none_or(|at| at > now));
+                    Ok(Ok(Answer::Listed(entries)))
+                }
+                Err(Failed::Row(error)) => Ok(Err(error)),
+                Err(Failed::Reading(error)) => Err(error),
+            },
+            _ => Ok(Err(trouble::confused())),
+        }
+    }
+
+    async fn sweep(
+        self,
+        connection: &mut SqliteConnection,
+        sql: &Sql,
+        by: Timestamp,
+        limit: u32,
+    ) -> Result<u64, sqlx::Error> {
+        let mut values = Values::default();
+        values.time(by).bind(limit).time(by);
+        let query = sqlx::query_with(sql.text(), values.done()?);
+        Ok(connection.execute(query).await?.rows_affected())
+    }
+
+    async fn bury(
+        self,
+        connection: &mut SqliteConnection,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Answer, sqlx::Error> {
+        let mut values = Values::default();
+        kind::bind(request, now, &mut values);
+        let query = sqlx::query_with(self.statements.bury.text(), values.done()?);
+        connection.execute(query).await?;
+        Ok(Answer::Found(false))
+    }
+
+    /// Runs a statement that waits for others to let go of the database.
+    async fn patiently(self, connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+        let since = Instant::now();
+        loop {
+            match connection.execute(sqlx::query(sql)).await {
+                // SQLite itself has waited for a moment.
+                Err(error) if trouble::is_busy(&error) && since.elapsed() < self.patience => {}
+                other => return other.map(drop),
+            }
+        }
+    }
+}
+
+async fn rows(connection: &mut SqliteConnection, sql: &Sql, values: Values) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    connection.fetch_all(sqlx::query_with(sql.text(), values.done()?)).await
+}
+
+/// SQLite has done so already after some errors, and then says that there is nothing to roll back.
+async fn roll_back(connection: &mut SqliteConnection) {
+    let _ = connection.execute("ROLLBACK").await;
+}

@@ -1,0 +1,189 @@
+//! The writer: one task that takes what waits, decides it in one transaction, commits once, and answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jam_core::{Clock, Error, Result};
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
+
+use crate::kind::Kind;
+use crate::lane::{InUse, Lane};
+use crate::request::{Call, Message};
+use crate::space::Space;
+use crate::statements::Statements;
+use crate::transaction::{Halted, Pen, Pending};
+use crate::trouble;
+
+/// The one task that changes the table, of those of this store.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) lane: Lane,
+    pub(crate) statements: Arc<Statements>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) patience: Duration,
+    pub(crate) space: Space,
+    pub(crate) inbox: mpsc::UnboundedReceiver<Message>,
+}
+
+impl Writer {
+    /// A batch takes no more calls and no more bytes than this (and one call at least), so that its first caller does
+    /// not wait for long and other processes get their turn.
+    const MOST_CALLS: usize = 256;
+    const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+    /// Works until it is told to end, or everybody who could ask is gone.
+    pub(crate) async fn run(mut self) {
+        let mut inbox = Vec::with_capacity(Self::MOST_CALLS);
+        let mut closing = None;
+        while self.inbox.recv_many(&mut inbox, Self::MOST_CALLS).await > 0 {
+            let mut batch = Vec::with_capacity(inbox.len());
+            let mut bytes = 0;
+            for message in inbox.drain(..) {
+                match message {
+                    Message::Write(call) => {
+                        bytes += call.request.weight();
+                        batch.push(call);
+                        if bytes > Self::MOST_BYTES {
+                            self.serve(std::mem::take(&mut batch)).await;
+                            bytes = 0;
+                        }
+                    }
+                    Message::Shrink(reply) => {
+                        self.serve(std::mem::take(&mut batch)).await;
+                        let _ = reply.send(self.shrink().await);
+                    }
+                    Message::Close(reply) => {
+                        // What is in the inbox now is done, nothing more gets in.
+                        self.inbox.close();
+                        closing = Some(reply);
+                    }
+                }
+            }
+            self.serve(batch).await;
+            self.keep_log_short().await;
+            // Whoever was answered gets to ask again before the next batch is closed.
+            yield_now().await;
+        }
+        let outcome = self.close().await;
+        if let Some(reply) = closing {
+            let _ = reply.send(outcome);
+        }
+    }
+
+    async fn serve(&self, calls: Vec<Call>) {
+        // Nobody waits for those any more, so they need not be made.
+        let waited_for = calls.into_iter().filter(|call| !call.reply.is_closed());
+        let mut pending: Vec<Pending> = waited_for.map(Pending::from).collect();
+        if !self.space.is_in_place() {
+            return refuse_with(pending, &trouble::removed());
+        }
+        if pending.len() > 1 {
+            match self.together(&mut pending).await {
+                Ok(()) => return answer(pending),
+                Err(Halted::Committing(error)) => return refuse(pending, Halted::Committing(error)),
+                Err(Halted::Undone(error)) if !trouble::is_one_calls_own(&error) => {
+                    return refuse(pending, Halted::Undone(error));
+                }
+                // One of them may be the reason, so each is tried by itself.
+                Err(Halted::Undone(_)) => {}
+            }
+        }
+        for mut call in pending {
+            call.answer = None;
+            let mut one = [call];
+            match self.single(&mut one).await {
+                Ok(()) => answer(one),
+                Err(halted) => refuse(one, halted),
+            }
+        }
+    }
+
+    /// Decides one call, alone if that can be.
+    async fn single(&self, one: &mut [Pending; 1]) -> Result<(), Halted> {
+        if let Some(kind) = Kind::of(&one[0].request) {
+            let mut connection = self.connect().await?;
+            let outcome = self.pen().alone(&mut connection, kind, &one[0].request).await;
+            if let Some(answer) = self.settle(connection, outcome).await? {
+                one[0].answer = Some(answer);
+                return Ok(());
+            }
+        }
+        self.together(one).await
+    }
+
+    async fn together(&self, pending: &mut [Pending]) -> Result<(), Halted> {
+        let mut connection = self.connect().await?;
+        let outcome = self.pen().together(&mut connection, pending).await;
+        self.settle(connection, outcome).await
+    }
+
+    async fn connect(&self) -> Result<InUse, Halted> {
+        self.lane.take().await.map_err(Halted::Undone)
+    }
+
+    /// Gives the connection up if a new one may do better.
+    async fn settle<T>(&self, connection: InUse, outcome: Result<T, Halted>) -> Result<T, Halted> {
+        if let Err(Halted::Undone(error) | Halted::Committing(error)) = &outcome
+            && trouble::spoils_the_connection(error)
+        {
+            self.lane.give_up(connection).await;
+        }
+        outcome
+    }
+
+    fn pen(&self) -> Pen<'_> {
+        Pen {
+            statements: &self.statements,
+            clock: &*self.clock,
+            patience: self.patience,
+        }
+    }
+
+    async fn shrink(&self) -> Result<bool> {
+        let failed = |error| trouble::failed("giving free space back", error);
+        let mut connection = self.lane.take().await.map_err(failed)?;
+        self.space.shrink(&mut connection).await.map_err(failed)
+    }
+
+    async fn keep_log_short(&mut self) {
+        if !self.space.log_is_long() {
+            return;
+        }
+        if let Ok(mut connection) = self.lane.take().await {
+            self.space.truncate_log(&mut connection).await;
+        }
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        let failed = |error| trouble::failed("closing the database", error);
+        let rested = match self.lane.take().await {
+            Ok(mut connection) => self.space.rest(&mut connection).await,
+            // A connection that is broken has nothing to bring into order.
+            Err(_) => Ok(()),
+        };
+        self.lane.close().await.and(rested).map_err(failed)
+    }
+}
+
+fn answer(calls: impl IntoIterator<Item = Pending>) {
+    for call in calls {
+        let answer = call.answer.unwrap_or_else(|| Err(trouble::confused()));
+        // A caller that is gone has not asked to be told.
+        let _ = call.reply.send(answer);
+    }
+}
+
+fn refuse(calls: impl IntoIterator<Item = Pending>, halted: Halted) {
+    let error = match halted {
+        Halted::Undone(error) => trouble::failed("writing sessions", error),
+        Halted::Committing(error) => trouble::failed("making a write durable", error).with_outcome_unknown(),
+    };
+    refuse_with(calls, &error);
+}
+
+fn refuse_with(calls: impl IntoIterator<Item = Pending>, error: &Error) {
+    for call in calls {
+        let _ = call.reply.send(Err(trouble::again(error)));
+    }
+}
