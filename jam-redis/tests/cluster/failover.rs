@@ -228,6 +228,10 @@ async fn a_primary_that_is_cut_off_from_the_others_is_not_believed() {
     let options = Server::options(Kind::New).arg("enable-debug-command", "yes");
     let cluster = Cluster::start_with(options);
     let lonely = cluster.primary_of("any");
+    let path = path();
+    let customer = options_of(&[lonely], &path).open().await.unwrap();
+    let id = id(&tagged("any", ""), "there");
+    customer.insert(&id, &record("x")).await.unwrap();
     // It hears of no other node any more, and so is replaced; it runs on, and does not know.
     let reply = lonely.command(&["DEBUG", "DROP-CLUSTER-PACKET-FILTER", "-2"]);
     assert!(reply.is_ok(), "{reply:?}");
@@ -236,14 +240,21 @@ async fn a_primary_that_is_cut_off_from_the_others_is_not_believed() {
         assert!(start.elapsed() < Duration::from_secs(30), "nobody takes over");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let path = path();
     let error = options_of(&[lonely], &path).open().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     let well = cluster.primary_of("any");
+    let hash = format!("{path}:{{any}}");
     let store = options_of(&[lonely, well], &path).open().await.unwrap();
-    let id = id(&tagged("any", ""), "there");
-    store.insert(&id, &record("x")).await.unwrap();
-    assert_eq!(well.command(&["EXISTS", &format!("{path}:{{any}}")]).int(), 1);
+    assert!(store.remove(&id).await.unwrap());
+    assert_eq!(well.command(&["EXISTS", &hash]).int(), 0);
+    // Whoever had an open connection to it comes to its successor too.
+    let start = Instant::now();
+    while let Err(error) = customer.insert(&id, &record("x")).await {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(start.elapsed() < IN_TIME, "{error}");
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    assert_eq!(well.command(&["EXISTS", &hash]).int(), 1);
 }
 
 fn options_of(nodes: &[&Server], path: &str) -> jam_redis::RedisOptions {

