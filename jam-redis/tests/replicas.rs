@@ -269,7 +269,15 @@ async fn in_a_cluster_the_primary_of_the_slot_waits_and_only_for_its_own_replica
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_waiting_call_sees_for_itself_that_the_server_is_a_newer_one() {
-    let old = ["HSETEX", "HGETEX", "HGETDEL", "HPEXPIRE", "HPEXPIREAT", "HPEXPIRETIME", "HPTTL"];
+    let old = [
+        "HSETEX",
+        "HGETEX",
+        "HGETDEL",
+        "HPEXPIRE",
+        "HPEXPIREAT",
+        "HPEXPIRETIME",
+        "HPTTL",
+    ];
     let pair = Pair::start_with(Server::options(Kind::New).hide(&old));
     let path = path();
     let options = options(pair.primary.url(), &path).wait_replicas(1, WITHIN);
@@ -283,7 +291,10 @@ async fn a_waiting_call_sees_for_itself_that_the_server_is_a_newer_one() {
     pair.primary.kill();
     let file = pair.primary.dir().join("server.conf");
     let text = std::fs::read_to_string(&file).unwrap();
-    let known: Vec<_> = text.lines().filter(|line| !line.starts_with("rename-command")).collect();
+    let known: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with("rename-command"))
+        .collect();
     std::fs::write(&file, known.join("\n")).unwrap();
     pair.primary.restart();
     pair.wait_until_confirmed();
@@ -291,7 +302,10 @@ async fn a_waiting_call_sees_for_itself_that_the_server_is_a_newer_one() {
     store.rename(Rename::new(&from, &version, &to, &moved)).await.unwrap();
     let hash = format!("{path}:{{one}}");
     let expiry = pair.primary.command(&["HPTTL", &hash, "FIELDS", "1", "new"]);
-    assert!(expiry.array()[0].int() > 0, "the field has an expiry of its own: {expiry:?}");
+    assert!(
+        expiry.array()[0].int() > 0,
+        "the field has an expiry of its own: {expiry:?}"
+    );
     assert_eq!(pair.primary.command(&["PTTL", &hash]).int(), -1, "the hash has none");
 }
 
