@@ -6,6 +6,7 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +17,9 @@ use support::load::Load;
 use support::{IN_TIME, id, open, options, path, record, sentinel_url, tagged};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// One cast for all tests of this program, and one test at a time.
-static CAST: Mutex<Option<Sentinels>> = Mutex::const_new(None);
+/// Two casts for all tests of this program, each for one test at a time.
+static CASTS: [Mutex<Option<Sentinels>>; 2] = [const { Mutex::const_new(None) }; 2];
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 const QUIET: Duration = Duration::from_millis(700);
 
@@ -25,7 +27,8 @@ struct Stage(MutexGuard<'static, Option<Sentinels>>);
 
 impl Stage {
     async fn set() -> Self {
-        let mut stage = Self(CAST.lock().await);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) % CASTS.len();
+        let mut stage = Self(CASTS[number].lock().await);
         stage.0.get_or_insert_with(|| Sentinels::start(Kind::New));
         for server in stage.nodes().iter().chain(stage.sentinels()) {
             server.resume();
