@@ -6,6 +6,8 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,8 +17,9 @@ use support::load::Load;
 use support::{IN_TIME, id, open, options, path, record, sentinel_url, tagged};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// One cast for all tests of this program, and one test at a time.
-static CAST: Mutex<Option<Sentinels>> = Mutex::const_new(None);
+/// Two casts for all tests of this program, each for one test at a time.
+static CASTS: [Mutex<Option<Sentinels>>; 2] = [const { Mutex::const_new(None) }; 2];
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 const QUIET: Duration = Duration::from_millis(700);
 
@@ -24,7 +27,8 @@ struct Stage(MutexGuard<'static, Option<Sentinels>>);
 
 impl Stage {
     async fn set() -> Self {
-        let mut stage = Self(CAST.lock().await);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) % CASTS.len();
+        let mut stage = Self(CASTS[number].lock().await);
         stage.0.get_or_insert_with(|| Sentinels::start(Kind::New));
         for server in stage.nodes().iter().chain(stage.sentinels()) {
             server.resume();
@@ -171,18 +175,20 @@ async fn sentinels_that_are_dead_or_silent_do_not_hold_up_the_one_that_is_well()
 }
 
 /// A sentinel that names this server, whoever asks, and at once.
-fn stubborn(named: SocketAddr) -> SocketAddr {
+fn stubborn(named: &Arc<StdMutex<SocketAddr>>) -> SocketAddr {
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = door.local_addr().unwrap();
+    let named = Arc::clone(named);
     thread::spawn(move || {
         for client in door.incoming() {
-            thread::spawn(move || converse(&client.unwrap(), named));
+            let named = Arc::clone(&named);
+            thread::spawn(move || converse(&client.unwrap(), &named));
         }
     });
     address
 }
 
-fn converse(mut client: &TcpStream, named: SocketAddr) -> std::io::Result<()> {
+fn converse(mut client: &TcpStream, named: &StdMutex<SocketAddr>) -> std::io::Result<()> {
     let mut lines = BufReader::new(client.try_clone()?).lines();
     while let Some(head) = lines.next() {
         let words: usize = head?.trim_start_matches('*').parse().expect("a command of the driver");
@@ -193,6 +199,7 @@ fn converse(mut client: &TcpStream, named: SocketAddr) -> std::io::Result<()> {
             .skip(1)
             .step_by(2)
             .collect::<Result<_, _>>()?;
+        let named = *named.lock().unwrap();
         let (ip, port) = (named.ip().to_string(), named.port().to_string());
         if words[0] == "SENTINEL" {
             write!(client, "*2\r\n${}\r\n{ip}\r\n${}\r\n{port}\r\n", ip.len(), port.len())?;
@@ -208,7 +215,7 @@ async fn a_sentinel_of_yesterday_is_not_believed() {
     let cast = Stage::set().await;
     let primary = cast.primary_address();
     let replica = cast.nodes().iter().find(|node| node.address() != primary).unwrap();
-    let stale = stubborn(replica.address());
+    let stale = stubborn(&Arc::new(StdMutex::new(replica.address())));
     let slow = Proxy::start(cast.sentinel_addresses()[0]);
     slow.delay(Duration::from_millis(50)..=Duration::from_millis(60));
     let store = open(format!("redis+sentinel://{stale},{}/jam", slow.address()), &path()).await;
@@ -222,6 +229,27 @@ async fn a_sentinel_of_yesterday_is_not_believed() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.message().contains("not a primary"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_is_made_a_replica_without_a_word_is_left_at_the_first_refusal() {
+    let (old, new) = (Server::start(Kind::New), Server::start(Kind::New));
+    let named = Arc::new(StdMutex::new(old.address()));
+    let store = open(format!("redis+sentinel://{}/jam", stubborn(&named)), &path()).await;
+    let one = id(&tagged("one", ""), "there");
+    store.insert(&one, &record("x")).await.unwrap();
+    // The connection stays open, and reads would go on.
+    let reply = old.command(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]);
+    assert!(reply.is_ok(), "{reply:?}");
+    *named.lock().unwrap() = new.address();
+    let error = store
+        .insert(&id(&tagged("two", ""), "there"), &record("x"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(!error.outcome_unknown(), "a replica does nothing: {error}");
+    store.insert(&one, &record("x")).await.unwrap();
+    assert_eq!(new.command(&["DBSIZE"]).int(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -104,6 +104,7 @@ impl Sentinels {
     /// If the sentinels do not agree on one for a long time.
     pub fn kill_primary(&self) -> &Server {
         let primary = self.primary();
+        self.note(primary.address());
         primary.kill();
         primary
     }
@@ -115,6 +116,7 @@ impl Sentinels {
     /// If it does not happen.
     pub fn fail_over(&self) -> SocketAddr {
         let sentinel = self.running().next().expect("a sentinel runs");
+        self.note(self.primary_address());
         until("a failover to begin", || {
             let reply = sentinel.command(&["SENTINEL", "FAILOVER", Self::SERVICE]);
             if reply.is_ok() {
@@ -153,6 +155,11 @@ impl Sentinels {
     pub fn wait_until_ok(&self) {
         until("the replicas to follow", || self.check_replicas());
         until("the sentinels to know each other", || self.check_sentinels());
+    }
+
+    /// On a busy machine there may have been a failover that nobody asked for.
+    fn note(&self, primary: SocketAddr) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = primary;
     }
 
     fn running(&self) -> impl Iterator<Item = &Server> {

@@ -11,21 +11,27 @@ mod scans;
 mod seeds;
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jam_test_servers::{Cluster, Kind};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// One cluster for all tests of this program, and one test at a time.
-static CLUSTER: Mutex<Option<Cluster>> = Mutex::const_new(None);
+/// Two clusters for all tests of this program, each for one test at a time.
+static CLUSTERS: [Mutex<Option<Cluster>>; 2] = [const { Mutex::const_new(None) }; 2];
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// The cluster, well and at this test's disposal.
 struct Stage(MutexGuard<'static, Option<Cluster>>);
 
 impl Stage {
     async fn set() -> Self {
-        let mut stage = Self(CLUSTER.lock().await);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) % CLUSTERS.len();
+        let mut stage = Self(CLUSTERS[number].lock().await);
         stage.0.get_or_insert_with(|| Cluster::start(Kind::New));
         stage.mend();
+        for primary in stage.primaries() {
+            primary.command(&["FLUSHALL"]);
+        }
         stage
     }
 

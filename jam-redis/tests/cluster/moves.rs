@@ -41,7 +41,9 @@ async fn resharding_under_load_loses_no_session_and_makes_no_write_twice() {
     report.assert_errors_are_honest(IN_TIME);
     assert_eq!(report.odd, vec![]);
     // Redirections are followed; only two keys that no node has both of may have to wait too long.
-    report.messages.retain(|message, _| !message.contains("is moving these sessions"));
+    report
+        .messages
+        .retain(|message, _| !message.contains("is moving these sessions"));
     assert!(report.messages.is_empty(), "{:?}", report.messages);
     let fresh = open(cluster.url(), &path).await;
     assert_eq!(report.check(&*fresh).await, vec![]);
