@@ -1,5 +1,6 @@
 //! Logging in: a session moves from one key to another, on the same node or not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jam_core::{ErrorKind, Load as How, Rename, Result, SessionKey, SessionStore};
@@ -7,7 +8,7 @@ use jam_redis::RedisStore;
 use jam_test_servers::slot_of;
 
 use crate::Stage;
-use crate::support::{IN_TIME, id, open, path, record, slots_of, tag, tagged};
+use crate::support::{IN_TIME, id, open, options, path, record, slots_of, tag, tagged};
 
 async fn rename(store: &RedisStore, from: &SessionKey, to: &SessionKey) -> Result<()> {
     let (old, new) = (id(from, "old"), id(to, "new"));
@@ -61,7 +62,9 @@ async fn keys_in_one_slot_are_renamed_by_one_command() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn keys_whose_slot_is_half_moved_are_renamed_once_they_are_together() {
     let cluster = Stage::set().await;
-    let store = open(cluster.url(), &path()).await;
+    // It waits for as long as an answer may take, which on a busy machine must not be over before the keys are together.
+    let patient = options(cluster.url(), &path()).response_timeout(Duration::from_secs(30));
+    let store = Arc::new(patient.open().await.unwrap());
     let (from, to) = (tagged("together", "visitor"), tagged("together", "user"));
     store.insert(&id(&from, "old"), &record("x")).await.unwrap();
     store.insert(&id(&to, "other"), &record("x")).await.unwrap();
