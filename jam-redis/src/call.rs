@@ -82,30 +82,36 @@ impl<'a> Ask<'a> {
 
     /// As one command, where there is one that says it all.
     fn plain(&self, hash: &'a [u8], knows: bool) -> Option<Call<'a>> {
-        let mut command = match self {
-            // What was emulated shows in the value.
-            Self::Load { id, how, exact: false } if how.renew.is_none() => return Some(Call::Plain(field(hash, id))),
-            Self::Insert { .. } | Self::Replace { expected: None, .. } | Self::Remove { expected: None, .. }
-                if knows =>
-            {
-                redis::cmd("HSETEX")
-            }
-            _ => return None,
+        let hset = |id: &str, value: usize| {
+            let mut command = command("HSETEX", 9, hash.len() + id.len() + value);
+            command.arg(hash);
+            command
         };
-        command.arg(hash);
         match self {
-            Self::Insert { id, record } => set(&mut command, "FNX", id, record),
-            Self::Replace { id, record, .. } => set(&mut command, "FXX", id, record),
+            // What was emulated shows in the value.
+            Self::Load { id, how, exact: false } if how.renew.is_none() => Some(Call::Plain(field(hash, id))),
+            Self::Insert { id, record } if knows => {
+                let command = hset(id, record.payload.len());
+                Some(Call::Plain(set(command, "FNX", id, record)))
+            }
+            Self::Replace {
+                id,
+                expected: None,
+                record,
+            } if knows => {
+                let command = hset(id, record.payload.len());
+                Some(Call::Plain(set(command, "FXX", id, record)))
+            }
             // An expiry in the past removes the field, if it is live. HDEL of Redis 8 counts an expired field that is not
             // reclaimed yet as removed.
-            Self::Remove { id, .. } => {
+            Self::Remove { id, expected: None } if knows => {
+                let mut command = hset(id, 0);
                 command.arg("FXX").arg("PXAT").arg(1);
                 command.arg("FIELDS").arg(1).arg(*id).arg("");
-                return Some(Call::Removal(command));
+                Some(Call::Removal(command))
             }
-            _ => return None,
-        };
-        Some(Call::Plain(command))
+            _ => None,
+        }
     }
 
     fn native(&self, hash: &'a [u8], live: &Live) -> Call<'a> {
@@ -171,20 +177,28 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// A command with room for so many arguments, and so many bytes besides what every command has.
+fn command(name: &str, arguments: usize, bytes: usize) -> redis::Cmd {
+    let mut command = redis::Cmd::with_capacity(arguments + 1, bytes + 48);
+    command.arg(name);
+    command
+}
+
 fn field(hash: &[u8], id: &str) -> redis::Cmd {
-    let mut command = redis::cmd("HGET");
+    let mut command = command("HGET", 2, hash.len() + id.len());
     command.arg(hash).arg(id);
     command
 }
 
-fn set<'c>(command: &'c mut redis::Cmd, condition: &str, id: &str, record: &Record) -> &'c mut redis::Cmd {
+fn set(mut command: redis::Cmd, condition: &str, id: &str, record: &Record) -> redis::Cmd {
     let (value, at) = value::native(record);
     command.arg(condition);
     if let Some(at) = at {
         // 0 would be no expiry to some servers; both are long past.
         command.arg("PXAT").arg(at.as_millis().max(1));
     }
-    command.arg("FIELDS").arg(1).arg(id).arg(&*value)
+    command.arg("FIELDS").arg(1).arg(id).arg(&*value);
+    command
 }
 
 fn with_record<'a>(call: Call<'a>, record: &'a Record) -> Call<'a> {

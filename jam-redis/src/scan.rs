@@ -9,7 +9,7 @@ use redis::{Pipeline, Value};
 
 use crate::RedisStore;
 use crate::call::Ask;
-use crate::connect::{Generation, Link, Live, Node, SLOTS};
+use crate::connect::{Answer, Generation, Link, Live, Node, SLOTS};
 use crate::error;
 
 /// Where a walk is.
@@ -142,7 +142,7 @@ impl RedisStore {
         let mut removed = 0;
         let mut cursor = b"0".to_vec();
         loop {
-            let (reply, live) = self.ask(hash, &Ask::Sweep { cursor: &cursor }).await?;
+            let Answer { value: reply, live, .. } = self.ask(hash, &Ask::Sweep { cursor: &cursor }).await?;
             if live.generation() != Generation::Emulated {
                 return Ok(removed);
             }

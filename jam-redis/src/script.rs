@@ -109,12 +109,16 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The command that makes this call; a script by its digest.
-    pub(crate) fn command(&self) -> Cow<'_, Cmd> {
+    /// The command that makes this call, to be taken once; a script by its digest.
+    pub(crate) fn take_command(&mut self) -> Cmd {
         match self {
-            Self::Plain(command) | Self::Removal(command) => Cow::Borrowed(command),
-            Self::Script { script, .. } => Cow::Owned(self.evaluation("EVALSHA", &script.digest)),
+            Self::Plain(command) | Self::Removal(command) => command.take(),
+            &mut Self::Script { script, .. } => self.evaluation("EVALSHA", &script.digest),
         }
+    }
+
+    pub(crate) fn is_script(&self) -> bool {
+        matches!(self, Self::Script { .. })
     }
 
     /// The same with the script's text, for a server that does not know the digest yet. It keeps it from then on.
@@ -126,20 +130,25 @@ impl<'a> Call<'a> {
     }
 
     fn evaluation(&self, name: &str, text: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(text);
-        if let Self::Script {
+        let Self::Script {
             keys, flag, arguments, ..
         } = self
-        {
-            command.arg(keys.len());
-            for key in keys {
-                command.arg(*key);
-            }
-            command.arg(*flag);
-            for argument in arguments {
-                command.arg(&**argument);
-            }
+        else {
+            return Cmd::new();
+        };
+        let parts = keys
+            .iter()
+            .map(|key| key.len())
+            .chain(arguments.iter().map(|one| one.len()));
+        let size = parts.sum::<usize>() + name.len() + text.len() + 8;
+        let mut command = Cmd::with_capacity(4 + keys.len() + arguments.len(), size);
+        command.arg(name).arg(text).arg(keys.len());
+        for key in keys {
+            command.arg(*key);
+        }
+        command.arg(*flag);
+        for argument in arguments {
+            command.arg(&**argument);
         }
         command
     }

@@ -1,7 +1,6 @@
 //! `RedisStore`: the contract, on Redis.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
@@ -13,7 +12,7 @@ use jam_core::{
 use redis::Value;
 
 use crate::call::Ask;
-use crate::connect::{Generation, Link, Live, Moment, Replicas};
+use crate::connect::{Answer, Generation, Link, Moment, Replicas};
 use crate::error;
 use crate::value::{self, Expiry};
 use crate::{Layout, RedisOptions};
@@ -109,7 +108,7 @@ impl RedisStore {
     }
 
     /// Makes one call on a hash, and notes what it shows about the hash.
-    pub(crate) async fn ask(&self, hash: &str, ask: &Ask<'_>) -> Result<(Value, Arc<Live>)> {
+    pub(crate) async fn ask(&self, hash: &str, ask: &Ask<'_>) -> Result<Answer> {
         let replicas = match ask {
             Ask::Remove { .. } | Ask::Clear | Ask::Rename { .. } => self.replicas,
             _ => None,
@@ -117,16 +116,14 @@ impl RedisStore {
         self.ask_on(hash, ask, replicas).await
     }
 
-    async fn ask_on(&self, hash: &str, ask: &Ask<'_>, replicas: Option<Replicas>) -> Result<(Value, Arc<Live>)> {
+    async fn ask_on(&self, hash: &str, ask: &Ask<'_>, replicas: Option<Replicas>) -> Result<Answer> {
         self.check_open()?;
         let hash = hash.as_bytes();
-        let (value, live) = self
-            .link
+        self.link
             .run(hash, ask.writes(), replicas, |live, full| {
                 ask.call(hash, self.layout, live, full)
             })
-            .await?;
-        Ok((value, live))
+            .await
     }
 
     /// A call that answers with a number.
@@ -135,9 +132,9 @@ impl RedisStore {
         Self::decided(hash, ask, answer)
     }
 
-    fn decided(hash: &str, ask: &Ask<'_>, (value, live): (Value, Arc<Live>)) -> Result<i64> {
-        // A script looked at the hash, or a plain command could be used since one had.
-        if live.generation() != Generation::Emulated {
+    fn decided(hash: &str, ask: &Ask<'_>, answer: Answer) -> Result<i64> {
+        let Answer { value, live, looked } = answer;
+        if looked && live.generation() != Generation::Emulated {
             live.learn(hash.as_bytes());
             if let Ask::Rename { to_hash, .. } = ask {
                 live.learn(to_hash);
@@ -229,9 +226,9 @@ impl SessionStore for RedisStore {
                 exact,
             };
             let asked = Moment::now();
-            let (reply, live) = self.ask(&hash, &ask).await?;
+            let Answer { value, live, .. } = self.ask(&hash, &ask).await?;
             let emulates = live.generation() == Generation::Emulated;
-            let (value, judged) = match reply {
+            let (value, judged) = match value {
                 Value::Nil => return Ok(None),
                 Value::BulkString(value) => (value, exact),
                 // Of a script on a server without field expiry: what the clock says, and the value.
@@ -349,8 +346,8 @@ impl SessionStore for RedisStore {
 impl RedisStore {
     /// The live sessions of a hash.
     pub(crate) async fn entries(&self, key: &SessionKey, hash: &str) -> Result<Vec<Entry>> {
-        let (reply, live) = self.ask(hash, &Ask::List).await?;
-        let Value::Array(parts) = reply else {
+        let Answer { value, live, .. } = self.ask(hash, &Ask::List).await?;
+        let Value::Array(parts) = value else {
             return Err(error::unexpected(
                 "the Redis server answered a listing with something else",
             ));

@@ -1,6 +1,7 @@
 //! The default codec: a leaked store holds no usable id.
 
-use crate::{Described, ErrorKind, Handle, IdCodec, InnerId, RecordId, Result, SessionId};
+use super::inner::Parts;
+use crate::{Described, ErrorKind, Handle, IdCodec, InnerId, RecordId, Result, SessionId, SessionKey};
 
 /// The client holds the inner id; the store keeps it with the secret replaced by the first 128 bits of its SHA-256.
 ///
@@ -17,13 +18,8 @@ impl HashedIds {
     /// # Errors
     /// None for an inner id that was made by its constructors.
     pub fn record_id(&self, inner: &InnerId) -> Result<RecordId> {
-        record_of(inner, &format!("{}.{}.", inner.unique, inner.life))
+        RecordId::new(inner.key.clone(), inner.visible_with(inner.secret.hash().as_str()))
     }
-}
-
-/// The record id of an inner id whose handle and life are written already, with a `.` behind each.
-fn record_of(inner: &InnerId, visible: &str) -> Result<RecordId> {
-    RecordId::new(inner.key.clone(), [visible, &inner.secret.hash()].concat())
 }
 
 impl IdCodec for HashedIds {
@@ -32,12 +28,12 @@ impl IdCodec for HashedIds {
     }
 
     fn resolve(&self, public: &str) -> Result<RecordId> {
-        let inner = InnerId::parse(public)?;
-        // Every inner id is written in one way only, so what was read is what would be written.
-        let visible = public
-            .rsplit_once(':')
-            .and_then(|(_, rest)| Some(&rest[..=rest.rfind('.')?]));
-        record_of(&inner, visible.ok_or(ErrorKind::InvalidId)?).map_err(|_| ErrorKind::InvalidId.into())
+        let read = || {
+            let parts = Parts::of(public)?;
+            let id = [parts.visible, parts.secret.hash().as_str()].concat();
+            RecordId::new(SessionKey::new(parts.key).ok()?, id).ok()
+        };
+        read().ok_or_else(|| ErrorKind::InvalidId.into())
     }
 
     fn describe(&self, id: &RecordId) -> Described {
@@ -47,7 +43,8 @@ impl IdCodec for HashedIds {
             if hash.is_empty() || parts.next().is_some() {
                 return None;
             }
-            Some(Described::new(Handle::new(unique).ok()?, Some(life.parse().ok()?)))
+            let handle = Handle::at_start_of(id.shared_id(), unique.len()).ok()?;
+            Some(Described::new(handle, Some(life.parse().ok()?)))
         };
         read().unwrap_or_else(|| Described::opaque(id))
     }

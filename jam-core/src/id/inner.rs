@@ -1,6 +1,8 @@
 //! The inner id: session key, handle, life and secret, before a codec turns it into what the client holds.
 
-use std::fmt;
+use std::fmt::{self, Write};
+
+use uuid::fmt::Hyphenated;
 
 use crate::{ErrorKind, Handle, Life, Result, Secret, SessionKey};
 
@@ -43,7 +45,7 @@ impl InnerId {
         let (uuid, secret) = Secret::generate_with_uuid()?;
         Ok(Self {
             key,
-            unique: Handle::new(uuid.to_string())?,
+            unique: Handle::new(uuid.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]))?,
             life,
             secret,
         })
@@ -51,13 +53,29 @@ impl InnerId {
 
     /// The id as text.
     pub fn to_text(&self) -> String {
-        format!(
-            "{}:{}.{}.{}",
-            self.key.as_str(),
-            self.unique,
-            self.life,
-            self.secret.to_text()
-        )
+        let mut text = String::with_capacity(self.key.as_str().len() + 1 + Self::VISIBLE + Secret::TEXT_LEN);
+        text.push_str(self.key.as_str());
+        text.push(':');
+        self.write_visible(&mut text);
+        text.push_str(self.secret.to_text().as_str());
+        text
+    }
+
+    /// What mostly stands between key and secret: a UUID, a time, and a dot behind each.
+    const VISIBLE: usize = Hyphenated::LENGTH + 12;
+
+    /// Handle and life, with a `.` behind each.
+    fn write_visible(&self, text: &mut String) {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{}.{}.", self.unique, self.life);
+    }
+
+    /// The same with `secret` behind them.
+    pub(crate) fn visible_with(&self, secret: &str) -> String {
+        let mut text = String::with_capacity(Self::VISIBLE + secret.len());
+        self.write_visible(&mut text);
+        text.push_str(secret);
+        text
     }
 
     /// The id from text.
@@ -69,20 +87,42 @@ impl InnerId {
     }
 
     fn read(text: &str) -> Option<Self> {
-        if text.len() > Self::MAX_LEN {
+        let parts = Parts::of(text)?;
+        Some(Self {
+            key: SessionKey::new(parts.key).ok()?,
+            unique: Handle::new(parts.unique).ok()?,
+            life: parts.life,
+            secret: parts.secret,
+        })
+    }
+}
+
+/// An inner id as it stands in a text. Every one is written in one way only, so what was read is what would be written.
+pub(crate) struct Parts<'a> {
+    pub(crate) key: &'a str,
+    /// Handle and life, with a `.` behind each.
+    pub(crate) visible: &'a str,
+    pub(crate) secret: Secret,
+    unique: &'a str,
+    life: Life,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn of(text: &'a str) -> Option<Self> {
+        if text.len() > InnerId::MAX_LEN {
             return None;
         }
         let (key, rest) = text.rsplit_once(':')?;
-        let mut parts = rest.split('.');
-        let (unique, life, secret) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() {
-            return None;
-        }
+        let (named, secret) = rest.rsplit_once('.')?;
+        let (unique, life) = named.split_once('.')?;
+        Handle::check(unique).ok()?;
         Some(Self {
-            key: SessionKey::new(key).ok()?,
-            unique: Handle::new(unique).ok()?,
+            key,
+            visible: &rest[..=named.len()],
+            // A further dot is no digit.
             life: life.parse().ok()?,
             secret: Secret::parse(secret)?,
+            unique,
         })
     }
 }

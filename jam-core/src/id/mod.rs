@@ -9,8 +9,11 @@ mod life;
 mod plain;
 mod secret;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use self::codec::{Described, IdCodec};
 pub use self::factory::{IdFactory, UuidV4, UuidV7};
@@ -74,8 +77,12 @@ impl From<&str> for SessionId {
 /// nothing.
 ///
 /// It stays the same through every rework. 1 to 64 characters of `A-Z a-z 0-9 _ -`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Handle(String);
+#[derive(Clone)]
+pub struct Handle {
+    /// Begins with the handle; mostly it is the record id, so that to name a session copies nothing.
+    text: Arc<str>,
+    len: usize,
+}
 
 impl Handle {
     /// The longest handle, in bytes.
@@ -85,8 +92,22 @@ impl Handle {
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if it is empty, too long or holds another character.
-    pub fn new(text: impl Into<String>) -> Result<Self> {
-        let text = text.into();
+    pub fn new(text: impl AsRef<str>) -> Result<Self> {
+        let text = text.as_ref();
+        Self::check(text)?;
+        Ok(Self {
+            text: text.into(),
+            len: text.len(),
+        })
+    }
+
+    /// The handle that a shared text begins with.
+    pub(crate) fn at_start_of(text: Arc<str>, len: usize) -> Result<Self> {
+        Self::check(text.get(..len).unwrap_or_default())?;
+        Ok(Self { text, len })
+    }
+
+    fn check(text: &str) -> Result<()> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         // Without leaving early, so that many bytes are looked at in one step.
         let all_fit = text.bytes().fold(true, |all, byte| all & fits(byte));
@@ -96,34 +117,64 @@ impl Handle {
                 "a handle (what the id factory makes) has 1 to 64 characters of A-Z a-z 0-9 _ -",
             ));
         }
-        Ok(Self(text))
+        Ok(())
     }
 
     pub(crate) fn of_opaque(id: &RecordId) -> Self {
-        Self(secret::truncated_sha256(id.id().as_bytes()))
+        let hash = secret::truncated_sha256(id.id().as_bytes());
+        Self {
+            text: hash.as_str().into(),
+            len: hash.as_str().len(),
+        }
     }
 
     /// The handle as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text[..self.len]
+    }
+}
+
+impl PartialEq for Handle {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Handle {}
+
+impl PartialOrd for Handle {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Handle {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Handle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handle({})", self.0)
+        write!(f, "Handle({})", self.as_str())
     }
 }
 
 impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl AsRef<str> for Handle {
     fn as_ref(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 

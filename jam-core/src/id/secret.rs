@@ -48,13 +48,29 @@ impl Secret {
     }
 
     /// As base64url without padding.
-    pub(crate) fn to_text(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
+    pub(crate) fn to_text(&self) -> Encoded {
+        Encoded::of(&self.0)
     }
 
     /// The first 128 bits of its SHA-256, as base64url without padding.
-    pub(crate) fn hash(&self) -> String {
+    pub(crate) fn hash(&self) -> Encoded {
         truncated_sha256(&self.0)
+    }
+}
+
+/// 128 bits as base64url without padding, without a place of its own in memory.
+pub(crate) struct Encoded([u8; Secret::TEXT_LEN]);
+
+impl Encoded {
+    fn of(bytes: &[u8]) -> Self {
+        let mut text = [0; Secret::TEXT_LEN];
+        // 16 bytes are 22 characters; less fits as well.
+        let _ = URL_SAFE_NO_PAD.encode_slice(&bytes[..Secret::LEN], &mut text);
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -67,8 +83,8 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 }
 
 /// The first 128 bits of a SHA-256, as base64url without padding.
-pub(crate) fn truncated_sha256(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..Secret::LEN])
+pub(crate) fn truncated_sha256(bytes: &[u8]) -> Encoded {
+    Encoded::of(&Sha256::digest(bytes))
 }
 
 impl fmt::Debug for Secret {

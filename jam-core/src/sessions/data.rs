@@ -44,7 +44,9 @@ impl<S: Serializer + ?Sized> Serializer for Arc<S> {
 /// Any serializable object to bytes: straight to JSON, or by way of `Data` with a serializer of the application's own.
 pub(crate) fn to_payload(serializer: Option<&dyn Serializer>, data: &impl Serialize) -> Result<Vec<u8>> {
     let Some(serializer) = serializer else {
-        let json = serde_json::to_vec(data).map_err(|_| not_json())?;
+        // Room for most, so that it need not grow.
+        let mut json = Vec::with_capacity(256);
+        serde_json::to_writer(&mut json, data).map_err(|_| not_json())?;
         return match json.first() {
             Some(b'{') => {
                 check_readable(&json)?;
@@ -69,20 +71,11 @@ const MANY_DIGITS: usize = 19;
 
 /// Refuses what could be written but not be read back as it was: what is nested too deep, and integers beyond 64 bits.
 fn check_readable(json: &[u8]) -> Result<()> {
-    let (mut depth, mut digits, mut in_text, mut escaped) = (0_usize, 0_usize, false, false);
-    for (at, byte) in json.iter().enumerate() {
-        if in_text {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_text = false,
-                _ => {}
-            }
-            continue;
-        }
+    let (mut depth, mut digits, mut at) = (0_usize, 0_usize, 0);
+    while let Some(byte) = json.get(at) {
         digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
         match byte {
-            b'"' => in_text = true,
+            b'"' => at = end_of_text(json, at + 1),
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
@@ -95,8 +88,21 @@ fn check_readable(json: &[u8]) -> Result<()> {
             let message = "session data holds an integer beyond 64 bits, which would be read back as a fraction";
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
+        at += 1;
     }
     Ok(())
+}
+
+/// Where the quote is that ends a text which begins there.
+fn end_of_text(json: &[u8], mut at: usize) -> usize {
+    while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if json[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+    json.len()
 }
 
 /// Whether an integer that 64 bits do not hold begins there.

@@ -1,6 +1,7 @@
 //! Calls that wait together go to the driver together: one message to it, one write, one timer for all of them.
 
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
@@ -14,6 +15,8 @@ pub(crate) struct Batches {
     /// The runtime that the connection lives on. Calls from others go alone: their own runtime may end, or be left
     /// alone, between the moment a task is to send what waits and the moment it does.
     home: Option<Id>,
+    /// Calls under way.
+    flying: AtomicUsize,
     queue: Mutex<Queue>,
 }
 
@@ -22,8 +25,6 @@ struct Queue {
     waiting: Vec<Waiting>,
     /// A task is about to take what waits.
     scheduled: bool,
-    /// Calls under way.
-    flying: usize,
 }
 
 struct Waiting {
@@ -37,15 +38,14 @@ struct Flight<'a>(&'a Batches);
 impl<'a> Flight<'a> {
     /// The flight, and whether there are others.
     fn begin(batches: &'a Batches) -> (Self, bool) {
-        let mut queue = batches.lock();
-        queue.flying += 1;
-        (Self(batches), queue.flying > 1)
+        let before = batches.flying.fetch_add(1, Ordering::Relaxed);
+        (Self(batches), before > 0)
     }
 }
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
-        self.0.lock().flying -= 1;
+        self.0.flying.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -77,26 +77,19 @@ impl Batches {
     pub(crate) fn here() -> Arc<Self> {
         Arc::new(Self {
             home: present_runtime(),
+            flying: AtomicUsize::new(0),
             queue: Mutex::default(),
         })
     }
 
     /// Makes one call. If the caller goes away meanwhile, the call may or may not be made, and nobody else sees its reply.
-    pub(crate) async fn call(
-        self: &Arc<Self>,
-        connection: &MultiplexedConnection,
-        command: &Cmd,
-    ) -> RedisResult<Value> {
+    pub(crate) async fn call(self: &Arc<Self>, connection: &MultiplexedConnection, command: Cmd) -> RedisResult<Value> {
         let (_flight, others) = Flight::begin(self);
         if !others || present_runtime() != self.home {
-            return connection.clone().send_packed_command(command).await;
+            return connection.clone().send_packed_command(&command).await;
         }
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting {
-            command: command.clone(),
-            reply,
-        };
-        if let Some(duty) = self.push(waiting) {
+        if let Some(duty) = self.push(Waiting { command, reply }) {
             tokio::spawn(send(duty, connection.clone()));
         }
         answer.await.unwrap_or_else(|_| {

@@ -23,6 +23,15 @@ pub(crate) enum Link {
     Many(Box<Cluster>),
 }
 
+/// What a server answered.
+pub(crate) struct Answer {
+    pub(crate) value: Value,
+    /// The connection it came over.
+    pub(crate) live: Arc<Live>,
+    /// Whether a script may have looked at all of the hash.
+    pub(crate) looked: bool,
+}
+
 impl Link {
     /// So many redirections and changes of generation are followed in one call. Each says that the call was not carried
     /// out.
@@ -42,19 +51,20 @@ impl Link {
         writes: bool,
         replicas: Option<Replicas>,
         call: impl Fn(&Live, bool) -> Result<Call<'a>>,
-    ) -> Result<(Value, Arc<Live>)> {
-        let start = Instant::now();
+    ) -> Result<Answer> {
         let (mut at, mut node, mut live) = self.reach(key).await?;
         let mut asking = false;
         let mut full = false;
-        let mut removes = replicas.is_some();
+        let (mut removes, mut looked) = (replicas.is_some(), true);
         let mut hops = 0;
+        let mut waits_since = None;
         loop {
             let answer = match replicas {
                 None => {
                     let made = call(&live, full)?;
                     removes = matches!(made, Call::Removal(_));
-                    live.call(&made, asking).await
+                    looked = made.is_script();
+                    live.call(made, asking).await
                 }
                 Some(replicas) => {
                     let waiting = node.call_and_wait(|live| call(live, full), replicas, asking);
@@ -74,7 +84,7 @@ impl Link {
                 }
             };
             let trouble = match answer {
-                Ok(value) => return Ok((value, live)),
+                Ok(value) => return Ok(Answer { value, live, looked }),
                 Err(trouble) => trouble,
             };
             hops += 1;
@@ -94,7 +104,9 @@ impl Link {
                     (at, node) = cluster.redirected(to, &at)?;
                     live = node.live().await.inspect_err(|_| cluster.hint())?;
                 }
-                (Trouble::TryAgain, Self::Many(cluster)) if start.elapsed() < cluster.patience() => {
+                (Trouble::TryAgain, Self::Many(cluster))
+                    if waits_since.get_or_insert_with(Instant::now).elapsed() < cluster.patience() =>
+                {
                     Box::pin(tokio::time::sleep(Self::PAUSE)).await;
                     (at, node, live) = Box::pin(cluster.reach(key)).await?;
                     hops = 0;

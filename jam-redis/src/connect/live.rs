@@ -215,21 +215,21 @@ impl Live {
     }
 
     /// Makes one call; a script that the server does not know is sent in full.
-    pub(crate) async fn call(&self, call: &Call<'_>, asking: bool) -> Result<Value, Trouble> {
-        match self.send(&call.command(), asking).await {
+    pub(crate) async fn call(&self, mut call: Call<'_>, asking: bool) -> Result<Value, Trouble> {
+        match self.send(call.take_command(), asking).await {
             Err(Trouble::NoScript) => match call.in_full() {
-                Some(command) => Box::pin(self.send(&command, asking)).await,
+                Some(command) => Box::pin(self.send(command, asking)).await,
                 None => Err(Trouble::NoScript),
             },
             answer => answer,
         }
     }
 
-    async fn send(&self, command: &Cmd, asking: bool) -> Result<Value, Trouble> {
+    async fn send(&self, command: Cmd, asking: bool) -> Result<Value, Trouble> {
         let reply = if asking {
             let mut pipeline = Pipeline::with_capacity(2);
             pipeline.cmd("ASKING");
-            pipeline.add_command(command.clone());
+            pipeline.add_command(command);
             let replies = self.pipeline(&pipeline, 2).await;
             replies.map(|mut replies| replies.pop().unwrap_or(Value::Nil))
         } else {
@@ -252,7 +252,7 @@ impl Live {
     /// Makes a call and waits until so many replicas have what it wrote, or for so long; how many have.
     pub(crate) async fn call_and_wait(
         &self,
-        call: &Call<'_>,
+        mut call: Call<'_>,
         replicas: u32,
         within: Duration,
         patience: Duration,
@@ -263,7 +263,7 @@ impl Live {
             pipeline.cmd("ASKING");
         }
         // In full, for a second try would leave the first one's wait behind.
-        pipeline.add_command(call.in_full().unwrap_or_else(|| call.command().into_owned()));
+        pipeline.add_command(call.in_full().unwrap_or_else(|| call.take_command()));
         pipeline
             .cmd("WAIT")
             .arg(replicas)
@@ -292,10 +292,10 @@ impl Live {
         Ok((reply, reached))
     }
 
-    async fn one(&self, command: &Cmd) -> RedisResult<Value> {
+    async fn one(&self, command: Cmd) -> RedisResult<Value> {
         match &self.wire {
             Wire::Own(connection, batches) => batches.call(connection, command).await,
-            Wire::Lent(connection) => connection.lend().req_packed_command(command).await,
+            Wire::Lent(connection) => connection.lend().req_packed_command(&command).await,
         }
     }
 

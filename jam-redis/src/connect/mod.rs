@@ -12,7 +12,7 @@ mod slots;
 
 pub(crate) use self::clock::Moment;
 pub(crate) use self::cluster::Cluster;
-pub(crate) use self::link::Link;
+pub(crate) use self::link::{Answer, Link};
 pub(crate) use self::live::{Generation, Lend, Live, Wire};
 pub(crate) use self::node::{Node, Replicas, Target, Timeouts};
 pub(crate) use self::sentinels::Sentinels;

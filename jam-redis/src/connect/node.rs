@@ -199,7 +199,7 @@ impl Node {
         };
         let call = call(&live)?;
         let patience = self.timeouts.response.saturating_add(within);
-        let answer = live.call_and_wait(&call, count, within, patience, asking).await;
+        let answer = live.call_and_wait(call, count, within, patience, asking).await;
         // A connection that failed, or whose caller went away, is not used again.
         if answer.is_ok() {
             let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
