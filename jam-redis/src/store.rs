@@ -12,7 +12,7 @@ use jam_core::{
 use redis::Value;
 
 use crate::call::Ask;
-use crate::connect::{Answer, Generation, Link, Moment, Replicas};
+use crate::connect::{Answer, Generation, Link, Replicas};
 use crate::error;
 use crate::value::{self, Expiry};
 use crate::{Layout, RedisOptions};
@@ -134,7 +134,7 @@ impl RedisStore {
 
     fn decided(hash: &str, ask: &Ask<'_>, answer: Answer) -> Result<i64> {
         let Answer { value, live, looked } = answer;
-        if looked && live.generation() != Generation::Emulated {
+        if looked.is_some() && live.generation() != Generation::Emulated {
             live.learn(hash.as_bytes());
             if let Ask::Rename { to_hash, .. } = ask {
                 live.learn(to_hash);
@@ -225,8 +225,7 @@ impl SessionStore for RedisStore {
                 how,
                 exact,
             };
-            let asked = Moment::now();
-            let Answer { value, live, .. } = self.ask(&hash, &ask).await?;
+            let Answer { value, live, looked } = self.ask(&hash, &ask).await?;
             let emulates = live.generation() == Generation::Emulated;
             let (value, judged) = match value {
                 Value::Nil => return Ok(None),
@@ -234,8 +233,10 @@ impl SessionStore for RedisStore {
                 // Of a script on a server without field expiry: what the clock says, and the value.
                 Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
                     Ok([Value::Int(now), Value::BulkString(value)]) => {
-                        live.clock
-                            .set(Timestamp::from_millis(now.try_into().unwrap_or_default()), asked);
+                        let now = Timestamp::from_millis(now.try_into().unwrap_or_default());
+                        if let Some(asked) = looked {
+                            live.clock.set(now, asked);
+                        }
                         (value, true)
                     }
                     _ => return Ok(None),

@@ -22,9 +22,9 @@ impl Expiry {
         Some(life?.created().plus(self.max_lifetime?))
     }
 
-    /// Whether the absolute lifetime is over, whatever the store says.
-    pub(crate) fn is_over(&self, life: Option<&Life>, now: Timestamp) -> bool {
-        self.end_of_life(life).is_some_and(|end| end <= now)
+    /// Whether the absolute lifetime is over, whatever the store says. The time is asked for only if it matters.
+    pub(crate) fn is_over(&self, life: Option<&Life>, now: impl FnOnce() -> Timestamp) -> bool {
+        self.end_of_life(life).is_some_and(|end| end <= now())
     }
 
     /// When a session that is written now ends.
@@ -37,10 +37,11 @@ impl Expiry {
     }
 
     /// What a read asks of the store: at most one write per tenth of the ttl.
-    pub(crate) fn renewal(&self, life: Option<&Life>, now: Timestamp) -> Option<Renewal> {
+    pub(crate) fn renewal(&self, life: Option<&Life>, now: impl FnOnce() -> Timestamp) -> Option<Renewal> {
         if !self.renew_on_read {
             return None;
         }
+        let now = now();
         let ttl = self.ttl(life)?;
         let to = self.expires_at(life, now)?;
         // Near the end of life `to` stands still, and a record that already ends there must not be written at every read.

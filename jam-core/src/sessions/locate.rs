@@ -44,7 +44,7 @@ impl Sessions {
     }
 
     pub(super) fn is_over(&self, at: &Located) -> bool {
-        self.inner.expiry.is_over(at.life(), self.inner.clock.now())
+        self.inner.expiry.is_over(at.life(), || self.inner.clock.now())
     }
 
     /// When a session that is written now ends.
@@ -54,7 +54,7 @@ impl Sessions {
 
     /// Loads a session for a reader: renewed if that is due.
     pub(super) async fn find(&self, at: Located) -> Result<Option<(Located, Stored)>> {
-        let renewal = self.inner.expiry.renewal(at.life(), self.inner.clock.now());
+        let renewal = self.inner.expiry.renewal(at.life(), || self.inner.clock.now());
         self.find_how(at, Load::new().renew(renewal)).await
     }
 

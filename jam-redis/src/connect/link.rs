@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use jam_core::{Error, ErrorKind, Result};
 use redis::{Pipeline, Value};
 
+use super::clock::Moment;
 use super::cluster::Cluster;
 use super::live::{Generation, Live};
 use super::node::{Node, Replicas};
@@ -28,8 +29,8 @@ pub(crate) struct Answer {
     pub(crate) value: Value,
     /// The connection it came over.
     pub(crate) live: Arc<Live>,
-    /// Whether a script may have looked at all of the hash.
-    pub(crate) looked: bool,
+    /// When a script was sent, which looked at all of the hash or at the server's clock; `None` for a plain command.
+    pub(crate) looked: Option<Moment>,
 }
 
 impl Link {
@@ -55,18 +56,20 @@ impl Link {
         let (mut at, mut node, mut live) = self.reach(key).await?;
         let mut asking = false;
         let mut full = false;
-        let (mut removes, mut looked) = (replicas.is_some(), true);
+        let mut removes = replicas.is_some();
         let mut hops = 0;
         let mut waits_since = None;
         loop {
+            let looked;
             let answer = match replicas {
                 None => {
                     let made = call(&live, full)?;
                     removes = matches!(made, Call::Removal(_));
-                    looked = made.is_script();
+                    looked = made.is_script().then(Moment::now);
                     live.call(made, asking).await
                 }
                 Some(replicas) => {
+                    looked = Some(Moment::now());
                     let waiting = node.call_and_wait(|live| call(live, full), replicas, asking);
                     // Where no other connection comes about, this one is not what it was either.
                     let (apart, answer) = Box::pin(waiting).await.inspect_err(|_| {

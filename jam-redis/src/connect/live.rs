@@ -65,7 +65,9 @@ pub(crate) struct Live {
     generation: AtomicU8,
     broken: AtomicBool,
     opened: Instant,
-    /// When a reply came last, in milliseconds since then.
+    /// When somebody looked at the clock last, in milliseconds since then.
+    looked: AtomicU64,
+    /// When a reply came last: at this time, or a little later.
     heard: AtomicU64,
     known: Known,
     pub(crate) clock: ServerClock,
@@ -81,6 +83,7 @@ impl Live {
             generation: AtomicU8::new(0),
             broken: AtomicBool::new(false),
             opened: Instant::now(),
+            looked: AtomicU64::new(0),
             heard: AtomicU64::new(0),
             known: Known::default(),
             clock: ServerClock::default(),
@@ -197,7 +200,9 @@ impl Live {
 
     /// Whether nothing was heard for so long that the other side, or something between, may have hung up.
     pub(crate) fn was_idle(&self, long: Duration) -> bool {
-        let silence = self.age().saturating_sub(self.heard.load(Ordering::Relaxed));
+        let now = self.age();
+        self.looked.store(now, Ordering::Relaxed);
+        let silence = now.saturating_sub(self.heard.load(Ordering::Relaxed));
         Duration::from_millis(silence) > long
     }
 
@@ -238,7 +243,8 @@ impl Live {
         let trouble = match reply {
             Ok(Value::ServerError(error)) => Trouble::of(RedisError::from(error)),
             Ok(value) => {
-                self.heard.store(self.age(), Ordering::Relaxed);
+                // Each call looks at the clock before it is sent, and once is enough.
+                self.heard.store(self.looked.load(Ordering::Relaxed), Ordering::Relaxed);
                 return Ok(value);
             }
             Err(error) => Trouble::of(error),

@@ -10,7 +10,6 @@ mod node;
 mod sentinels;
 mod slots;
 
-pub(crate) use self::clock::Moment;
 pub(crate) use self::cluster::Cluster;
 pub(crate) use self::link::{Answer, Link};
 pub(crate) use self::live::{Generation, Lend, Live, Wire};
