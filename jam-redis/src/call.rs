@@ -63,8 +63,8 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// As a call to this server, which may be too `full` to remove anything by a command.
-    pub(crate) fn call(&self, hash: &'a [u8], layout: Layout, live: &Live, full: bool) -> Result<Call<'a>> {
+    /// As a call to this server.
+    pub(crate) fn call(&self, hash: &'a [u8], layout: Layout, live: &Live) -> Result<Call<'a>> {
         match live.generation() {
             Generation::Emulated => match self {
                 // The value says when it expires; mostly it is plain that this is still to come.
@@ -74,14 +74,14 @@ impl<'a> Ask<'a> {
                 _ => self.emulated(hash, layout, live.is_lent()),
             },
             generation => {
-                let plain = generation == Generation::SetWithExpiry && !full && live.knows(hash);
-                Ok(self.plain(hash, plain).unwrap_or_else(|| self.native(hash, live)))
+                let sets = generation == Generation::SetWithExpiry;
+                Ok(self.plain(hash, live, sets).unwrap_or_else(|| self.native(hash, live)))
             }
         }
     }
 
     /// As one command, where there is one that says it all.
-    fn plain(&self, hash: &'a [u8], knows: bool) -> Option<Call<'a>> {
+    fn plain(&self, hash: &'a [u8], live: &Live, sets: bool) -> Option<Call<'a>> {
         let hset = |id: &str, value: usize| {
             let mut command = command("HSETEX", 9, hash.len() + id.len() + value);
             command.arg(hash);
@@ -90,7 +90,7 @@ impl<'a> Ask<'a> {
         match self {
             // What was emulated shows in the value.
             Self::Load { id, how, exact: false } if how.renew.is_none() => Some(Call::Plain(field(hash, id))),
-            Self::Insert { id, record } if knows => {
+            Self::Insert { id, record } if sets && live.knows(hash) => {
                 let command = hset(id, record.payload.len());
                 Some(Call::Plain(set(command, "FNX", id, record)))
             }
@@ -98,17 +98,15 @@ impl<'a> Ask<'a> {
                 id,
                 expected: None,
                 record,
-            } if knows => {
+            } if sets && live.knows(hash) => {
                 let command = hset(id, record.payload.len());
                 Some(Call::Plain(set(command, "FXX", id, record)))
             }
-            // An expiry in the past removes the field, if it is live. HDEL of Redis 8 counts an expired field that is not
-            // reclaimed yet as removed.
-            Self::Remove { id, expected: None } if knows => {
-                let mut command = hset(id, 0);
-                command.arg("FXX").arg("PXAT").arg(1);
-                command.arg("FIELDS").arg(1).arg(*id).arg("");
-                Some(Call::Removal(command))
+            // HDEL of Redis 8 counts an expired field that is not reclaimed yet as removed; this one gives nothing for it.
+            Self::Remove { id, expected: None } if live.takes() && live.knows(hash) => {
+                let mut command = command("HGETDEL", 4, hash.len() + id.len());
+                command.arg(hash).arg("FIELDS").arg(1).arg(*id);
+                Some(Call::Plain(command))
             }
             _ => None,
         }

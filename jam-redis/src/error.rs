@@ -20,8 +20,6 @@ pub(crate) enum Trouble {
     NoScript,
     /// A replica, or a primary that is one now.
     ReadOnly,
-    /// The server may not take more memory, and did nothing.
-    Full,
     /// The connection is gone or silent; the call may have been carried out.
     Lost(Error),
     /// The call was carried out, and too few replicas say that they have it.
@@ -53,7 +51,6 @@ impl Trouble {
         }
         match code_in_script(&error).or(error.code()) {
             Some("JAMNEWER") => Self::OtherGeneration,
-            Some("OOM") => Self::Full,
             Some("READONLY") => Self::ReadOnly,
             Some(code) => Self::Refused(refused(code)),
             None => Self::Lost(lost(error)),
@@ -67,7 +64,6 @@ impl Trouble {
             Self::Lost(error) if writes => error.with_outcome_unknown(),
             Self::Lost(error) | Self::Refused(error) => error,
             Self::ReadOnly => refused("READONLY"),
-            Self::Full => refused("OOM"),
             Self::Moved(_) | Self::Ask(_) => in_a_cluster(),
             Self::TryAgain => refused("TRYAGAIN"),
             Self::OtherGeneration | Self::NoScript => unexpected("the server changed what it can do between two calls"),

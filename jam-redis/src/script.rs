@@ -69,8 +69,6 @@ pub(crate) mod emulated {
 pub(crate) enum Call<'a> {
     /// A command as it is.
     Plain(Cmd),
-    /// A command that removes, and that a server which is full refuses all the same; it has a script for that.
-    Removal(Cmd),
     /// A script; `flag` is its first argument.
     Script {
         script: &'static Script,
@@ -101,7 +99,7 @@ impl<'a> Call<'a> {
     /// One more argument.
     pub(crate) fn arg(mut self, argument: impl Into<Cow<'a, [u8]>>) -> Self {
         match &mut self {
-            Self::Plain(command) | Self::Removal(command) => {
+            Self::Plain(command) => {
                 command.arg(&*argument.into());
             }
             Self::Script { arguments, .. } => arguments.push(argument.into()),
@@ -112,7 +110,7 @@ impl<'a> Call<'a> {
     /// The command that makes this call, to be taken once; a script by its digest.
     pub(crate) fn take_command(&mut self) -> Cmd {
         match self {
-            Self::Plain(command) | Self::Removal(command) => command.take(),
+            Self::Plain(command) => command.take(),
             &mut Self::Script { script, .. } => self.evaluation("EVALSHA", &script.digest),
         }
     }
@@ -124,7 +122,7 @@ impl<'a> Call<'a> {
     /// The same with the script's text, for a server that does not know the digest yet. It keeps it from then on.
     pub(crate) fn in_full(&self) -> Option<Cmd> {
         match self {
-            Self::Plain(_) | Self::Removal(_) => None,
+            Self::Plain(_) => None,
             Self::Script { script, .. } => Some(self.evaluation("EVAL", script.code)),
         }
     }

@@ -120,9 +120,7 @@ impl RedisStore {
         self.check_open()?;
         let hash = hash.as_bytes();
         self.link
-            .run(hash, ask.writes(), replicas, |live, full| {
-                ask.call(hash, self.layout, live, full)
-            })
+            .run(hash, ask.writes(), replicas, |live| ask.call(hash, self.layout, live))
             .await
     }
 
@@ -142,6 +140,9 @@ impl RedisStore {
         }
         match value {
             Value::Int(number) => Ok(number),
+            // What HGETDEL took: one value, or none.
+            Value::Array(taken) if matches!(taken[..], [Value::BulkString(_)]) => Ok(1),
+            Value::Array(taken) if matches!(taken[..], [Value::Nil]) => Ok(0),
             _ => Err(error::unexpected(
                 "the Redis server answered a count with something else",
             )),

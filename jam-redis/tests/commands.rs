@@ -31,9 +31,9 @@ async fn each_operation_is_one_command_on_a_new_server_and_rework_two() {
     assert!(sessions.get(&id).await.expect("get").is_none());
     assert_eq!(monitor.client_commands(), ["HGET"], "get of an id that ended");
     assert!(sessions.delete(&new).await.expect("delete"));
-    assert_eq!(monitor.client_commands(), ["HSETEX"], "delete");
+    assert_eq!(monitor.client_commands(), ["HGETDEL"], "delete");
     assert!(!sessions.delete(&new).await.expect("delete"));
-    assert_eq!(monitor.client_commands(), ["HSETEX"], "delete of an id that ended");
+    assert_eq!(monitor.client_commands(), ["HGETDEL"], "delete of an id that ended");
     assert_eq!(sessions.clear("user1").await.expect("clear"), 1);
     assert_eq!(monitor.client_commands(), ["EVALSHA"], "clear");
     sessions.list("user1").await.expect("list");

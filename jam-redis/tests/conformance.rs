@@ -32,6 +32,13 @@ async fn valkey_with_field_expiry_keeps_the_contract() {
     keeps_the_contract(server.url()).await;
 }
 
+/// As Valkey 9.0, and for a user who may not call it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_cannot_take_a_field_out_keeps_the_contract() {
+    let server = Server::options(Kind::New).hide(&["HGETDEL"]).start();
+    keeps_the_contract(server.url()).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_only_expires_fields_keeps_the_contract() {
     let server = Server::options(Kind::New)

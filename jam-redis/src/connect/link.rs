@@ -40,8 +40,7 @@ impl Link {
     /// Before what is on the move is looked for again.
     const PAUSE: Duration = Duration::from_millis(20);
 
-    /// Makes a call on the server that holds `key`. What the call is depends on what that server can do, and on whether
-    /// it was too full to remove anything by a command.
+    /// Makes a call on the server that holds `key`. What the call is depends on what that server can do.
     ///
     /// # Errors
     /// Those of the server and the connection; [`outcome_unknown`](Error::outcome_unknown) if the call `writes` and may
@@ -51,26 +50,23 @@ impl Link {
         key: &[u8],
         writes: bool,
         replicas: Option<Replicas>,
-        call: impl Fn(&Live, bool) -> Result<Call<'a>>,
+        call: impl Fn(&Live) -> Result<Call<'a>>,
     ) -> Result<Answer> {
         let (mut at, mut node, mut live) = self.reach(key).await?;
         let mut asking = false;
-        let mut full = false;
-        let mut removes = replicas.is_some();
         let mut hops = 0;
         let mut waits_since = None;
         loop {
             let looked;
             let answer = match replicas {
                 None => {
-                    let made = call(&live, full)?;
-                    removes = matches!(made, Call::Removal(_));
+                    let made = call(&live)?;
                     looked = made.is_script().then(Moment::now);
                     live.call(made, asking).await
                 }
                 Some(replicas) => {
                     looked = Some(Moment::now());
-                    let waiting = node.call_and_wait(|live| call(live, full), replicas, asking);
+                    let waiting = node.call_and_wait(&call, replicas, asking);
                     // Where no other connection comes about, this one is not what it was either.
                     let (apart, answer) = Box::pin(waiting).await.inspect_err(|_| {
                         live.give_up();
@@ -94,7 +90,6 @@ impl Link {
             asking = false;
             match (&trouble, self) {
                 (Trouble::OtherGeneration, _) if hops <= Self::HOPS => Box::pin(live.probe(key)).await?,
-                (Trouble::Full, _) if !full && removes => full = true,
                 (Trouble::Moved(to) | Trouble::Ask(to), Self::Many(cluster)) if hops <= Self::HOPS => {
                     asking = matches!(trouble, Trouble::Ask(_));
                     if !asking {
