@@ -1,0 +1,26 @@
+//! # jam-tower
+//!
+//! Sessions as a [tower](tower_layer) layer, with extractors for axum (feature `axum`). The rules are those of
+//! [`jam_http`]; its [`Session`](jam_http::Session) says what a handler can do.
+#![forbid(unsafe_code)]
+
+mod cross_origin;
+mod error;
+#[cfg(feature = "axum")]
+mod extract;
+mod future;
+mod layer;
+mod session;
+
+pub use jam_http::{
+    CookieConfig, CookieLife, CrossOriginProtection, CrossOriginRefused, Device, SameSite, SessionConfig,
+    SessionConfigBuilder, Transport, Undecodable,
+};
+
+pub use self::cross_origin::{CrossOriginFuture, CrossOriginLayer, CrossOriginService};
+pub use self::error::{Answer, Error, Plain, Result};
+#[cfg(feature = "axum")]
+pub use self::extract::{Data, User};
+pub use self::future::ResponseFuture;
+pub use self::layer::{SessionLayer, SessionService};
+pub use self::session::Session;
