@@ -132,7 +132,9 @@ impl RedisStore {
 
     fn decided(hash: &str, ask: &Ask<'_>, answer: Answer) -> Result<i64> {
         let Answer { value, live, looked } = answer;
-        if looked.is_some() && live.generation() != Generation::Emulated {
+        // To remove, the hash need not have been converted.
+        let converted = looked.is_some() && !matches!(ask, Ask::Remove { .. });
+        if converted && live.generation() != Generation::Emulated {
             live.learn(hash.as_bytes());
             if let Ask::Rename { to_hash, .. } = ask {
                 live.learn(to_hash);
@@ -257,10 +259,6 @@ impl SessionStore for RedisStore {
                 }
                 Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
             };
-            // One value says nothing of those beside it; the script has looked at all.
-            if exact && !emulates {
-                live.learn(hash.as_bytes());
-            }
             if sure || judged {
                 return Ok(Some(stored(read.payload)));
             }
@@ -348,15 +346,12 @@ impl SessionStore for RedisStore {
 impl RedisStore {
     /// The live sessions of a hash.
     pub(crate) async fn entries(&self, key: &SessionKey, hash: &str) -> Result<Vec<Entry>> {
-        let Answer { value, live, .. } = self.ask(hash, &Ask::List).await?;
+        let value = self.ask(hash, &Ask::List).await?.value;
         let Value::Array(parts) = value else {
             return Err(error::unexpected(
                 "the Redis server answered a listing with something else",
             ));
         };
-        if live.generation() != Generation::Emulated {
-            live.learn(hash.as_bytes());
-        }
         let mut entries = Vec::with_capacity(parts.len() / 3);
         let mut parts = parts.into_iter();
         while let (Some(id), Some(value), Some(at)) = (parts.next(), parts.next(), parts.next()) {

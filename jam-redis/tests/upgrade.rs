@@ -307,3 +307,45 @@ async fn a_hash_of_bare_and_of_dated_values_is_converted_whatever_is_seen_first(
         assert_eq!(store.list(&key("user1")).await.expect("list").len(), 7);
     }
 }
+
+/// A hash cannot be converted where there is no memory for it, and nobody is kept from logging out by that.
+#[tokio::test]
+async fn on_a_full_server_moved_sessions_can_be_read_and_ended_and_none_is_left_without_an_expiry() {
+    let old = Server::start(Kind::Old);
+    let before = store(&old).await;
+    let hour = after(Duration::from_hours(1));
+    for user in ["user1", "user2"] {
+        for name in ["one", "two", "three"] {
+            let mut dated = record("{}", None);
+            dated.expires_at = Some(hour);
+            before.insert(&id(user, name), &dated).await.expect("insert");
+        }
+    }
+    let new = moved(&old);
+    assert!(
+        new.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"])
+            .is_ok()
+    );
+    assert!(new.command(&["CONFIG", "SET", "maxmemory", "1"]).is_ok());
+    let fresh = store(&new).await;
+    assert_eq!(payload(&fresh, &id("user1", "one")).await.as_deref(), Some("{}"));
+    assert_eq!(fresh.list(&key("user1")).await.expect("list").len(), 3);
+    let refused = fresh.insert(&id("user1", "four"), &record("{}", None)).await;
+    assert_eq!(refused.expect_err("full").kind(), ErrorKind::Unavailable);
+    assert!(
+        new.command(&["PTTL", "sessions:user1"]).int() > 0,
+        "the hash still ends"
+    );
+    assert!(fresh.remove(&id("user1", "one")).await.expect("remove"));
+    assert!(!fresh.remove(&id("user1", "one")).await.expect("remove"));
+    assert_eq!(fresh.list(&key("user1")).await.expect("list").len(), 2);
+    assert_eq!(fresh.clear(&key("user2")).await.expect("clear"), 3);
+    assert!(new.command(&["CONFIG", "SET", "maxmemory", "0"]).is_ok());
+    fresh
+        .insert(&id("user1", "four"), &record("{}", None))
+        .await
+        .expect("insert");
+    let listed = fresh.list(&key("user1")).await.expect("list");
+    assert_eq!(listed.iter().filter(|entry| entry.expires_at == Some(hour)).count(), 2);
+    assert_eq!(listed.len(), 3);
+}

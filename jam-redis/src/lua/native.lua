@@ -34,9 +34,24 @@ local function put(key, id, value, at)
   end
 end
 
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Whether a value is one whose session ended while it was kept emulated.
+local function lapsed(value, moment)
+  if kind(value) ~= '@' then
+    return false
+  end
+  local at = tonumber(string.sub(value, 3, 17))
+  return at ~= 0 and at <= moment
+end
+
 -- A hash from a server without field expiry: every value carries its expiry, and the hash one of its own. Turned
 -- into what this server would have held, before anything else is done with it. Every value is looked at, for with the
--- layout of Python's jamlib there may be bare ones beside them.
+-- layout of Python's jamlib there may be bare ones beside them. Gives what the server says if it has no memory left for
+-- that; then the hash is as it was, but for the sessions that had ended.
 local function adopt(key)
   local all = redis.call('HGETALL', key)
   local emulated = false
@@ -46,26 +61,29 @@ local function adopt(key)
   if not emulated then
     return
   end
-  local time = redis.call('TIME')
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  redis.call('PERSIST', key)
+  local moment = now()
   for i = 1, #all, 2 do
     local id, value = all[i], all[i + 1]
-    if kind(value) == '@' then
+    if lapsed(value, moment) then
+      redis.call('HDEL', key, id)
+    elseif kind(value) == '@' then
       local at = tonumber(string.sub(value, 3, 17))
-      if at ~= 0 and at <= now then
-        redis.call('HDEL', key, id)
-      elseif at > LATEST then
-        redis.call('HSET', key, id, '\0>' .. string.sub(value, 3))
-      else
-        local bare = payload(value)
-        if string.byte(bare, 1) == 0 then
-          bare = '\0=' .. bare
-        end
-        put(key, id, bare, at ~= 0 and whole(at) or '')
+      local own = payload(value)
+      if at > LATEST then
+        own = '\0>' .. string.sub(value, 3)
+      elseif string.byte(own, 1) == 0 then
+        own = '\0=' .. own
+      end
+      local done = redis.pcall('HSET', key, id, own)
+      if type(done) == 'table' and done.err then
+        return done
+      end
+      if at ~= 0 and at <= LATEST then
+        redis.call('HPEXPIREAT', key, whole(at), 'FIELDS', 1, id)
       end
     end
   end
+  redis.call('PERSIST', key)
 end
 
 -- Moves the expiry of a live field to `to`, if it lies before both `to` and `before`.
@@ -88,12 +106,16 @@ local function prolong(key, id, value, to, before)
   end
 end
 
--- '1': this process has not seen that the hash is free of emulated values.
+-- '1': this process has not seen that the hash is free of emulated values. '2': nor has it, and the script can do with such
+-- values, so it goes on where there is no memory left to convert them.
 if ARGV[1] ~= '0' then
   -- A server without field expiry fails here, before anything is written.
   redis.call('HPEXPIRETIME', KEYS[1], 'FIELDS', 1, '')
   for _, key in ipairs(KEYS) do
-    adopt(key)
+    local refused = adopt(key)
+    if refused and ARGV[1] == '1' then
+      return refused
+    end
   end
 end
 local key = KEYS[1]

@@ -1,6 +1,7 @@
 -- -> id, value, expiry (negative: none), ...
 local all = redis.call('HGETALL', key)
 local found = {}
+local moment = now()
 -- In pieces, for a Lua call takes a few thousand arguments at most.
 for first = 1, #all, 2000 do
   local last = math.min(first + 1999, #all)
@@ -11,9 +12,11 @@ for first = 1, #all, 2000 do
   local expiries = redis.call('HPEXPIRETIME', key, 'FIELDS', #ids, unpack(ids))
   for n, at in ipairs(expiries) do
     local i = first + (n - 1) * 2
-    found[#found + 1] = all[i]
-    found[#found + 1] = all[i + 1]
-    found[#found + 1] = at
+    if not lapsed(all[i + 1], moment) then
+      found[#found + 1] = all[i]
+      found[#found + 1] = all[i + 1]
+      found[#found + 1] = at
+    end
   end
 end
 return found

@@ -1,6 +1,6 @@
 -- id[, expected payload] -> 1, 0: there is none, -1: it is another one
 local value = redis.call('HGET', key, ARGV[2])
-if not value then
+if not value or lapsed(value, now()) then
   return 0
 end
 if ARGV[3] and payload(value) ~= ARGV[3] then
