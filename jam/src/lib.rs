@@ -83,5 +83,11 @@ pub mod prelude {
 }
 
 #[cfg(all(doctest, feature = "full"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod guide {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/guide/backend.md")]
+    struct Backend;
+    #[doc = include_str!("../../docs/guide/keys.md")]
+    struct Keys;
+}
