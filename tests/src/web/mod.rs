@@ -1,6 +1,7 @@
 //! One table of promises for every web framework: a site is a set of handlers that know no framework, and each framework
 //! serves it.
 
+mod actix;
 mod axum;
 mod browser;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 use jam_http::{Result, Session, SessionConfig};
 
+pub use self::actix::Actix;
 pub use self::axum::Axum;
 pub use self::browser::Browser;
 
@@ -89,6 +91,7 @@ pub trait Framework: Clone + Send + Sync + 'static {
 macro_rules! on_every_framework {
     ($($promise:ident),+ $(,)?) => {
         $crate::on_every_framework!(@framework axum Axum: $($promise),+);
+        $crate::on_every_framework!(@framework actix Actix: $($promise),+);
     };
     (@framework $module:ident $framework:ident: $($promise:ident),+) => {
         mod $module {
@@ -108,6 +111,7 @@ macro_rules! on_every_framework {
 macro_rules! on_every_framework_and_store {
     ($($promise:ident),+ $(,)?) => {
         $crate::on_every_framework_and_store!(@framework axum_on Axum: $($promise),+);
+        $crate::on_every_framework_and_store!(@framework actix_on Actix: $($promise),+);
     };
     (@framework $module:ident $framework:ident: $($promise:ident),+) => {
         mod $module {
