@@ -111,7 +111,7 @@ async fn client(middleware: SessionMiddleware) -> impl AsyncFn(&str, Option<&str
         let mut cookies = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap().to_owned());
         let cookie = cookies.find(|cookie| cookie.starts_with("__Host-session="));
         let status = response.status().as_u16();
-        let body = to_bytes(response.into_body()).await.ok().expect("a body");
+        let body = to_bytes(response.into_body()).await.expect("a body");
         (status, cookie, String::from_utf8(body.to_vec()).unwrap())
     }
 }
@@ -176,8 +176,7 @@ async fn an_error_of_a_middleware_further_in_keeps_the_cookie_of_the_login() {
     let error = app
         .call(TestRequest::get().uri("/").to_request())
         .await
-        .err()
-        .expect("an error");
+        .expect_err("an error");
     let response = error.error_response();
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     assert!(response.headers().contains_key(header::SET_COOKIE));
@@ -239,14 +238,14 @@ async fn errors_are_answered_as_the_application_likes() {
     };
     let response = get("/me", "a=b").await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(to_bytes(response.into_body()).await.ok().unwrap(), "sorry");
+    assert_eq!(to_bytes(response.into_body()).await.unwrap(), "sorry");
 
     // Also where only the writing after the handler fails.
     sessions.close().await.unwrap();
     let response = get("/fill", "a=b").await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "5");
-    assert_eq!(to_bytes(response.into_body()).await.ok().unwrap(), "sorry");
+    assert_eq!(to_bytes(response.into_body()).await.unwrap(), "sorry");
     assert!(seen.load(Ordering::Relaxed));
 }
 
