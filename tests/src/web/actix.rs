@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::body::to_bytes;
 use actix_web::dev::Service;
+use actix_web::middleware::Condition;
 use actix_web::test::{TestRequest, init_service};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use jam_actix::{Error, Session, SessionMiddleware};
+use jam_actix::{CrossOriginMiddleware, Error, Session, SessionMiddleware};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Framework, Site};
@@ -44,7 +45,12 @@ async fn handle(site: web::Data<Site>, request: HttpRequest, session: Session) -
 
 async fn work(site: web::Data<Site>, mut calls: mpsc::UnboundedReceiver<Call>) {
     let middleware = SessionMiddleware::with(site.config.clone());
-    let app = App::new().app_data(site).wrap(middleware);
+    let protection = site.cross_origin.clone();
+    let protection = Condition::new(
+        protection.is_some(),
+        CrossOriginMiddleware::with(protection.unwrap_or_default()),
+    );
+    let app = App::new().app_data(site).wrap(middleware).wrap(protection);
     let app = Rc::new(init_service(app.default_service(web::to(handle))).await);
     while let Some((request, mut answer)) = calls.recv().await {
         let app = Rc::clone(&app);

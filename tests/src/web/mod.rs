@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use jam_http::{Result, Session, SessionConfig};
+use jam_http::{CrossOriginProtection, Result, Session, SessionConfig};
 
 pub use self::actix::Actix;
 pub use self::axum::Axum;
@@ -28,6 +28,8 @@ type Handler = Arc<dyn Fn(Session) -> Pin<Box<dyn Future<Output = Answer> + Send
 pub struct Site {
     /// The choices.
     pub config: SessionConfig,
+    /// Whether requests of other origins are refused.
+    pub cross_origin: Option<CrossOriginProtection>,
     routes: HashMap<&'static str, Handler>,
 }
 
@@ -36,7 +38,17 @@ impl Site {
     pub fn new(config: SessionConfig) -> Self {
         Self {
             config,
+            cross_origin: None,
             routes: HashMap::new(),
+        }
+    }
+
+    /// Refuses requests of other origins.
+    #[must_use]
+    pub fn protected(self, protection: CrossOriginProtection) -> Self {
+        Self {
+            cross_origin: Some(protection),
+            ..self
         }
     }
 
