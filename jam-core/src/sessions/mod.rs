@@ -6,6 +6,7 @@ mod data;
 mod devices;
 mod expiry;
 mod grace;
+mod lifetime;
 mod locate;
 mod modify;
 mod options;

@@ -1,0 +1,32 @@
+//! What an id and the settings tell about a session's life, without asking the store; for those that carry ids, such as
+//! web layers.
+
+use std::time::Duration;
+
+use super::Sessions;
+use crate::Life;
+
+impl Sessions {
+    /// How long a session lives that is written now under this id; `None` if it does not end by itself, or if this is no
+    /// id of this service. The store is not asked.
+    pub fn lifetime(&self, id: impl AsRef<str>) -> Option<Duration> {
+        let at = self.resolve(id.as_ref()).ok()??;
+        Some(self.expires_at(&at)?.since(self.inner.clock.now()))
+    }
+
+    /// When a session of this id began, and the ttl of its own; `None` if the id does not tell, or if this is no id of
+    /// this service. The store is not asked.
+    pub fn life(&self, id: impl AsRef<str>) -> Option<Life> {
+        self.resolve(id.as_ref()).ok()??.described.life
+    }
+
+    /// For how long an id still works after a [rotation with grace](Self::rework_with_grace); `None`: there is none.
+    pub fn grace(&self) -> Option<Duration> {
+        self.inner.grace
+    }
+
+    /// Whether [reading a session counts as using it](super::SessionsBuilder::renew_on_read).
+    pub fn renews_on_read(&self) -> bool {
+        self.inner.expiry.renew_on_read
+    }
+}

@@ -1,0 +1,75 @@
+//! What a response has to carry.
+
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::Error;
+
+/// The response header in which a bearer client gets a new id.
+pub(crate) const TOKEN: HeaderName = HeaderName::from_static("session-token");
+
+/// What an [`Exchange`](crate::Exchange) says to the response.
+#[derive(Debug)]
+#[must_use]
+pub struct Closing {
+    pub(crate) error: Option<Error>,
+    pub(crate) news: Option<HeaderValue>,
+    pub(crate) looked_at: bool,
+    pub(crate) bearer: bool,
+}
+
+impl Closing {
+    /// Of an exchange whose handler never looked at the session.
+    pub(crate) fn untouched() -> Self {
+        Self {
+            error: None,
+            news: None,
+            looked_at: false,
+            bearer: false,
+        }
+    }
+
+    /// What kept the changes from being written. The response must then be the one
+    /// [this error is](Error::status), in place of the handler's, which would claim a success that was none. (Whatever else the
+    /// handler did, in a database or by mail, is done.) Its headers are still to be completed by
+    /// [`apply`](Self::apply).
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// Completes the headers of the response.
+    ///
+    /// - A new id, or the end of one, goes out: `Set-Cookie` (`session-token` for bearers) is added, and `Cache-Control`
+    ///   becomes `no-store`, whatever the handler set.
+    /// - The session was looked at: `Vary` gets `Cookie` (`Authorization` for bearers) if it is not there, and
+    ///   `Cache-Control`, where the handler set none, becomes `private, no-cache`. So no shared cache gives one user's
+    ///   page to another.
+    /// - Neither: nothing is changed.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        if !self.looked_at {
+            return;
+        }
+        let vary_on = if self.bearer { AUTHORIZATION } else { COOKIE };
+        if !varies_on(headers, &vary_on) {
+            // In the form most people read.
+            let name = if self.bearer { "Authorization" } else { "Cookie" };
+            headers.append(VARY, HeaderValue::from_static(name));
+        }
+        if let Some(news) = &self.news {
+            let name = if self.bearer { TOKEN } else { SET_COOKIE };
+            headers.append(name, news.clone());
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        } else if !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        }
+        if let Some(error) = &self.error {
+            error.apply(headers);
+        }
+    }
+}
+
+fn varies_on(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let lines = headers.get_all(VARY).iter().filter_map(|line| line.to_str().ok());
+    let mut names = lines.flat_map(|line| line.split(',')).map(str::trim);
+    names.any(|listed| listed == "*" || listed.eq_ignore_ascii_case(name.as_str()))
+}

@@ -1,0 +1,52 @@
+//! One request and its response.
+
+use http::{HeaderMap, StatusCode};
+
+use crate::wire::Arrived;
+use crate::{Closing, Session, SessionConfig};
+
+/// One request and its response, for those who write a web layer: begin with the request's headers, hand the session to the
+/// handler, finish before the response leaves.
+///
+/// Beginning does no I/O. Neither does the rest if the handler never looks at the session. An exchange that is dropped
+/// without being finished writes nothing: that is a client that hung up. (What reached the store when it was called stays;
+/// a client that hangs up right after its login has lost its new id and logs in again.)
+#[derive(Debug)]
+pub struct Exchange {
+    session: Session,
+}
+
+impl Exchange {
+    /// Begins with the headers of the request.
+    pub fn begin(config: &SessionConfig, headers: &HeaderMap) -> Self {
+        let arrived = Arrived::read(&config.inner().carrier, headers);
+        Self {
+            session: Session::new(config.clone(), arrived),
+        }
+    }
+
+    /// The handler's view.
+    pub fn session(&self) -> Session {
+        self.session.clone()
+    }
+
+    /// Finishes at once, without a future, if the handler never looked at the session: the response stays as it is. Gives the
+    /// exchange back if there is something to [finish](Self::finish).
+    pub fn finish_untouched(self) -> Option<Self> {
+        (!self.session.close_untouched()).then_some(self)
+    }
+
+    /// Writes what the handler changed and gives what the response has to carry; to be called when the handler has
+    /// answered with this status, before the headers leave. Afterwards the session can be read, and no longer changed.
+    ///
+    /// The field changes of a 5xx are dropped unless the
+    /// [configuration](crate::SessionConfigBuilder::keep_changes_of_failures) keeps them.
+    pub async fn finish(self, status: StatusCode) -> Closing {
+        self.session.close(status.is_server_error()).await
+    }
+
+    /// The same for a handler that panicked; the response is a 500.
+    pub async fn finish_panicked(self) -> Closing {
+        self.session.close(true).await
+    }
+}

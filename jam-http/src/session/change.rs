@@ -1,0 +1,130 @@
+//! Changing fields.
+
+use jam_core::{Data, Error as CoreError, ErrorKind};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Session;
+use super::state::{Seat, visitor_key};
+use crate::Result;
+
+impl Session {
+    /// Sets a field. Without a session, one begins when the handler has answered.
+    ///
+    /// # Errors
+    /// Those [all methods share](Self#errors); [`Error::Sessions`](crate::Error::Sessions) of kind `InvalidInput` if the value
+    /// cannot be written as JSON, of kind `NotFound` if the session ended while this request worked with it.
+    pub async fn insert(&self, field: impl Into<String>, value: impl Serialize) -> Result<()> {
+        let value = to_value(value)?;
+        let mut state = self.change().await?;
+        self.settle(&mut state).await?;
+        state.changes.set(field.into(), value);
+        Ok(())
+    }
+
+    /// Takes a field out and gives what was there.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub async fn remove(&self, field: &str) -> Result<Option<Value>> {
+        let mut state = self.change().await?;
+        self.settle(&mut state).await?;
+        let before = match (state.changes.of(field), state.loaded()) {
+            (Some(value), _) => value.cloned(),
+            (None, Some(loaded)) => loaded.data()?.get(field).cloned(),
+            (None, None) => None,
+        };
+        if before.is_some() {
+            state.changes.remove(field);
+        }
+        Ok(before)
+    }
+
+    /// Sets every field of a struct of your own that differs from what the session has. Fields that are as they were are
+    /// not set, so that a request at the same time that changes those wins with them.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert); `InvalidInput` also if the value is no JSON object.
+    pub async fn merge(&self, value: impl Serialize) -> Result<()> {
+        let Value::Object(fields) = to_value(value)? else {
+            let message = "only a JSON object, such as a struct or a map, can be merged into a session";
+            return Err(CoreError::new(ErrorKind::InvalidInput, message).into());
+        };
+        let mut state = self.change().await?;
+        self.settle(&mut state).await?;
+        let view = state.view(self.shared.config.inner()).await;
+        let view = view.map_err(|error| self.error(error))?.unwrap_or_default();
+        for (field, value) in fields {
+            if view.get(&field) != Some(&value) {
+                state.changes.set(field, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the newest data at once, whatever other requests write meanwhile: the answer where a new value depends on
+    /// the old one, such as a counter. Gives what `change` gave in the round that counted. Field changes of this request so
+    /// far are written with it, and it stays written if the handler fails later. Without a session, one begins.
+    ///
+    /// `change` may run several times, and should do nothing but change the data.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub async fn modify<R>(&self, mut change: impl FnMut(&mut Data) -> R) -> Result<R> {
+        let config = self.shared.config.inner();
+        let mut state = self.change().await?;
+        self.settle(&mut state).await?;
+        let Some(id) = state.id(config).await.map_err(|error| self.error(error))? else {
+            let mut data = Data::new();
+            state.changes.apply(&mut data);
+            let outcome = change(&mut data);
+            self.begin(&mut state, visitor_key(config), data).await?;
+            state.changes.clear();
+            return Ok(outcome);
+        };
+        let changes = &state.changes;
+        let modified = config.sessions.modify(&id, |data| {
+            changes.apply(data);
+            change(data)
+        });
+        match modified.await {
+            Ok(outcome) => {
+                state.changes.clear();
+                state.renewed = true;
+                // Read again if need be: somebody else's changes are in it now.
+                state.seat = Seat::Taken(id, None);
+                Ok(outcome)
+            }
+            Err(error) => {
+                if error.kind() == ErrorKind::NotFound {
+                    state.seat = Seat::Ended;
+                }
+                Err(self.error(error))
+            }
+        }
+    }
+
+    /// Finds out whether there is a session to change.
+    async fn settle(&self, state: &mut super::State) -> Result<()> {
+        let loaded = state.load(self.shared.config.inner()).await;
+        loaded.map_err(|error| self.error(error))?;
+        match state.seat {
+            Seat::Ended => Err(CoreError::from(ErrorKind::NotFound).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins a session.
+    pub(super) async fn begin(&self, state: &mut super::State, key: String, data: Data) -> Result<()> {
+        let created = self.shared.config.sessions().create(key, data).await;
+        state.sit_down(created.map_err(|error| self.error(error))?);
+        Ok(())
+    }
+}
+
+fn to_value(value: impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|_| {
+        let message = "the value cannot be written as JSON (are all map keys texts?)";
+        CoreError::new(ErrorKind::InvalidInput, message).into()
+    })
+}

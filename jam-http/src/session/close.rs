@@ -1,0 +1,116 @@
+//! When the handler has answered.
+
+use std::sync::atomic::Ordering;
+
+use http::HeaderValue;
+use jam_core::{Data, ErrorKind, Result};
+
+use super::Session;
+use super::state::{News, Seat, State, visitor_key};
+use crate::config::{Carrier, Inner};
+use crate::{Closing, Error, wire};
+
+impl Session {
+    /// Closes a session that nobody looked at, and tells whether that was so.
+    pub(crate) fn close_untouched(&self) -> bool {
+        match self.shared.state.try_lock() {
+            Some(mut state) if !self.shared.looked_at.load(Ordering::Relaxed) => {
+                state.closed = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Writes what was changed, and says what the response has to carry.
+    pub(crate) async fn close(&self, failed: bool) -> Closing {
+        let config = self.shared.config.inner();
+        let mut state = self.shared.state.lock().await;
+        state.closed = true;
+        if !self.shared.looked_at.load(Ordering::Relaxed) {
+            return Closing::untouched();
+        }
+        let mut error = None;
+        if failed && !config.keep_changes_of_failures {
+            state.changes.clear();
+        } else if let Err(failure) = commit(config, &mut state).await {
+            tracing::error!(
+                error = &failure as &dyn std::error::Error,
+                "the changes of a session could not be written"
+            );
+            error = Some(self.error(failure));
+        }
+        let news = news(config, &state).unwrap_or_else(|failure| {
+            error = Some(Error::Sessions(failure));
+            None
+        });
+        Closing {
+            error,
+            news,
+            looked_at: true,
+            bearer: matches!(config.carrier, Carrier::Bearer),
+        }
+    }
+}
+
+/// Writes the recorded changes; on top of others' if those were faster. A session that has ended stays ended.
+async fn commit(config: &Inner, state: &mut State) -> Result<()> {
+    if state.changes.is_empty() {
+        return Ok(());
+    }
+    let changes = std::mem::take(&mut state.changes);
+    let written = match std::mem::replace(&mut state.seat, Seat::Ended) {
+        Seat::Taken(id, loaded) => {
+            let written = match loaded {
+                Some(mut loaded) => {
+                    changes.apply(loaded.data_mut()?);
+                    match config.sessions.commit(*loaded).await {
+                        Err(error) if error.kind() == ErrorKind::Conflict => {
+                            config.sessions.modify(&id, |data| changes.apply(data)).await
+                        }
+                        written => written,
+                    }
+                }
+                None => config.sessions.modify(&id, |data| changes.apply(data)).await,
+            };
+            if !written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                state.seat = Seat::Taken(id, None);
+            }
+            state.renewed |= written.is_ok();
+            written
+        }
+        Seat::Empty if changes.sets_something() => {
+            let mut data = Data::new();
+            changes.apply(&mut data);
+            let created = config.sessions.create(visitor_key(config), data).await;
+            created.map(|id| state.sit_down(id))
+        }
+        seat => {
+            state.seat = seat;
+            Ok(())
+        }
+    };
+    match written {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            tracing::info!("a session ended while a request changed it; the changes are dropped");
+            Ok(())
+        }
+        written => written,
+    }
+}
+
+/// What the client is told about its id.
+fn news(config: &Inner, state: &State) -> Result<Option<HeaderValue>> {
+    match (&config.carrier, state.news, &state.seat) {
+        (Carrier::Cookie(cookie), News::NewId, Seat::Taken(id, _)) => cookie.write(&config.sessions, id).map(Some),
+        (Carrier::Cookie(cookie), News::None, Seat::Taken(id, _))
+            if state.renewed && cookie.follows(&config.sessions, id) =>
+        {
+            cookie.write(&config.sessions, id).map(Some)
+        }
+        (Carrier::Cookie(cookie), News::Gone, _) => cookie.write_removal().map(Some),
+        (Carrier::Bearer, News::NewId, Seat::Taken(id, _)) => wire::to_header(&wire::encode(id)).map(Some),
+        (Carrier::Bearer, News::Gone, _) => wire::to_header("").map(Some),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,116 @@
+//! Who it is: logging in and out, new ids.
+
+use jam_core::{Data, Error as CoreError, ErrorKind, SessionKey, SessionOptions};
+
+use super::Session;
+use super::state::is_visitor;
+use crate::Result;
+
+impl Session {
+    /// Logs in: the session becomes this user's, under a new id, and nothing is left at the old one. So an id that somebody
+    /// planted before the login is worthless after it (OWASP ASVS 5.0, 7.2.4). Without a session one begins.
+    ///
+    /// A visitor's data goes along, and so does that of the same user who authenticates again. The session of *another*
+    /// user ends, and none of its data goes over. Field changes of this request go along in any case.
+    ///
+    /// # Errors
+    /// Those [all methods share](Self#errors); [`Error::Sessions`](crate::Error::Sessions) of kind `InvalidInput` for a key that has
+    /// not 1 to 512 bytes or begins like [a visitor's](crate::SessionConfigBuilder::visitor_prefix), of kind
+    /// `LimitReached` if the user has as many sessions as they may.
+    pub async fn login(&self, user: impl AsRef<str>) -> Result<()> {
+        self.login_with(user, SessionOptions::new()).await
+    }
+
+    /// The same with options of its own, such as a longer ttl ("remember me"). With the default
+    /// [`CookieLife`](crate::CookieLife) the browser then keeps the cookie as long.
+    ///
+    /// # Errors
+    /// As [`login`](Self::login).
+    pub async fn login_with(&self, user: impl AsRef<str>, options: SessionOptions) -> Result<()> {
+        let config = self.shared.config.inner();
+        let user = SessionKey::new(user)?;
+        if is_visitor(config, &user) {
+            let message = "nobody can log in under a session key that begins like a visitor's";
+            return Err(CoreError::new(ErrorKind::InvalidInput, message).into());
+        }
+        let mut state = self.change().await?;
+        let loaded = state.load(config).await.map_err(|error| self.error(error))?;
+        let stays = loaded.map(|loaded| is_visitor(config, loaded.key()) || *loaded.key() == user);
+        let id = state.id(config).await.map_err(|error| self.error(error))?;
+        match (id, stays) {
+            (Some(id), Some(true)) => match config.sessions.rework_as(&id, &user, options).await {
+                Ok(id) => {
+                    state.sit_down(id);
+                    return Ok(());
+                }
+                // It ended meanwhile; whoever proved who they are gets a new one.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(self.error(error)),
+            },
+            (Some(id), _) => {
+                let deleted = config.sessions.delete(&id).await;
+                deleted.map_err(|error| self.error(error))?;
+                let changes = std::mem::take(&mut state.changes);
+                state.stand_up();
+                state.changes = changes;
+            }
+            (None, _) => {}
+        }
+        let created = config.sessions.create_with(&user, Data::new(), options).await;
+        state.sit_down(created.map_err(|error| self.error(error))?);
+        Ok(())
+    }
+
+    /// Logs out: the session ends now, nothing that is still under way brings it back, and the response takes the cookie
+    /// away. Field changes of this request so far go with it. Tells whether there was a session.
+    ///
+    /// # Errors
+    /// Those [all methods share](Self#errors).
+    pub async fn logout(&self) -> Result<bool> {
+        let config = self.shared.config.inner();
+        let mut state = self.change().await?;
+        let existed = match state.id_unseen() {
+            Some(id) => {
+                let deleted = config.sessions.delete(&id).await;
+                deleted.map_err(|error| self.error(error))?
+            }
+            None => false,
+        };
+        state.stand_up();
+        Ok(existed)
+    }
+
+    /// Logs out everywhere: ends every session of this user (or visitor), this one included, and tells how many there were.
+    ///
+    /// # Errors
+    /// Those [all methods share](Self#errors).
+    pub async fn logout_everywhere(&self) -> Result<u64> {
+        let config = self.shared.config.inner();
+        let mut state = self.change().await?;
+        let loaded = state.load(config).await.map_err(|error| self.error(error))?;
+        let ended = match loaded.map(|loaded| loaded.key().clone()) {
+            Some(key) => {
+                let cleared = config.sessions.clear(&key).await;
+                cleared.map_err(|error| self.error(error))?
+            }
+            None => 0,
+        };
+        state.stand_up();
+        Ok(ended)
+    }
+
+    /// Gives the session a new id now, without any grace for the old one: for a change of privilege.
+    ///
+    /// # Errors
+    /// Those [all methods share](Self#errors); [`Error::Sessions`](crate::Error::Sessions) of kind `NotFound` if there is no
+    /// session (any more).
+    pub async fn rework(&self) -> Result<()> {
+        let config = self.shared.config.inner();
+        let mut state = self.change().await?;
+        let id = state.id(config).await.map_err(|error| self.error(error))?;
+        let id = id.ok_or_else(|| CoreError::from(ErrorKind::NotFound))?;
+        let reworked = config.sessions.rework(&id).await;
+        state.sit_down(reworked.map_err(|error| self.error(error))?);
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! What a handler sees of its session.
+
+mod change;
+mod close;
+mod devices;
+mod identity;
+mod read;
+mod state;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_lock::{Mutex, MutexGuard};
+
+pub use self::devices::Device;
+use self::state::State;
+use crate::wire::Arrived;
+use crate::{Error, Result, SessionConfig};
+
+/// The session of one request, as its handler sees it. Cloning is cheap and gives the same session.
+///
+/// **It is lazy.** Nothing is asked of the store until a method needs it: a handler that never looks costs no call and
+/// sends no cookie, one that reads costs one load, and a session that is not changed is not written. A visitor has a
+/// session as soon as a handler writes to it, and not before.
+///
+/// **Field changes** ([`insert`](Self::insert), [`remove`](Self::remove), [`merge`](Self::merge)) are recorded, seen by later
+/// reads of the same request, and written when the handler has answered, before the response leaves: by compare-and-swap,
+/// and if somebody else was faster, on top of what they wrote. So two requests at once that change different fields both
+/// win, and of two that change the same field the last one does. Where the new value depends on the old one, use
+/// [`modify`](Self::modify). The changes of a handler that fails (5xx, panic) are dropped, unless
+/// [configured](crate::SessionConfigBuilder::keep_changes_of_failures) otherwise.
+///
+/// **Everything else reaches the store when it is called**: [`modify`](Self::modify), [`login`](Self::login),
+/// [`rework`](Self::rework), [`logout`](Self::logout), [`revoke`](Self::revoke) and the like; and a new id goes out with the
+/// response whatever becomes of the handler, a 500 included.
+///
+/// **What has ended stays ended.** If the session is logged out, revoked or reworked elsewhere while the handler runs, its
+/// field changes go nowhere, the response leaves as it is, and the client's cookie is left alone: it may be that of
+/// a new login already.
+///
+/// **Once the headers have left** (a streaming body, a spawned task) the session can be read; changing it is
+/// [`Error::Late`].
+///
+/// # Errors
+/// Those all methods share: [`Error::Ambiguous`] if the request carries two session ids; [`Error::Unavailable`] if the store
+/// cannot be reached (never an empty session in its place); [`Error::Sessions`] of kind `Corrupt` or `Crypto` for a
+/// session that cannot be read, unless [configured](crate::Undecodable) otherwise. Changing methods also give
+/// [`Error::Late`].
+#[derive(Clone)]
+pub struct Session {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: SessionConfig,
+    /// Whether a method was called, so that the response depends on the session.
+    looked_at: AtomicBool,
+    ambiguous: bool,
+    state: Mutex<State>,
+}
+
+impl Session {
+    pub(crate) fn new(config: SessionConfig, arrived: Arrived) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                looked_at: AtomicBool::new(false),
+                ambiguous: matches!(arrived, Arrived::Ambiguous),
+                state: Mutex::new(State::new(arrived)),
+            }),
+        }
+    }
+
+    /// The choices this session goes by; its manager is
+    /// [`config().sessions()`](SessionConfig::sessions).
+    pub fn config(&self) -> &SessionConfig {
+        &self.shared.config
+    }
+
+    /// The state, for reading. The lock is held across calls to the store, never across the handler's own code, but for a
+    /// closure given to [`modify`](Self::modify).
+    async fn look(&self) -> Result<MutexGuard<'_, State>> {
+        self.shared.looked_at.store(true, Ordering::Relaxed);
+        if self.shared.ambiguous {
+            return Err(Error::Ambiguous);
+        }
+        Ok(self.shared.state.lock().await)
+    }
+
+    /// The state, for changing.
+    async fn change(&self) -> Result<MutexGuard<'_, State>> {
+        let state = self.look().await?;
+        if state.closed {
+            return Err(Error::Late);
+        }
+        Ok(state)
+    }
+
+    fn error(&self, error: jam_core::Error) -> Error {
+        Error::of(error, self.shared.config.inner().retry_after)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("looked_at", &self.shared.looked_at)
+            .finish_non_exhaustive()
+    }
+}

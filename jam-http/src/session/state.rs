@@ -1,0 +1,205 @@
+//! Where a request's session stands.
+
+use std::collections::BTreeMap;
+
+use jam_core::{Data, ErrorKind, Result, Session as Loaded, SessionId, SessionKey};
+use serde_json::Value;
+
+use crate::config::{Inner, Undecodable};
+use crate::wire::Arrived;
+
+/// Everything that changes while a request runs.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) seat: Seat,
+    /// Fields set, or removed (`None`), since the last write.
+    pub(super) changes: Changes,
+    pub(super) news: News,
+    /// A cookie of the name came with the request.
+    pub(super) brought: bool,
+    /// The ttl was counted anew, so that a cookie that follows it goes out anew.
+    pub(super) renewed: bool,
+    pub(super) closed: bool,
+}
+
+/// Who sits there.
+#[derive(Debug)]
+pub(super) enum Seat {
+    /// An id that nobody looked up yet.
+    Unknown(SessionId),
+    /// Nobody.
+    Empty,
+    /// A session; loaded, or known to be there because this request made it or gave it a new id.
+    Taken(SessionId, Option<Box<Loaded>>),
+    /// A session that ended while this request worked with it.
+    Ended,
+}
+
+/// What the response tells the client about its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    None,
+    /// The seat's id is a new one.
+    NewId,
+    /// There is none any more.
+    Gone,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Changes(BTreeMap<String, Option<Value>>);
+
+impl State {
+    pub(super) fn new(arrived: Arrived) -> Self {
+        let brought = !matches!(arrived, Arrived::Nothing);
+        Self {
+            seat: match arrived {
+                Arrived::Id(id) => Seat::Unknown(id),
+                _ => Seat::Empty,
+            },
+            changes: Changes::default(),
+            news: News::None,
+            brought,
+            renewed: false,
+            closed: false,
+        }
+    }
+
+    /// The session, loaded if that was not done yet; `None` if there is none.
+    pub(super) async fn load(&mut self, config: &Inner) -> Result<Option<&Loaded>> {
+        let id = match &self.seat {
+            Seat::Unknown(id) | Seat::Taken(id, None) => id.clone(),
+            _ => return Ok(self.loaded()),
+        };
+        self.seat = match read(config, &id).await? {
+            Some(loaded) => {
+                self.renewed |= config.sessions.renews_on_read();
+                Seat::Taken(id, Some(Box::new(loaded)))
+            }
+            None if matches!(self.seat, Seat::Taken(..)) => Seat::Ended,
+            None => Seat::Empty,
+        };
+        Ok(self.loaded())
+    }
+
+    /// The session, if it is loaded.
+    pub(super) fn loaded(&self) -> Option<&Loaded> {
+        match &self.seat {
+            Seat::Taken(_, loaded) => loaded.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The id of the session, if there is one; looked up if that was not done yet.
+    pub(super) async fn id(&mut self, config: &Inner) -> Result<Option<SessionId>> {
+        if matches!(self.seat, Seat::Unknown(_)) {
+            self.load(config).await?;
+        }
+        Ok(match &self.seat {
+            Seat::Taken(id, _) => Some(id.clone()),
+            _ => None,
+        })
+    }
+
+    /// The id of the session, if there is one, or may be one that nobody looked up.
+    pub(super) fn id_unseen(&self) -> Option<SessionId> {
+        match &self.seat {
+            Seat::Unknown(id) | Seat::Taken(id, _) => Some(id.clone()),
+            Seat::Empty | Seat::Ended => None,
+        }
+    }
+
+    /// Takes the seat under a new id.
+    pub(super) fn sit_down(&mut self, id: SessionId) {
+        self.seat = Seat::Taken(id, None);
+        self.news = News::NewId;
+    }
+
+    /// Leaves the seat empty because the handler ended the session.
+    pub(super) fn stand_up(&mut self) {
+        let had_one = self.brought || self.news == News::NewId;
+        self.seat = Seat::Empty;
+        self.changes = Changes::default();
+        self.news = if had_one { News::Gone } else { News::None };
+    }
+
+    /// The data with this request's changes.
+    pub(super) async fn view(&mut self, config: &Inner) -> Result<Option<Data>> {
+        let unchanged = self.changes.is_empty();
+        let mut data = match self.load(config).await? {
+            Some(loaded) => loaded.data()?.clone(),
+            None if unchanged => return Ok(None),
+            None => Data::new(),
+        };
+        self.changes.apply(&mut data);
+        Ok(Some(data))
+    }
+}
+
+impl Changes {
+    pub(super) fn set(&mut self, field: String, value: Value) {
+        self.0.insert(field, Some(value));
+    }
+
+    pub(super) fn remove(&mut self, field: &str) {
+        self.0.insert(field.to_owned(), None);
+    }
+
+    /// What became of a field; `None` if nothing did.
+    pub(super) fn of(&self, field: &str) -> Option<Option<&Value>> {
+        self.0.get(field).map(Option::as_ref)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether there is anything to keep in a session that does not exist yet.
+    pub(super) fn sets_something(&self) -> bool {
+        self.0.values().any(Option::is_some)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn apply(&self, data: &mut Data) {
+        for (field, value) in &self.0 {
+            match value {
+                Some(value) => drop(data.insert(field.clone(), value.clone())),
+                None => drop(data.remove(field)),
+            }
+        }
+    }
+}
+
+/// Loads a session and makes sure that it can be read.
+async fn read(config: &Inner, id: &SessionId) -> Result<Option<Loaded>> {
+    let found = match config.sessions.get(id).await {
+        Ok(Some(loaded)) => loaded.data().map(drop).map(|()| Some(loaded)),
+        other => other,
+    };
+    match found {
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Crypto) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a session is there and cannot be read"
+            );
+            match config.undecodable {
+                Undecodable::Fail => Err(error),
+                Undecodable::StartFresh => Ok(None),
+            }
+        }
+        other => other,
+    }
+}
+
+/// A session key for a visitor, of their own.
+pub(super) fn visitor_key(config: &Inner) -> String {
+    let unique = jam_core::IdFactory::next_id(&jam_core::UuidV4);
+    [&config.visitor_prefix, unique.as_str()].concat()
+}
+
+/// Whether this is a visitor's key.
+pub(super) fn is_visitor(config: &Inner, key: &SessionKey) -> bool {
+    key.as_str().starts_with(&config.visitor_prefix)
+}

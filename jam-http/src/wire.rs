@@ -1,0 +1,90 @@
+//! How an id looks on the wire, and how it is found in a request.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue, header};
+use jam_core::{Error, ErrorKind, Result, SessionId};
+
+use crate::config::Carrier;
+
+/// What a request brought.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// No id, or a text that is none.
+    Nothing,
+    /// An id; whether there is a session under it is another question.
+    Id(SessionId),
+    /// A text that no id looks like. Nothing is behind it, but a cookie of the name is there.
+    Junk,
+    /// More than one.
+    Ambiguous,
+}
+
+/// An id as it travels: base64url without padding (RFC 4648, 5) of the whole id, since a session key may hold anything.
+/// Every character is a `cookie-octet` (RFC 6265, 4.1.1) and fits a `token68` (RFC 9110, 11.2).
+pub(crate) fn encode(id: &SessionId) -> String {
+    URL_SAFE_NO_PAD.encode(id.as_str())
+}
+
+/// The id that travelled as this; only what [`encode`] writes is one.
+fn decode(text: &[u8]) -> Option<SessionId> {
+    // The engine refuses other alphabets, padding and bits that do not count.
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    String::from_utf8(bytes).ok().filter(|id| !id.is_empty()).map(SessionId::new)
+}
+
+impl Arrived {
+    /// Looks through a request's headers.
+    pub(crate) fn read(carrier: &Carrier, headers: &HeaderMap) -> Self {
+        match carrier {
+            Carrier::Cookie(cookie) => Self::of(cookies(headers).filter_map(|(name, value)| {
+                let ours = name == cookie.name().as_bytes();
+                ours.then_some(value)
+            })),
+            Carrier::Bearer => {
+                let mut all = headers.get_all(header::AUTHORIZATION).iter();
+                let first = all.next().and_then(|value| bearer(value.as_bytes()));
+                if all.next().is_some() { Self::Ambiguous } else { Self::of(first.into_iter()) }
+            }
+        }
+    }
+
+    fn of<'a>(mut found: impl Iterator<Item = &'a [u8]>) -> Self {
+        match (found.next(), found.next()) {
+            (None, _) => Self::Nothing,
+            (Some(text), None) => decode(text).map_or(Self::Junk, Self::Id),
+            (Some(_), Some(_)) => Self::Ambiguous,
+        }
+    }
+}
+
+/// Every cookie of a request, as exact bytes: no decoding of percents, no folding of cases, no taking off of quotes.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        Some((trim(&pair[..at]), trim(&pair[at + 1..])))
+    })
+}
+
+/// Takes off the spaces and tabs around (and nothing else, in particular no Unicode space).
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// What stands after `Bearer`, in any case (RFC 9110, 11.1), and spaces.
+fn bearer(credentials: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = credentials.split_at_checked(6)?;
+    (scheme.eq_ignore_ascii_case(b"bearer") && token.first() == Some(&b' ')).then(|| trim(token))
+}
+
+/// A header value that logs do not show.
+pub(crate) fn to_header(value: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(value)
+        .map_err(|_| Error::new(ErrorKind::Unexpected, "what the session sends is no header value"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

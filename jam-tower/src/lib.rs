@@ -1,0 +1,23 @@
+//! # jam-tower
+//!
+//! Sessions as a [tower](tower_layer) layer, with extractors for axum (feature `axum`). The rules are those of
+//! [`jam_http`]; its [`Session`](jam_http::Session) says what a handler can do.
+#![forbid(unsafe_code)]
+
+mod error;
+#[cfg(feature = "axum")]
+mod extract;
+mod future;
+mod layer;
+mod session;
+
+pub use jam_http::{
+    CookieConfig, CookieLife, Device, SameSite, SessionConfig, SessionConfigBuilder, Transport, Undecodable,
+};
+
+pub use self::error::{Error, Result};
+#[cfg(feature = "axum")]
+pub use self::extract::{Data, User};
+pub use self::future::ResponseFuture;
+pub use self::layer::{SessionLayer, SessionService};
+pub use self::session::Session;
