@@ -1,4 +1,4 @@
-//! Chromium behind its WebDriver server.
+//! Chromium behind its `WebDriver` server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::wait::until;
 /// `chromedriver` on a free loopback port, which starts as many browsers as it is asked for. It ends with this value, and with
 /// the test however that ends, and all its browsers with it.
 ///
-/// What drives it is a WebDriver library of the test's own choice, with [`url`](Self::url), and in the capability
+/// What drives it is a `WebDriver` library of the test's own choice, with [`url`](Self::url), and in the capability
 /// `goog:chromeOptions` the [`binary`](Self::chromium) and the [`args`](Self::arguments).
 #[derive(Debug)]
 pub struct Chromedriver {
