@@ -1,13 +1,9 @@
 //! Chromium behind its `WebDriver` server.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
-use crate::guard::Guarded;
+use crate::process::Process;
 use crate::programs::program;
-use crate::wait::until;
 
 /// `chromedriver` on a free loopback port, which starts as many browsers as it is asked for. It ends with this value, and with
 /// the test however that ends, and all its browsers with it.
@@ -17,9 +13,7 @@ use crate::wait::until;
 #[derive(Debug)]
 pub struct Chromedriver {
     port: u16,
-    // Before the directory, which is removed once nothing runs in it.
-    process: Guarded,
-    directory: TempDir,
+    process: Process,
 }
 
 impl Chromedriver {
@@ -29,22 +23,11 @@ impl Chromedriver {
     ///
     /// If there is none or it does not start, with what would help.
     pub fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a directory for a browser");
         let chromedriver = program("JAM_TEST_CHROMEDRIVER", "chromedriver");
-        let arguments = [chromedriver.to_string_lossy().into_owned(), "--port=0".to_owned()];
         // In a group of its own, which its browsers join.
-        let process = Guarded::spawn(directory.path(), Path::new("setsid"), &arguments);
-        let log = directory.path().join("server.log");
-        let port = until("chromedriver to start", || {
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            assert!(!process.ended(), "chromedriver did not start:\n{said}");
-            port_in(&said).ok_or(said)
-        });
-        Self {
-            port,
-            process,
-            directory,
-        }
+        let process = Process::start("setsid", &[&chromedriver.to_string_lossy(), "--port=0"]);
+        let port = process.wait_for("chromedriver to start", port_in);
+        Self { port, process }
     }
 
     /// Where it listens, `http://127.0.0.1:<port>`.
@@ -53,13 +36,13 @@ impl Chromedriver {
     }
 
     /// The process id.
-    pub const fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
     /// The directory that holds its log and the profiles of its browsers.
     pub fn dir(&self) -> &Path {
-        self.directory.path()
+        self.process.dir()
     }
 
     /// The browser to start: Debian's `chromium`, or what `JAM_TEST_CHROMIUM` names.
