@@ -15,18 +15,18 @@ pub struct SealContext<'a> {
     pub key: &'a SessionKey,
     /// The session's handle; it stays through every rework.
     pub handle: &'a Handle,
-    /// The session's life, if its ids tell; it stays through every rework.
+    /// The [lasting](Life::lasting) part of the session's life, if its ids tell; it stays through every rework.
     pub life: Option<Life>,
 }
 
 impl<'a> SealContext<'a> {
-    /// A context of these parts.
+    /// A context of these parts. Of the life only what [lasts](Life::lasting) counts, not when the id was issued.
     pub fn new(domain: SealDomain, key: &'a SessionKey, handle: &'a Handle, life: Option<Life>) -> Self {
         Self {
             domain,
             key,
             handle,
-            life,
+            life: life.map(Life::lasting),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Ids: golden forms that stay readable for ever, and texts that are none.
 
-use jam_core::{HashedIds, IdCodec, InnerId, Life, PlainIds, Record, RecordId, SessionKey};
+use std::time::Duration;
+
+use jam_core::{Handle, HashedIds, IdCodec, InnerId, Life, PlainIds, Record, RecordId, SessionKey, Timestamp};
+use proptest::prelude::*;
 
 /// Version 1 of the id format: these must resolve to these for ever.
-const GOLDEN: [(&str, &str, &str); 3] = [
+const GOLDEN: [(&str, &str, &str); 6] = [
     (
         "user1:565df195-b963-4ebb-8978-318998ef191c.t5o2k9.Zb2nq0LdVv3m9Tq2wYx1gA",
         "user1",
@@ -18,6 +21,22 @@ const GOLDEN: [(&str, &str, &str); 3] = [
         "\0é👩:x.1._____________________w",
         "\0é👩",
         "x.1.WsallF8WUAkRIZEpmEuosw",
+    ),
+    // Of a rework, some time after the session began.
+    (
+        "user1:565df195-b963-4ebb-8978-318998ef191c.t5o2k9_p0.Zb2nq0LdVv3m9Tq2wYx1gA",
+        "user1",
+        "565df195-b963-4ebb-8978-318998ef191c.t5o2k9_p0.cmU0HU0Vlqr6aMQKDuFa0A",
+    ),
+    (
+        "a:b:c:dev_1.0-1ylds_1.AAAAAAAAAAAAAAAAAAAAAA",
+        "a:b:c",
+        "dev_1.0-1ylds_1.N0cI__dxndWXnsh11WzSKA",
+    ),
+    (
+        "\0é👩:x.1_3w5e11264sgsf._____________________w",
+        "\0é👩",
+        "x.1_3w5e11264sgsf.WsallF8WUAkRIZEpmEuosw",
     ),
 ];
 
@@ -60,6 +79,51 @@ fn no_text_resolves_that_was_not_issued() {
         HashedIds.resolve(&format!(":{id}")).unwrap(),
         HashedIds.resolve(id).unwrap()
     );
+}
+
+#[test]
+fn a_golden_id_says_when_it_was_issued() {
+    let issued = |golden: usize| InnerId::parse(GOLDEN[golden].0).unwrap().life.issued();
+    assert_eq!(issued(3), issued(0).plus(Duration::from_mins(15)));
+    assert_eq!(issued(4), Timestamp::from_secs(1));
+    assert_eq!(issued(5), Timestamp::MAX);
+}
+
+#[test]
+fn the_longest_id_there_can_be_resolves() {
+    let life: Life = "3w5e11264sgsf-3w5e11264sgsf_3w5e11264sgsf".parse().unwrap();
+    let key = SessionKey::new("k".repeat(SessionKey::MAX_LEN)).unwrap();
+    let handle = Handle::new("h".repeat(Handle::MAX_LEN)).unwrap();
+    let (id, record) = HashedIds.issue(&InnerId::generate(key, handle, life).unwrap()).unwrap();
+    assert_eq!(id.as_str().len(), InnerId::MAX_LEN);
+    assert_eq!(HashedIds.resolve(id.as_str()).unwrap(), record);
+    assert!(HashedIds.resolve(&format!("k{}", id.as_str())).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_life_is_read_back_from_its_id(
+        created in 0..1_u64 << 37,
+        ttl in prop::option::of(0..1_u64 << 40),
+        issued in 0..1_u64 << 37,
+    ) {
+        let life = Life::new(Timestamp::from_secs(created), ttl.map(Duration::from_secs));
+        let life = life.reissued(Timestamp::from_secs(issued));
+        prop_assert_eq!(life.issued(), life.created().max(Timestamp::from_secs(issued)));
+        let inner = InnerId::generate(SessionKey::new("user1").unwrap(), Handle::new("h").unwrap(), life).unwrap();
+        let (id, record) = HashedIds.issue(&inner).unwrap();
+        prop_assert_eq!(HashedIds.resolve(id.as_str()).unwrap(), record.clone());
+        prop_assert_eq!(HashedIds.describe(&record).life, Some(life));
+    }
+
+    #[test]
+    fn a_life_has_one_text(text in "[0-9a-z]{0,3}([-_]{0,2}[0-9a-z]{0,3}){0,3}") {
+        if let Ok(life) = text.parse::<Life>() {
+            prop_assert_eq!(life.to_string(), text);
+        }
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@
 //! ciphertext | tag = AES-256-GCM(message key, nonce, plaintext, bound)
 //! bound       = version | hint | salt | for each field: its length (8 bytes, big endian) | the field
 //! fields      = of an id: none
-//!               of a payload: "data" or "grace note", session key, handle, life as its text (empty if it has none)
+//!               of a payload: "data" or "grace note", session key, handle, and of its life what lasts, as text (empty if none)
 //! id          = "J$_" | base64url(sealed), without padding
 //! ```
 //!

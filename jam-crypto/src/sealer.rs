@@ -7,9 +7,9 @@ use crate::KeyRing;
 use crate::envelope::{self, Refused};
 use crate::ring::Purpose;
 
-/// Payloads sealed with AES-256-GCM, each bound to its session: what it is for, session key, handle and life are
-/// authenticated with it, so a payload that is moved to another session, user or use does not open. A rework keeps all
-/// of these, so a payload survives it as it is.
+/// Payloads sealed with AES-256-GCM, each bound to its session: what it is for, session key, handle and what
+/// [lasts](jam_core::Life::lasting) of its life are authenticated with it, so a payload that is moved to another session,
+/// user or use does not open. A rework keeps all of these, so a payload survives it as it is.
 ///
 /// There is no plaintext path, unless [`accept_plaintext`](Self::accept_plaintext) opens one for a migration.
 ///

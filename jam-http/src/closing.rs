@@ -1,6 +1,6 @@
 //! What a response has to carry.
 
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE, VARY, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::Error;
@@ -16,6 +16,8 @@ pub struct Closing {
     pub(crate) news: Option<HeaderValue>,
     pub(crate) looked_at: bool,
     pub(crate) bearer: bool,
+    /// The handler answered 401.
+    pub(crate) challenge: bool,
 }
 
 impl Closing {
@@ -26,6 +28,7 @@ impl Closing {
             news: None,
             looked_at: false,
             bearer: false,
+            challenge: false,
         }
     }
 
@@ -44,7 +47,8 @@ impl Closing {
     /// - The session was looked at: `Vary` gets `Cookie` (`Authorization` for bearers) if it is not there, and
     ///   `Cache-Control`, where the handler set none, becomes `private, no-cache`. So no shared cache gives one user's
     ///   page to another.
-    /// - Neither: nothing is changed.
+    /// - A 401 to a bearer gets `WWW-Authenticate: Bearer` if the handler set none (RFC 6750, 3).
+    /// - Nothing of that: nothing is changed.
     pub fn apply(&self, headers: &mut HeaderMap) {
         if !self.looked_at {
             return;
@@ -61,6 +65,9 @@ impl Closing {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         } else if !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        }
+        if self.bearer && self.challenge && !headers.contains_key(WWW_AUTHENTICATE) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(error) = &self.error {
             error.apply(headers);

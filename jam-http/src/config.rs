@@ -64,7 +64,10 @@ pub(crate) enum Carrier {
 impl SessionConfig {
     /// The default choices: see [`builder`](Self::builder).
     pub fn new(sessions: Sessions) -> Self {
-        Self::of(SessionConfigBuilder::new(sessions), Carrier::Cookie(CookieWriter::default()))
+        Self::of(
+            SessionConfigBuilder::new(sessions),
+            Carrier::Cookie(CookieWriter::default()),
+        )
     }
 
     /// Choices of your own.

@@ -43,7 +43,9 @@ pub enum Error {
     },
     /// The session was to be changed after the response's headers had left, by a task or a streaming body. Nothing was
     /// changed.
-    #[error("the session was to be changed after the response's headers had left; change it before the handler returns")]
+    #[error(
+        "the session was to be changed after the response's headers had left; change it before the handler returns"
+    )]
     Late,
     /// Any other error of the manager.
     #[error(transparent)]

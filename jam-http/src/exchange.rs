@@ -40,13 +40,9 @@ impl Exchange {
     /// answered with this status, before the headers leave. Afterwards the session can be read, and no longer changed.
     ///
     /// The field changes of a 5xx are dropped unless the
-    /// [configuration](crate::SessionConfigBuilder::keep_changes_of_failures) keeps them.
+    /// [configuration](crate::SessionConfigBuilder::keep_changes_of_failures) keeps them. A handler that panicked, or gave no
+    /// response at all, counts as a 500.
     pub async fn finish(self, status: StatusCode) -> Closing {
-        self.session.close(status.is_server_error()).await
-    }
-
-    /// The same for a handler that panicked; the response is a 500.
-    pub async fn finish_panicked(self) -> Closing {
-        self.session.close(true).await
+        self.session.close(status).await
     }
 }

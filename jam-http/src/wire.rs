@@ -30,7 +30,10 @@ pub(crate) fn encode(id: &SessionId) -> String {
 fn decode(text: &[u8]) -> Option<SessionId> {
     // The engine refuses other alphabets, padding and bits that do not count.
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    String::from_utf8(bytes).ok().filter(|id| !id.is_empty()).map(SessionId::new)
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|id| !id.is_empty())
+        .map(SessionId::new)
 }
 
 impl Arrived {
@@ -44,7 +47,11 @@ impl Arrived {
             Carrier::Bearer => {
                 let mut all = headers.get_all(header::AUTHORIZATION).iter();
                 let first = all.next().and_then(|value| bearer(value.as_bytes()));
-                if all.next().is_some() { Self::Ambiguous } else { Self::of(first.into_iter()) }
+                if all.next().is_some() {
+                    Self::Ambiguous
+                } else {
+                    Self::of(first.into_iter())
+                }
             }
         }
     }
@@ -61,10 +68,12 @@ impl Arrived {
 /// Every cookie of a request, as exact bytes: no decoding of percents, no folding of cases, no taking off of quotes.
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let lines = headers.get_all(header::COOKIE).iter();
-    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
-        let at = pair.iter().position(|byte| *byte == b'=')?;
-        Some((trim(&pair[..at]), trim(&pair[at + 1..])))
-    })
+    lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| {
+            let at = pair.iter().position(|byte| *byte == b'=')?;
+            Some((trim(&pair[..at]), trim(&pair[at + 1..])))
+        })
 }
 
 /// Takes off the spaces and tabs around (and nothing else, in particular no Unicode space).

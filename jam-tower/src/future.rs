@@ -10,97 +10,94 @@ use http::{Response, StatusCode};
 use jam_http::{Closing, Exchange};
 use pin_project_lite::pin_project;
 
-use crate::error::answer;
+use crate::{Answer, Error};
 
 type Finish = Pin<Box<dyn Future<Output = Closing> + Send>>;
 
 pin_project! {
     /// The future of a [`SessionService`](crate::SessionService): the handler's, and then the writing of what it changed.
-    pub struct ResponseFuture<F: Future> {
+    pub struct ResponseFuture<F: Future, A> {
+        // None where the service panicked before it gave a future, and once the handler is through.
         #[pin]
         handler: Option<F>,
+        // None once the handler is through.
         exchange: Option<Exchange>,
         output: Option<F::Output>,
-        // Boxed only where the session was looked at.
+        // Boxed, which only requests that looked at their session pay for.
         finish: Option<Finish>,
+        answer: A,
     }
 }
 
-impl<F: Future> ResponseFuture<F> {
-    pub(crate) fn new(exchange: Exchange, handler: F) -> Self {
+impl<F: Future, A> ResponseFuture<F, A> {
+    pub(crate) fn new(exchange: Exchange, handler: Option<F>, answer: A) -> Self {
         Self {
-            handler: Some(handler),
+            handler,
             exchange: Some(exchange),
             output: None,
             finish: None,
-        }
-    }
-
-    /// For a service that panicked before it gave a future.
-    pub(crate) fn panicked(exchange: Exchange) -> Self {
-        Self {
-            handler: None,
-            exchange: Some(exchange),
-            output: None,
-            finish: None,
+            answer,
         }
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<F, A, B, E> Future for ResponseFuture<F, A>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    A: Answer<B>,
     B: Default,
 {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let Some(exchange) = this.exchange.take() {
+        if this.exchange.is_some() {
             let polled = match this.handler.as_mut().as_pin_mut() {
-                Some(handler) => catch_unwind(AssertUnwindSafe(|| handler.poll(context))),
-                None => Err(Box::new(()) as Box<dyn std::any::Any + Send>),
+                Some(handler) => catch_unwind(AssertUnwindSafe(|| handler.poll(context))).ok(),
+                None => None,
             };
             let output = match polled {
-                Ok(Poll::Pending) => {
-                    *this.exchange = Some(exchange);
-                    return Poll::Pending;
-                }
-                Ok(Poll::Ready(output)) => output,
-                Err(_) => {
-                    tracing::error!("a handler panicked; the response is a 500");
-                    let mut response = Response::new(B::default());
-                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                    Ok(response)
-                }
+                Some(polled) => ready!(polled),
+                None => Ok(after_a_panic()),
             };
             // What the handler held is let go of before the session is written.
             this.handler.set(None);
-            let status = output.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
+            let status = output
+                .as_ref()
+                .map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
             *this.output = Some(output);
-            if let Some(exchange) = exchange.finish_untouched() {
+            if let Some(exchange) = this.exchange.take().and_then(Exchange::finish_untouched) {
                 *this.finish = Some(Box::pin(exchange.finish(status)));
             }
         }
-        if let Some(finish) = this.finish.as_mut() {
-            let closing = ready!(finish.as_mut().poll(context));
-            *this.finish = None;
-            if let Some(Ok(response)) = this.output.as_mut() {
-                if let Some(error) = closing.error() {
-                    *response = answer(error);
-                }
+        let closing = match this.finish.as_mut() {
+            Some(finish) => Some(ready!(finish.as_mut().poll(context))),
+            None => None,
+        };
+        *this.finish = None;
+        if let Some(Ok(response)) = this.output.as_mut() {
+            let of_handler = response.extensions_mut().remove::<Error>();
+            let of_closing = closing.as_ref().and_then(Closing::error);
+            if let Some(error) = of_closing.or(of_handler.as_deref()) {
+                *response = this.answer.answer(error);
+            }
+            if let Some(closing) = closing {
                 closing.apply(response.headers_mut());
             }
         }
-        match this.output.take() {
-            Some(output) => Poll::Ready(output),
-            // Polled after it was ready, which a future may answer as it likes.
-            None => Poll::Pending,
-        }
+        // Polled again after it was ready, a future may answer as it likes.
+        this.output.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
-impl<F: Future> fmt::Debug for ResponseFuture<F> {
+fn after_a_panic<B: Default>() -> Response<B> {
+    tracing::error!("a handler panicked; the response is a 500");
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+impl<F: Future, A> fmt::Debug for ResponseFuture<F, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

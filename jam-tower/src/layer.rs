@@ -9,7 +9,7 @@ use jam_http::{Exchange, SessionConfig};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{ResponseFuture, Session};
+use crate::{Answer, Plain, ResponseFuture, Session};
 
 /// Gives every request a [`Session`](crate::Session), and every response what belongs to it.
 ///
@@ -21,8 +21,9 @@ use crate::{ResponseFuture, Session};
 ///   [`modify`](jam_http::Session::modify).
 /// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
 #[derive(Clone, Debug)]
-pub struct SessionLayer {
+pub struct SessionLayer<A = Plain> {
     config: SessionConfig,
+    answer: A,
 }
 
 impl SessionLayer {
@@ -33,36 +34,64 @@ impl SessionLayer {
 
     /// A layer with choices of your own.
     pub fn with(config: SessionConfig) -> Self {
-        Self { config }
+        Self { config, answer: Plain }
     }
 }
 
-impl<S> Layer<S> for SessionLayer {
-    type Service = SessionService<S>;
+impl<A> SessionLayer<A> {
+    /// Answers errors in a way of your own: those that handlers and extractors pass on as [`Error`](crate::Error), and those of writing the
+    /// changes afterwards. The error tells what happened and which [status](jam_http::Error::status) is its own.
+    ///
+    /// ```
+    /// use http::Response;
+    /// # use jam_core::{MemoryStore, Sessions};
+    /// use jam_tower::SessionLayer;
+    ///
+    /// # let sessions = Sessions::new(MemoryStore::new());
+    /// let layer = SessionLayer::new(sessions).on_error(|error: &jam_http::Error| {
+    ///     let mut response = Response::new(format!("Sorry: {error}."));
+    ///     *response.status_mut() = error.status();
+    ///     error.apply(response.headers_mut()); // Retry-After
+    ///     response
+    /// });
+    /// ```
+    pub fn on_error<F>(self, answer: F) -> SessionLayer<F> {
+        SessionLayer {
+            config: self.config,
+            answer,
+        }
+    }
+}
+
+impl<S, A: Clone> Layer<S> for SessionLayer<A> {
+    type Service = SessionService<S, A>;
 
     fn layer(&self, inner: S) -> Self::Service {
         SessionService {
             inner,
             config: self.config.clone(),
+            answer: self.answer.clone(),
         }
     }
 }
 
 /// A service with sessions; made by [`SessionLayer`].
 #[derive(Clone, Debug)]
-pub struct SessionService<S> {
+pub struct SessionService<S, A = Plain> {
     inner: S,
     config: SessionConfig,
+    answer: A,
 }
 
-impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S>
+impl<S, A, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S, A>
 where
     S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
+    A: Answer<ResponseBody> + Clone,
     ResponseBody: Default,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, A>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
@@ -71,9 +100,7 @@ where
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let exchange = Exchange::begin(&self.config, request.headers());
         request.extensions_mut().insert(Session(exchange.session()));
-        match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
-            Ok(handler) => ResponseFuture::new(exchange, handler),
-            Err(_) => ResponseFuture::panicked(exchange),
-        }
+        let handler = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
+        ResponseFuture::new(exchange, handler.ok(), self.answer.clone())
     }
 }

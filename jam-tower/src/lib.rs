@@ -15,7 +15,7 @@ pub use jam_http::{
     CookieConfig, CookieLife, Device, SameSite, SessionConfig, SessionConfigBuilder, Transport, Undecodable,
 };
 
-pub use self::error::{Error, Result};
+pub use self::error::{Answer, Error, Plain, Result};
 #[cfg(feature = "axum")]
 pub use self::extract::{Data, User};
 pub use self::future::ResponseFuture;

@@ -1,4 +1,5 @@
 //! A session through axum, from the first visit to the logout.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use axum::Router;
 use axum::body::Body;
@@ -62,7 +63,10 @@ async fn a_session_lives_from_the_first_visit_to_the_logout() {
     let (_, visitor, body) = send(&app, "/", None).await;
     assert_eq!(body, "1");
     let visitor = visitor.unwrap();
-    assert_eq!(send(&app, "/", Some(&visitor)).await, (StatusCode::OK, None, "2".to_owned()));
+    assert_eq!(
+        send(&app, "/", Some(&visitor)).await,
+        (StatusCode::OK, None, "2".to_owned())
+    );
     assert_eq!(send(&app, "/me", Some(&visitor)).await.0, StatusCode::UNAUTHORIZED);
 
     let user = send(&app, "/login", Some(&visitor)).await.1.unwrap();

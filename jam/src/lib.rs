@@ -38,6 +38,8 @@
 //! | `yaml` | config files in YAML | |
 //! | `crypto` | encrypted ids, sealed data (`is_session_crypt = true`) | |
 //! | `tokio` | `spawn_sweeper` | |
+//! | `tower` | sessions as a tower layer, `[jam.session.cookie]` in the config | |
+//! | `axum` | the same, with extractors for axum | |
 //! | `full` | all of them | |
 //!
 //! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
@@ -52,6 +54,9 @@ pub use jam_core::*;
 /// Encrypted ids and sealed data.
 #[cfg(feature = "crypto")]
 pub use jam_crypto as crypto;
+/// How sessions travel over HTTP, for those who write a web layer.
+#[cfg(feature = "tower")]
+pub use jam_http as http;
 /// The file stores.
 #[cfg(feature = "json")]
 pub use jam_json as json;
@@ -61,6 +66,9 @@ pub use jam_redis as redis;
 /// The SQLite store.
 #[cfg(feature = "sqlite")]
 pub use jam_sqlite as sqlite;
+/// Sessions in axum, tower and hyper.
+#[cfg(feature = "tower")]
+pub use jam_tower as tower;
 
 pub use self::config::{Config, open};
 pub use self::registry::registry;

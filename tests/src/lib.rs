@@ -8,6 +8,7 @@
 
 mod hooked;
 mod turned;
+pub mod web;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};

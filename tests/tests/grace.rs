@@ -19,6 +19,7 @@ on_every_store!(
     managers_that_rotate_at_once_lose_no_session,
     a_commit_over_a_rotation_is_a_conflict,
     a_session_says_whether_an_old_id_reached_it,
+    an_old_id_tells_when_the_new_one_was_issued,
     a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out,
 );
 
@@ -98,6 +99,8 @@ async fn a_chain_of_rotations_is_followed(stage: Stage) {
     let first = sessions.create("user1", json!({"a": 1})).await.unwrap();
     let mut ids = vec![first];
     for _ in 0..5 {
+        // Each id says another time of issue; it is one session all the same.
+        stage.advance(1);
         ids.push(sessions.rework_with_grace(ids.last().unwrap()).await.unwrap());
     }
     // A late request with the very first id rotates once more.
@@ -198,6 +201,18 @@ async fn a_session_says_whether_an_old_id_reached_it(stage: Stage) {
     let new = sessions.rework_with_grace(&old).await.unwrap();
     assert!(sessions.get(&old).await.unwrap().unwrap().through_grace());
     assert!(!sessions.get(&new).await.unwrap().unwrap().through_grace());
+}
+
+async fn an_old_id_tells_when_the_new_one_was_issued(stage: Stage) {
+    let sessions = sessions(&stage);
+    let old = sessions.create("user1", json!({})).await.unwrap();
+    for seconds in [10, 20] {
+        stage.advance(10);
+        sessions.rework_with_grace(&old).await.unwrap();
+        let session = sessions.get(&old).await.unwrap().unwrap();
+        assert_eq!(session.created(), Some(Stage::START));
+        assert_eq!(session.issued(), Some(Stage::START.plus(Duration::from_secs(seconds))));
+    }
 }
 
 async fn a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out(stage: Stage) {

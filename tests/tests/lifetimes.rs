@@ -2,9 +2,10 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::duration_suboptimal_units, reason = "lifetimes are set in seconds")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jam::{ErrorKind, SessionOptions, Sessions};
+use jam::{Clock, ErrorKind, SessionOptions, Sessions};
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Reply, Server};
 use jam_tests::{Stage, data, kind, on_every_store, on_every_store_but_servers};
@@ -16,6 +17,8 @@ on_every_store!(
     no_reading_or_writing_outlives_the_absolute_lifetime,
     a_shorter_absolute_lifetime_counts_for_old_sessions_too,
     a_ttl_of_its_own_stays_through_rework,
+    a_session_says_when_its_id_was_issued,
+    an_id_that_says_another_time_of_issue_is_no_session,
     touch_prolongs_and_says_whether_there_is_a_session,
     sweeping_goes_on_at_every_interval,
 );
@@ -154,6 +157,61 @@ async fn a_ttl_of_its_own_stays_through_rework(stage: Stage) {
     );
 }
 
+async fn a_session_says_when_its_id_was_issued(stage: Stage) {
+    let sessions = stage.sessions();
+    let start = Stage::START;
+    let after = |seconds| Some(start.plus(Duration::from_secs(seconds)));
+    let seen = async |id| {
+        let session = sessions.get(id).await.unwrap().unwrap();
+        let listed = sessions.list(session.key()).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(
+            (listed[0].created(), listed[0].issued()),
+            (session.created(), session.issued())
+        );
+        (session.created(), session.issued())
+    };
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    assert_eq!(seen(&id).await, (after(0), after(0)));
+    let id = sessions.rework(&id).await.unwrap();
+    assert_eq!(seen(&id).await, (after(0), after(0)), "within the second");
+    stage.advance(100);
+    sessions.update(&id, json!({"a": 1})).await.unwrap();
+    assert_eq!(seen(&id).await, (after(0), after(0)), "a write issues no id");
+    let id = sessions.rework(&id).await.unwrap();
+    assert_eq!(seen(&id).await, (after(0), after(100)));
+    stage.advance(100);
+    let id = sessions.rework(&id).await.unwrap();
+    assert_eq!(seen(&id).await, (after(0), after(200)));
+    assert_eq!(data(&sessions, &id).await, Some(json!({"a": 1})));
+    stage.advance(100);
+    let id = sessions.rework_as(&id, "user1", SessionOptions::new()).await.unwrap();
+    assert_eq!(seen(&id).await, (after(300), after(300)), "a login starts afresh");
+
+    stage.clock.set(start);
+    let id = sessions.rework(&id).await.unwrap();
+    assert_eq!(seen(&id).await, (after(300), after(300)), "the clock was turned back");
+}
+
+async fn an_id_that_says_another_time_of_issue_is_no_session(stage: Stage) {
+    // With encrypted ids nobody can say anything else at all: the tests of forged ids see to them.
+    let sessions = Sessions::builder(Arc::clone(&stage.store)).clock(Arc::clone(&stage.clock) as Arc<dyn Clock>);
+    let sessions = sessions.build().unwrap();
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    stage.advance(100);
+    let id = sessions.rework(&id).await.unwrap();
+    let id = id.as_str();
+    assert!(id.contains("_2s."));
+    for forged in ["_2r.", "_2s1.", "_02s.", "_0.", "_2S.", "_.", "-2s.", "-1_2s.", "."] {
+        let forged = id.replace("_2s.", forged);
+        assert!(sessions.get(&forged).await.unwrap().is_none());
+        assert!(!sessions.delete(&forged).await.unwrap());
+        assert_eq!(kind(sessions.update(&forged, json!({})).await), ErrorKind::NotFound);
+        assert_eq!(kind(sessions.rework(&forged).await), ErrorKind::NotFound);
+    }
+    assert!(sessions.exists(id).await.unwrap());
+}
+
 async fn touch_prolongs_and_says_whether_there_is_a_session(stage: Stage) {
     let sessions = stage.builder().ttl(Duration::from_secs(100)).build().unwrap();
     let id = sessions.create("user1", json!({"a": 1})).await.unwrap();
@@ -181,10 +239,10 @@ async fn expired_sessions_are_swept(stage: Stage) {
 async fn sweeping_goes_on_at_every_interval(stage: Stage) {
     let sessions = stage.builder().ttl(Duration::from_secs(10)).build().unwrap();
     let (tick, ticked) = tokio::sync::mpsc::channel::<()>(1);
-    let ticked = std::sync::Arc::new(tokio::sync::Mutex::new(ticked));
+    let ticked = Arc::new(tokio::sync::Mutex::new(ticked));
     let sweeper = tokio::spawn(sessions.sweep_every(Duration::from_secs(60), move |interval| {
         assert_eq!(interval, Duration::from_secs(60));
-        let ticked = std::sync::Arc::clone(&ticked);
+        let ticked = Arc::clone(&ticked);
         async move {
             ticked.lock().await.recv().await.expect("the test is still there");
         }

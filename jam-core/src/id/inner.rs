@@ -15,15 +15,15 @@ pub struct InnerId {
     pub key: SessionKey,
     /// What the id factory made; it stays through every rework.
     pub unique: Handle,
-    /// When the session began, and the ttl of its own.
+    /// When the session began, the ttl of its own, and when this id was issued.
     pub life: Life,
-    /// What a rework changes.
+    /// What makes the id a secret; a rework makes a new one.
     pub secret: Secret,
 }
 
 impl InnerId {
     /// The longest text an inner id can have, in bytes.
-    pub const MAX_LEN: usize = SessionKey::MAX_LEN + 1 + Handle::MAX_LEN + 1 + 27 + 1 + Secret::TEXT_LEN;
+    pub const MAX_LEN: usize = SessionKey::MAX_LEN + 1 + Handle::MAX_LEN + 1 + Life::MAX_LEN + 1 + Secret::TEXT_LEN;
 
     /// A new id with a fresh secret.
     ///

@@ -28,6 +28,12 @@ impl SessionInfo {
         self.at.described.life.map(|life| life.created())
     }
 
+    /// When its present id was issued, to the second: at the last rework or login, or when it began; `None` if its id
+    /// does not tell ([`PlainIds`](crate::PlainIds)).
+    pub fn issued(&self) -> Option<Timestamp> {
+        self.at.described.life.map(|life| life.issued())
+    }
+
     /// When it ends if it is not used again; `None`: never.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.entry.expires_at

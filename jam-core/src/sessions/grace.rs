@@ -28,13 +28,7 @@ impl Sessions {
                     return Ok(None);
                 }
                 if let Some(stored) = self.inner.store.load(&target, how).await? {
-                    return Ok(Some((
-                        Located {
-                            record: target,
-                            described: missing.described.clone(),
-                        },
-                        stored,
-                    )));
+                    return Ok(Some((self.located(target), stored)));
                 }
                 trail.push(target);
             }
@@ -114,7 +108,7 @@ impl Sessions {
             .and_then(|ids| str::from_utf8(ids).ok())
             .ok_or_else(corrupt)?;
         // A note can only lead to the same session: same key, same handle, same life.
-        let same = |target: &RecordId| self.inner.codec.describe(target) == at.described && !target.is_reserved();
+        let same = |target: &RecordId| self.located(target.clone()).is_session_of(at) && !target.is_reserved();
         let target = |id: &str| {
             RecordId::new(at.record.key().clone(), id)
                 .ok()

@@ -19,6 +19,14 @@ impl Located {
         self.described.life.as_ref()
     }
 
+    /// Whether both are records of one session, before and after a rework.
+    pub(super) fn is_session_of(&self, other: &Self) -> bool {
+        let session = |at: &Self| at.life().copied().map(Life::lasting);
+        self.record.key() == other.record.key()
+            && self.described.handle == other.described.handle
+            && session(self) == session(other)
+    }
+
     pub(super) fn context(&self, domain: SealDomain) -> SealContext<'_> {
         SealContext::new(domain, self.record.key(), &self.described.handle, self.described.life)
     }

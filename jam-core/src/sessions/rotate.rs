@@ -12,7 +12,8 @@ struct Rotation {
 }
 
 impl Sessions {
-    /// Gives a session a new id; the old one ends in the same step. Data, handle and life stay, the ttl counts anew.
+    /// Gives a session a new id; the old one ends in the same step. Data, handle, beginning and a ttl of its own stay,
+    /// the ttl counts anew, and the id is [issued](super::Session::issued) now.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if there is no such session; [`Unavailable`](ErrorKind::Unavailable);
@@ -136,11 +137,11 @@ impl Sessions {
         .await
     }
 
-    /// The new id: the same handle and life unless it is a login or the ids cannot keep them.
+    /// The new id: the same handle and life, issued now, unless it is a login or the ids cannot keep them.
     fn issue(&self, at: &Located, login: Option<&(SessionKey, Life)>) -> Result<(SessionId, Located)> {
         let (key, life) = match (login, at.described.life) {
             (Some((key, life)), _) => (key.clone(), *life),
-            (None, Some(life)) => (at.record.key().clone(), life),
+            (None, Some(life)) => (at.record.key().clone(), life.reissued(self.inner.clock.now())),
             (None, None) => (at.record.key().clone(), self.new_life(SessionOptions::new())?),
         };
         let id = if self.inner.codec.keeps_life() {

@@ -44,6 +44,12 @@ impl Session {
         self.at.described.life.map(|life| life.created())
     }
 
+    /// When its present id was issued, to the second: at the last rework or login, or when it began; `None` if its id
+    /// does not tell ([`PlainIds`](crate::PlainIds)).
+    pub fn issued(&self) -> Option<Timestamp> {
+        self.at.described.life.map(|life| life.issued())
+    }
+
     /// Whether it was reached by an old id, during the [grace](super::SessionsBuilder::grace) of a rotation. Such a
     /// request should not rotate again: another response of the same page carries the new id already.
     pub fn through_grace(&self) -> bool {

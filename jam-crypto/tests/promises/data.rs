@@ -112,6 +112,7 @@ fn a_payload_moved_to_another_session_does_not_open() {
         Session::new("user1", "handle", Some("t3uznk-2s1")),
         Session::new("user1", "handle", Some("t3uznl-2s0")),
         Session::new("user1", "handle", Some("t3uznk")),
+        Session::new("user1", "handle", Some("t3uznk_2s0")),
         Session::new("user1", "handle", None),
         // The same letters, cut elsewhere.
         Session::new("user1h", "andle", Some("t3uznk-2s0")),
@@ -124,12 +125,20 @@ fn a_payload_moved_to_another_session_does_not_open() {
 
 #[test]
 fn a_payload_survives_a_rework_as_it_is() {
-    // A rework keeps key, handle and life; only the secret changes, and a payload is not bound to it.
-    let (sealer, session) = (AesSealer::new(ring(1)), Session::usual());
-    let sealed = sealer.seal(&session.data(), PLAIN).unwrap();
-    let reworked = session.inner();
-    let context = SealContext::new(SealDomain::Data, &reworked.key, &reworked.unique, Some(reworked.life));
-    assert_eq!(sealer.open(&context, &sealed).unwrap(), PLAIN);
+    // A rework keeps key, handle, beginning and ttl. Secret and time of issue change, and a payload is bound to neither.
+    let sealer = AesSealer::new(ring(1));
+    let lives = ["t3uznk-2s0", "t3uznk-2s0_1", "t3uznk-2s0_p0"].map(|life| Session::new("user1", "handle", Some(life)));
+    for (domain, before) in [SealDomain::Data, SealDomain::GraceNote]
+        .into_iter()
+        .flat_map(|domain| lives.iter().map(move |before| (domain, before)))
+    {
+        let sealed = sealer.seal(&before.context(domain), PLAIN).unwrap();
+        for after in &lives {
+            let reworked = after.inner();
+            let context = SealContext::new(domain, &reworked.key, &reworked.unique, Some(reworked.life));
+            assert_eq!(sealer.open(&context, &sealed).unwrap(), PLAIN);
+        }
+    }
 }
 
 #[test]

@@ -106,8 +106,10 @@ pub(crate) fn session() -> impl Strategy<Value = Session> {
         prop::sample::select(&HOSTILE_KEYS[..]).prop_map(str::to_owned),
     ];
     let life = prop::option::of(
-        (0..1_u64 << 40, prop::option::of(0..100_000_u64))
-            .prop_map(|(created, ttl)| Life::new(Timestamp::from_secs(created), ttl.map(Duration::from_secs))),
+        (0..1_u64 << 40, prop::option::of(0..100_000_u64), 0..1_u64 << 40).prop_map(|(created, ttl, issued)| {
+            Life::new(Timestamp::from_secs(created), ttl.map(Duration::from_secs))
+                .reissued(Timestamp::from_secs(issued))
+        }),
     );
     (key, "[A-Za-z0-9_-]{1,4}|[a-f0-9-]{36}", life).prop_map(|(key, handle, life)| Session {
         key: SessionKey::new(key).unwrap(),

@@ -16,7 +16,10 @@ pub(super) fn check(cookie: &CookieConfig) -> Result<()> {
         return wrong("the cookie's `name` must be a token of 1 to 256 letters, digits and !#$%&'*+-.^_`|~");
     }
     // Browsers compare these prefixes without regard to case (RFC 6265bis, 4.1.3).
-    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let begins = |prefix: &str| {
+        name.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
     let (host, secure) = (begins("__Host-"), begins("__Secure-"));
     for (prefix, exact) in [("__Host-", host), ("__Secure-", secure)] {
         if exact && !name.starts_with(prefix) {
@@ -36,7 +39,9 @@ pub(super) fn check(cookie: &CookieConfig) -> Result<()> {
         return wrong("a `__Host-` cookie has the `path` \"/\"; choose a name with `__Secure-`");
     }
     if cookie.same_site == SameSite::None && cookie.insecure {
-        return wrong("`same_site = \"none\"` does not go with `insecure_for_development`: browsers want `Secure` with it");
+        return wrong(
+            "`same_site = \"none\"` does not go with `insecure_for_development`: browsers want `Secure` with it",
+        );
     }
     if cookie.partitioned && cookie.insecure {
         return wrong("`partitioned` does not go with `insecure_for_development`: browsers want `Secure` with it");
@@ -48,7 +53,9 @@ pub(super) fn check(cookie: &CookieConfig) -> Result<()> {
         check_domain(domain)?;
     }
     if !cookie.path.starts_with('/') || cookie.path.len() > MAX_ATTRIBUTE || !cookie.path.bytes().all(is_value) {
-        return wrong("the cookie's `path` must begin with `/` and hold 1 to 1024 printable ASCII characters without `;`");
+        return wrong(
+            "the cookie's `path` must begin with `/` and hold 1 to 1024 printable ASCII characters without `;`",
+        );
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cookie::Cookie;
 use http::HeaderValue;
-use jam_core::{Error, ErrorKind, Result, Sessions, SessionId};
+use jam_core::{Error, ErrorKind, Result, SessionId, Sessions};
 
 use super::{CookieConfig, CookieLife, SameSite};
 use crate::wire;

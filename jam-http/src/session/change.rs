@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Session;
-use super::state::{Seat, visitor_key};
+use super::state::{Change, Seat, visitor_key};
 use crate::Result;
 
 impl Session {
@@ -30,9 +30,9 @@ impl Session {
         let mut state = self.change().await?;
         self.settle(&mut state).await?;
         let before = match (state.changes.of(field), state.loaded()) {
-            (Some(value), _) => value.cloned(),
+            (Some(Change::Set(value)), _) => Some(value.clone()),
             (None, Some(loaded)) => loaded.data()?.get(field).cloned(),
-            (None, None) => None,
+            (Some(Change::Removed), _) | (None, None) => None,
         };
         if before.is_some() {
             state.changes.remove(field);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use jam_core::{Data, ErrorKind, Result};
 
 use super::Session;
@@ -23,7 +23,7 @@ impl Session {
     }
 
     /// Writes what was changed, and says what the response has to carry.
-    pub(crate) async fn close(&self, failed: bool) -> Closing {
+    pub(crate) async fn close(&self, status: StatusCode) -> Closing {
         let config = self.shared.config.inner();
         let mut state = self.shared.state.lock().await;
         state.closed = true;
@@ -31,7 +31,7 @@ impl Session {
             return Closing::untouched();
         }
         let mut error = None;
-        if failed && !config.keep_changes_of_failures {
+        if status.is_server_error() && !config.keep_changes_of_failures {
             state.changes.clear();
         } else if let Err(failure) = commit(config, &mut state).await {
             tracing::error!(
@@ -49,6 +49,7 @@ impl Session {
             news,
             looked_at: true,
             bearer: matches!(config.carrier, Carrier::Bearer),
+            challenge: status == StatusCode::UNAUTHORIZED,
         }
     }
 }

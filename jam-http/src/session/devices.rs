@@ -45,7 +45,11 @@ impl Session {
             current: *info.handle() == own,
             info,
         };
-        Ok(listed.map_err(|error| self.error(error))?.into_iter().map(device).collect())
+        Ok(listed
+            .map_err(|error| self.error(error))?
+            .into_iter()
+            .map(device)
+            .collect())
     }
 
     /// Ends the session of this name, if it is one of the same user's, and tells whether there was one. Revoking the session

@@ -4,7 +4,7 @@ use jam_core::{Data, Handle, SessionId, SessionKey, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::Session;
-use super::state::{Seat, is_visitor};
+use super::state::{Change, Seat, is_visitor};
 use crate::{Error, Result, wire};
 
 impl Session {
@@ -22,8 +22,8 @@ impl Session {
         let loaded = state.load(self.shared.config.inner()).await;
         let loaded = loaded.map_err(|error| self.error(error))?.is_some();
         match (state.changes.of(field), loaded) {
-            (Some(None), _) | (None, false) => Ok(None),
-            (Some(Some(value)), _) => T::deserialize(value).map(Some).map_err(|_| wrong_shape::<T>()),
+            (Some(Change::Removed), _) | (None, false) => Ok(None),
+            (Some(Change::Set(value)), _) => T::deserialize(value).map(Some).map_err(|_| wrong_shape::<T>()),
             (None, true) => match state.loaded() {
                 Some(loaded) => Ok(loaded.get(field)?),
                 None => Ok(None),
@@ -44,7 +44,9 @@ impl Session {
     /// # Errors
     /// Those [all methods share](Self#errors); [`Error::Sessions`] of kind `InvalidInput` if the data has another shape.
     pub async fn data_as<T: DeserializeOwned>(&self) -> Result<Option<T>> {
-        let Some(data) = self.view().await? else { return Ok(None) };
+        let Some(data) = self.view().await? else {
+            return Ok(None);
+        };
         T::deserialize(&data).map(Some).map_err(|_| wrong_shape::<T>())
     }
 
@@ -95,7 +97,7 @@ impl Session {
         let mut state = self.look().await?;
         let loaded = state.load(self.shared.config.inner()).await;
         let loaded = loaded.map_err(|error| self.error(error))?;
-        Ok(loaded.and_then(|loaded| loaded.created()))
+        Ok(loaded.and_then(jam_core::Session::created))
     }
 
     /// The session id, for calls to the [manager](crate::SessionConfig::sessions) itself. A secret.

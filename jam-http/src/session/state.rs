@@ -1,6 +1,7 @@
 //! Where a request's session stands.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jam_core::{Data, ErrorKind, Result, Session as Loaded, SessionId, SessionKey};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::wire::Arrived;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) seat: Seat,
-    /// Fields set, or removed (`None`), since the last write.
+    /// Fields set and removed since the last write.
     pub(super) changes: Changes,
     pub(super) news: News,
     /// A cookie of the name came with the request.
@@ -45,8 +46,24 @@ pub(super) enum News {
     Gone,
 }
 
+/// What a request did to the fields.
 #[derive(Debug, Default)]
-pub(super) struct Changes(BTreeMap<String, Option<Value>>);
+pub(super) struct Changes(BTreeMap<String, Change>);
+
+pub(super) enum Change {
+    Set(Value),
+    Removed,
+}
+
+/// Shows no data.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Set(_) => "Set",
+            Self::Removed => "Removed",
+        })
+    }
+}
 
 impl State {
     pub(super) fn new(arrived: Arrived) -> Self {
@@ -137,16 +154,16 @@ impl State {
 
 impl Changes {
     pub(super) fn set(&mut self, field: String, value: Value) {
-        self.0.insert(field, Some(value));
+        self.0.insert(field, Change::Set(value));
     }
 
     pub(super) fn remove(&mut self, field: &str) {
-        self.0.insert(field.to_owned(), None);
+        self.0.insert(field.to_owned(), Change::Removed);
     }
 
-    /// What became of a field; `None` if nothing did.
-    pub(super) fn of(&self, field: &str) -> Option<Option<&Value>> {
-        self.0.get(field).map(Option::as_ref)
+    /// What became of a field, if anything did.
+    pub(super) fn of(&self, field: &str) -> Option<&Change> {
+        self.0.get(field)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -155,7 +172,7 @@ impl Changes {
 
     /// Whether there is anything to keep in a session that does not exist yet.
     pub(super) fn sets_something(&self) -> bool {
-        self.0.values().any(Option::is_some)
+        self.0.values().any(|change| matches!(change, Change::Set(_)))
     }
 
     pub(super) fn clear(&mut self) {
@@ -163,10 +180,10 @@ impl Changes {
     }
 
     pub(super) fn apply(&self, data: &mut Data) {
-        for (field, value) in &self.0 {
-            match value {
-                Some(value) => drop(data.insert(field.clone(), value.clone())),
-                None => drop(data.remove(field)),
+        for (field, change) in &self.0 {
+            match change {
+                Change::Set(value) => drop(data.insert(field.clone(), value.clone())),
+                Change::Removed => drop(data.remove(field)),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! From a config file or a URL to ready sessions.
 
+mod cookie;
 mod document;
 mod environment;
 mod settings;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use jam_core::{Clock, Error, ErrorKind, Registry, Result, Sessions, SessionsBuilder, StoreConfig, SystemClock};
 use serde_json::{Map, Value};
 
+use self::cookie::Cookie;
 use self::environment::Environment;
 use self::settings::Settings;
 
@@ -49,11 +51,24 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `is_session_crypt` | encrypt ids and data (feature `crypto`); switching it logs everybody out, since ids look different | false |
 /// | `session_aes_secret` (`aes_secret`) | the key, or a list (or text with commas) of keys of which the first seals and all open; a key may be the path of a file that holds it | |
 /// | `encrypt_data` | `false` leaves the data readable while ids are encrypted | true |
+/// | `cookie` | the table of the session cookie, below (feature `tower` or `axum`) | |
 /// | `accept_plaintext` | also open data from before encryption was switched on; for the time of that change only | false |
 ///
 /// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text
 /// may refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field,
 /// wherever it stands: `JAM_SESSION_TTL`, `JAM_SESSION_TYPE`, `JAM_SESSION_AES_SECRET`, `JAM_SESSION_JSON_PATH`.
+///
+/// The table `[jam.session.cookie]` sets the cookie of a [web layer](Self::web):
+///
+/// | field | meaning | default |
+/// |---|---|---|
+/// | `name` | its name | `"__Host-session"` |
+/// | `domain` | the domain it is sent to, with all hosts below | the host that set it |
+/// | `path` | the path it is sent to, with all below | `"/"` |
+/// | `same_site` | `"strict"`, `"lax"` or `"none"` | `"lax"` |
+/// | `partitioned` | a jar per embedding site | false |
+/// | `life` | how long the browser keeps it: `"browser"` until it is closed, `"session"` as long as the session, `"remembered"` as long as a session that has a ttl of its own | `"remembered"` |
+/// | `insecure_for_development` | for plain http: leaves `Secure` out; the name is then `"session"` by default | false |
 pub struct Config {
     origin: String,
     root: Value,
@@ -170,6 +185,32 @@ impl Config {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn builder(self) -> Result<SessionsBuilder> {
+        Ok(self.parts().await?.0)
+    }
+
+    /// Opens the store and gives the settings of a web layer, with the cookie of the table `cookie`; for `SessionLayer::with`
+    /// once they are built.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> jam::Result<()> {
+    /// # let file = std::env::temp_dir().join(format!("jam-doc-{}.json", std::process::id()));
+    /// # std::fs::write(&file, r#"{"jam": {"session": {"session_type": "memory"}}}"#).unwrap();
+    /// # let jam_toml = file.to_str().unwrap();
+    /// let config = jam::Config::from_file(jam_toml)?.web().await?.build()?;
+    /// let layer = jam::tower::SessionLayer::with(config);
+    /// # std::fs::remove_file(&file).unwrap();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(feature = "tower")]
+    pub async fn web(self) -> Result<jam_http::SessionConfigBuilder> {
+        let (builder, cookie) = self.parts().await?;
+        Ok(jam_http::SessionConfig::builder(builder.build()?).cookie(cookie.into_config()))
+    }
+
+    async fn parts(self) -> Result<(SessionsBuilder, Cookie)> {
         let (origin, fields, secret_from_environment) = self.fields()?;
         let settings = Settings::take(&origin, fields, secret_from_environment, &self.registry)?;
         let store = settings.store.with_clock(Arc::clone(&self.clock));
@@ -177,7 +218,7 @@ impl Config {
         let manager = settings.manager;
         manager.check()?;
         let store = self.registry.open(&settings.backend, store).await?;
-        Ok(manager.builder(store)?.clock(self.clock))
+        Ok((manager.builder(store)?.clock(self.clock), settings.cookie))
     }
 
     /// All fields under the names in use now, from the table, the URL and the environment; where they come from; and

@@ -8,12 +8,14 @@ use jam_core::{Layout, PlainIds, Registry, Result, SessionStore, Sessions, Sessi
 use serde_json::{Map, Value};
 
 use super::config_error;
+use super::cookie::Cookie;
 
 /// A configuration taken apart.
 pub(super) struct Settings {
     pub(super) backend: String,
     pub(super) store: StoreConfig,
     pub(super) manager: Manager,
+    pub(super) cookie: Cookie,
 }
 
 /// What the manager is to be like.
@@ -74,10 +76,12 @@ impl Settings {
             _ => backend,
         };
         let manager = Manager::take(&mut config, secret_from_environment)?;
+        let cookie = Cookie::take(&mut config)?;
         Ok(Self {
             backend,
             store: config.with_layout(manager.layout),
             manager,
+            cookie,
         })
     }
 }
