@@ -7,7 +7,7 @@ use axum::extract::RawQuery;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use jam::SessionOptions;
-use jam_tower::{Result, Session, User};
+use jam::tower::{Result, Session, User};
 use serde::Deserialize;
 use serde_json::Value;
 

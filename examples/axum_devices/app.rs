@@ -8,7 +8,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jam::Sessions;
-use jam_tower::{CookieConfig, SessionConfig, SessionLayer};
+use jam::tower::{CookieConfig, SessionConfig, SessionLayer};
 
 use crate::{actions, pages};
 

@@ -6,5 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod counter;
+mod devices;
 mod looks;
+mod outage;
 mod stage;

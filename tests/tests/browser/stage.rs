@@ -136,10 +136,13 @@ impl Browser {
     /// Presses the button that has this name for those who cannot see it, and waits for the page that comes of it.
     pub(crate) async fn press(&self, name: &str) {
         let path = format!("//button[@aria-label='{name}' or (not(@aria-label) and normalize-space()='{name}')]");
-        let button = self.handle.find(By::XPath(path)).await;
-        let button = button.unwrap_or_else(|error| panic!("no button {name:?}: {error}"));
+        self.press_at(By::XPath(path)).await;
+    }
+
+    pub(crate) async fn press_at(&self, button: By) {
+        let found = self.handle.find(button).await.expect("there is such a button");
         self.script("window.old = true").await;
-        button.click().await.expect("a button is pressed");
+        found.click().await.expect("a button is pressed");
         self.until("another page", async || {
             // No script runs while one page leaves and the other comes.
             let script = "return !window.old && document.readyState === 'complete'";
@@ -155,8 +158,25 @@ impl Browser {
         found.unwrap_or_else(|error| panic!("no {selector}: {error}"))
     }
 
+    /// What an element says, once it is there.
     pub(crate) async fn text(&self, selector: &str) -> String {
-        self.find(selector).await.text().await.expect("an element has a text")
+        self.texts(selector).await.remove(0)
+    }
+
+    /// What all elements of a kind say, once there is one.
+    async fn texts(&self, selector: &str) -> Vec<String> {
+        // In one step, since the page may leave between two.
+        let script = "return [...document.querySelectorAll(arguments[0])].map(element => element.innerText.trim())";
+        let start = Instant::now();
+        loop {
+            let given = self.handle.execute(script, vec![json!(selector)]).await;
+            let texts: Vec<String> = given.and_then(|given| given.convert()).unwrap_or_default();
+            if !texts.is_empty() {
+                return texts;
+            }
+            assert!(start.elapsed() < PATIENCE, "no {selector}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub(crate) async fn heading(&self) -> String {
@@ -165,16 +185,7 @@ impl Browser {
 
     /// The names of the devices that are listed.
     pub(crate) async fn devices(&self) -> Vec<String> {
-        let found = self
-            .handle
-            .find_all(By::Css(".device bdi"))
-            .await
-            .expect("elements are found");
-        let mut names = Vec::new();
-        for name in found {
-            names.push(name.text().await.expect("an element has a text"));
-        }
-        names
+        self.texts(".device bdi").await
     }
 
     pub(crate) async fn count(&self) -> u64 {
