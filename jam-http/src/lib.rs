@@ -8,6 +8,7 @@
 //! - [`Exchange`]: one request and its response. A web layer [begins](Exchange::begin) it with the request's headers,
 //!   hands [`Exchange::session`] to the handler, and [finishes](Exchange::finish) it before the response leaves.
 //! - [`Session`]: what a handler sees.
+//! - [`CrossOriginProtection`]: refuses what other sites make a browser send.
 //!
 //! ```
 //! use http::{HeaderMap, StatusCode, header};
@@ -33,6 +34,7 @@
 mod closing;
 mod config;
 mod cookie;
+mod cross_origin;
 mod error;
 mod exchange;
 mod session;
@@ -41,6 +43,7 @@ mod wire;
 pub use self::closing::Closing;
 pub use self::config::{SessionConfig, SessionConfigBuilder, Transport, Undecodable};
 pub use self::cookie::{CookieConfig, CookieLife, SameSite};
+pub use self::cross_origin::{CrossOriginProtection, CrossOriginRefused};
 pub use self::error::{Error, Result};
 pub use self::exchange::Exchange;
 pub use self::session::{Device, Session};

@@ -4,6 +4,7 @@
 //! [`jam_http`]; its [`Session`](jam_http::Session) says what a handler can do.
 #![forbid(unsafe_code)]
 
+mod cross_origin;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
@@ -12,9 +13,11 @@ mod layer;
 mod session;
 
 pub use jam_http::{
-    CookieConfig, CookieLife, Device, SameSite, SessionConfig, SessionConfigBuilder, Transport, Undecodable,
+    CookieConfig, CookieLife, CrossOriginProtection, CrossOriginRefused, Device, SameSite, SessionConfig,
+    SessionConfigBuilder, Transport, Undecodable,
 };
 
+pub use self::cross_origin::{CrossOriginFuture, CrossOriginLayer, CrossOriginService};
 pub use self::error::{Answer, Error, Plain, Result};
 #[cfg(feature = "axum")]
 pub use self::extract::{Data, User};
