@@ -8,7 +8,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jam::Sessions;
-use jam::tower::{CookieConfig, SessionConfig, SessionLayer};
+use jam::tower::{CookieConfig, CrossOriginLayer, SessionConfig, SessionLayer};
 
 use crate::{actions, pages};
 
@@ -29,6 +29,8 @@ pub(crate) fn app(sessions: &Sessions) -> jam::Result<Router> {
         .route("/devices/revoke-others", post(actions::revoke_others))
         .route("/count", post(actions::count))
         .layer(SessionLayer::with(config))
+        // No other site can press a button here in a visitor's name.
+        .layer(CrossOriginLayer::new())
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(middleware::map_response(to_page));
     Ok(pages

@@ -56,7 +56,7 @@ impl Frame<'_> {
                         (main)
                     }
                     footer {
-                        p { "A demo of jam, server-side sessions for Rust. The cookie of this site holds a random id and nothing else." }
+                        p { "A demo of jam, server-side sessions for Rust. The cookie holds the session's id; all the rest stays on the server." }
                     }
                 }
             }

@@ -7,6 +7,7 @@
 )]
 
 mod counter;
+mod cross_origin;
 mod devices;
 mod looks;
 mod outage;

@@ -213,6 +213,17 @@ impl Browser {
         self.handle.back().await.expect("a browser goes back");
     }
 
+    /// Follows a link, and waits until the page that it leads to has this heading.
+    pub(crate) async fn follow(&self, link: &str, heading: &str) {
+        let link = self
+            .handle
+            .find(By::LinkText(link))
+            .await
+            .expect("there is such a link");
+        link.click().await.expect("a link is followed");
+        self.until(heading, async || self.heading().await == heading).await;
+    }
+
     /// Opens one more tab and looks at that.
     pub(crate) async fn new_tab(&self) {
         let tab = self.handle.new_tab().await.expect("a tab opens");
@@ -224,7 +235,8 @@ impl Browser {
         let start = Instant::now();
         while !so().await {
             if start.elapsed() > PATIENCE {
-                panic!("waited for {what}, and there is:\n{}", self.text("body").await);
+                let page = self.text("body").await;
+                panic!("waited for {what}, and there is:\n{page}");
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
