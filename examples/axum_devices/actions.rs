@@ -11,7 +11,6 @@ use jam::tower::{Result, Session, User};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::browser::Browser;
 use crate::visit::{DeviceLine, Visit};
 use crate::{accounts, pages};
 
@@ -28,11 +27,7 @@ pub(crate) async fn home(session: Session, query: RawQuery, headers: HeaderMap) 
     session.merge(Visit::now(&headers)).await?;
     let notice = session.remove("notice").await?;
 
-    let listed = session.list().await?;
-    let mut lines: Vec<_> = listed
-        .iter()
-        .map(|line| DeviceLine::new(line, line.is_current()))
-        .collect();
+    let mut lines: Vec<_> = session.list().await?.iter().map(DeviceLine::new).collect();
     lines.sort_by_key(|line| (!line.is_this, std::cmp::Reverse(line.seen)));
     let page = pages::Devices {
         name: accounts::name(user.as_str()),
@@ -82,11 +77,14 @@ pub(crate) struct Revoke {
 
 /// Ends one session of this user, by its handle.
 pub(crate) async fn revoke(session: Session, _: User, Form(form): Form<Revoke>) -> Result<Response> {
-    let listed = session.list().await?;
-    let line = listed.iter().find(|line| line.handle().as_str() == form.handle);
-    let name = line.map(|line| Browser::read(&DeviceLine::new(line, line.is_current()).agent).name());
-    let notice = match (session.revoke(&form.handle).await?, name) {
-        (true, Some(name)) => format!("{name} is signed out."),
+    let lines: Vec<_> = session.list().await?.iter().map(DeviceLine::new).collect();
+    let line = lines.iter().find(|line| line.handle == form.handle);
+    if line.is_some_and(|line| line.is_this) {
+        // The page has another button for this one; a session that has ended can say nothing more.
+        return sign_out(session).await.map(Redirect::into_response);
+    }
+    let notice = match (session.revoke(&form.handle).await?, line) {
+        (true, Some(line)) => format!("{} is signed out.", line.browser().name()),
         _ => "That device was signed out already.".to_owned(),
     };
     session.insert("notice", notice).await?;

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo run --example axum_devices                                # SQLite, in axum_devices.db
-//! cargo run --example axum_devices json:devices.json              # one readable JSON file
+//! cargo run --example axum_devices json:sessions.json             # one readable JSON file
 //! cargo run --example axum_devices redis://localhost              # Redis or Valkey; stop and start it meanwhile
 //! cargo run --example axum_devices examples/jam.toml              # whatever the config file says
 //! cargo run --example axum_devices memory: 127.0.0.1:8080         # on another address

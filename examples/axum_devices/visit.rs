@@ -1,8 +1,11 @@
 //! What the site keeps in a session, and what it makes of the sessions of one user.
 
 use axum::http::{HeaderMap, header};
-use jam::{Clock, SessionInfo, SystemClock, Timestamp};
+use jam::tower::Device;
+use jam::{Clock, SystemClock, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::browser::Browser;
 
 /// What a session says about where it is used. Beside it there are `count` and `notice`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +39,7 @@ impl Visit {
 #[derive(Debug)]
 pub(crate) struct DeviceLine {
     pub(crate) handle: String,
-    pub(crate) agent: String,
+    agent: String,
     pub(crate) began: Option<Timestamp>,
     pub(crate) seen: Timestamp,
     pub(crate) is_this: bool,
@@ -45,16 +48,20 @@ pub(crate) struct DeviceLine {
 impl DeviceLine {
     /// What a listing shows. A session whose data is not that of this site is shown all the same: its owner may want to end
     /// it.
-    pub(crate) fn new(info: &SessionInfo, is_this: bool) -> Self {
-        let visit: Visit = info.data_as().unwrap_or_default();
-        let began = info.created();
+    pub(crate) fn new(device: &Device) -> Self {
+        let visit: Visit = device.data_as().unwrap_or_default();
+        let began = device.created();
         Self {
-            handle: info.handle().as_str().to_owned(),
+            handle: device.handle().as_str().to_owned(),
             agent: visit.agent,
             began,
             // The minute in which it was seen is the minute in which it began.
             seen: Timestamp::from_secs(visit.seen).max(began.unwrap_or(Timestamp::ZERO)),
-            is_this,
+            is_this: device.is_current(),
         }
+    }
+
+    pub(crate) fn browser(&self) -> Browser<'_> {
+        Browser::read(&self.agent)
     }
 }

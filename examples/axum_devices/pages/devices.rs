@@ -4,7 +4,6 @@ use jam::{Clock, SystemClock, Timestamp};
 use maud::{Markup, html};
 
 use super::{Frame, icons};
-use crate::browser::Browser;
 use crate::times;
 use crate::visit::DeviceLine;
 
@@ -35,7 +34,7 @@ impl Devices<'_> {
                 }
                 section.card.counter #counter aria-labelledby="count" {
                     h2 #count { "A counter in your session" }
-                    p.number aria-live="polite" { (self.count) }
+                    p.number { (self.count) }
                     form method="post" action="/count" { button.strong type="submit" { "One more" } }
                     p.small { "Open this page in a second tab and press in both at once: every press counts." }
                 }
@@ -59,7 +58,7 @@ impl Devices<'_> {
 }
 
 fn device(line: &DeviceLine, now: Timestamp) -> Markup {
-    let browser = Browser::read(&line.agent);
+    let browser = line.browser();
     let name = browser.name();
     html! {
         li.card.device.this[line.is_this] {

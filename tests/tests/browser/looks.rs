@@ -40,12 +40,14 @@ async fn every_page_fits_a_phone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_are_dark_where_the_system_is() {
     let (site, driver) = (Site::in_memory(), Chromedriver::start());
-    let brightness = "const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number); return r + g + b";
+    let brightness = "const colour = getComputedStyle(document.body).backgroundColor;
+        return colour.match(/\\d+/g).map(Number).reduce((sum, part) => sum + part)";
     Browser::of_ada(&driver, &site, IPHONE).await;
-    for dark in [false, true] {
+    for dark in [true, false] {
         let browser = Browser::of_ada(&driver, &site, Look { dark, ..FIREFOX }).await;
         let sum = browser.script(brightness).await.as_u64().unwrap();
         assert_eq!(sum < 3 * 128, dark, "{sum}");
+        browser.press("One more").await;
         browser
             .picture(if dark { "dark-devices" } else { "light-devices" })
             .await;

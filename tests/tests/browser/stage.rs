@@ -242,9 +242,9 @@ impl Browser {
         }
     }
 
-    /// Whether all of the page can be seen without scrolling sideways.
+    /// Whether all of the page can be seen without scrolling sideways. (A phone's `innerWidth` grows with what is too wide.)
     pub(crate) async fn fits(&self) -> bool {
-        self.script("return document.documentElement.scrollWidth <= window.innerWidth")
+        self.script("const page = document.documentElement; return page.scrollWidth <= page.clientWidth")
             .await
             == json!(true)
     }
