@@ -162,7 +162,8 @@ impl SessionConfigBuilder {
 
     /// Gives a session a new id once its id is this old, at the end of the next request that looks at it. The old id
     /// still reaches the session for the manager's [grace](jam_core::SessionsBuilder::grace), so that the other requests
-    /// of a page are not logged out; one that came in that way does not rotate again. At least a second.
+    /// of a page are not logged out; one that came in that way does not rotate again. At least a second, and not
+    /// shorter than the grace.
     pub fn rotate_every(mut self, every: impl Into<Option<Duration>>) -> Self {
         self.rotate_every = every.into();
         self
@@ -212,8 +213,11 @@ impl SessionConfigBuilder {
             if every < Duration::from_secs(1) {
                 return wrong("`rotate_every` must be at least one second, or none");
             }
-            if self.sessions.grace().is_none() {
+            let Some(grace) = self.sessions.grace() else {
                 return wrong("`rotate_every` needs `grace`, or the other requests of a page would be logged out");
+            };
+            if every < grace {
+                return wrong("`rotate_every` must not be shorter than `grace`");
             }
         }
         if self.visitor_prefix.is_empty() || self.visitor_prefix.len() > SessionKey::MAX_LEN - 64 {

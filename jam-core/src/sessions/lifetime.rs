@@ -1,10 +1,11 @@
 //! What an id and the settings tell about a session's life, without asking the store; for those that carry ids, such as
 //! web layers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Sessions;
-use crate::Life;
+use crate::{Clock, Life};
 
 impl Sessions {
     /// How long a session lives that is written now under this id; `None` if it does not end by itself, or if this is no
@@ -18,6 +19,11 @@ impl Sessions {
     /// this service. The store is not asked.
     pub fn life(&self, id: impl AsRef<str>) -> Option<Life> {
         self.resolve(id.as_ref()).ok()??.described.life
+    }
+
+    /// The clock of this manager.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
     }
 
     /// For how long an id still works after a [rotation with grace](Self::rework_with_grace); `None`: there is none.

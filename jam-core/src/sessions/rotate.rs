@@ -1,7 +1,7 @@
 //! New ids for old sessions.
 
 use super::modify::is_race;
-use super::{Located, SessionOptions, Sessions};
+use super::{Located, Session, SessionOptions, Sessions};
 use crate::{Bytes, Error, ErrorKind, InnerId, Life, Record, RecordId, Rename, Result, SessionId, SessionKey, Stored};
 
 /// What a rotation changes besides the secret.
@@ -9,6 +9,8 @@ struct Rotation {
     operation: &'static str,
     login: Option<(SessionKey, Life)>,
     grace: bool,
+    /// Only where the session was found, and not where a rotation with grace has moved it since.
+    only_there: bool,
 }
 
 impl Sessions {
@@ -26,6 +28,7 @@ impl Sessions {
                 operation: "rework",
                 login: None,
                 grace: false,
+                only_there: false,
             },
         )
         .await
@@ -41,21 +44,43 @@ impl Sessions {
     /// # Errors
     /// As [`rework`](Self::rework); [`Config`](ErrorKind::Config) if no grace is configured.
     pub async fn rework_with_grace(&self, id: impl AsRef<str>) -> Result<SessionId> {
-        if self.inner.grace.is_none() {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "rotation with grace needs `grace` to be configured",
-            ));
-        }
+        self.check_grace()?;
         self.rotate(
             id.as_ref(),
             Rotation {
                 operation: "rework_with_grace",
                 login: None,
                 grace: true,
+                only_there: false,
             },
         )
         .await
+    }
+
+    /// The same for a session that was loaded, unless somebody else has rotated it since, or it has ended, or an old id
+    /// reached it: then there is `None` to give to the client. So of the requests of one page, whose answers arrive in any
+    /// order, one alone carries a new id, and the client does not end up with one that was rotated away again.
+    ///
+    /// # Errors
+    /// As [`rework_with_grace`](Self::rework_with_grace).
+    pub async fn rework_loaded_with_grace(&self, session: &Session) -> Result<Option<SessionId>> {
+        self.check_grace()?;
+        if session.through_grace() {
+            return Ok(None);
+        }
+        let rotation = Rotation {
+            operation: "rework_with_grace",
+            login: None,
+            grace: true,
+            only_there: true,
+        };
+        match self
+            .run(rotation.operation, self.rotate_at(&session.at, &rotation))
+            .await
+        {
+            Err(error) if is_race(error.kind()) => Ok(None),
+            rotated => rotated.map(Some),
+        }
     }
 
     /// Logs in: moves a session to another key (or the same one, to authenticate again) with a new id and a new life.
@@ -82,59 +107,77 @@ impl Sessions {
                 operation: "rework_as",
                 login: Some(login),
                 grace: false,
+                only_there: false,
             },
         )
         .await
     }
 
+    fn check_grace(&self) -> Result<()> {
+        match self.inner.grace {
+            Some(_) => Ok(()),
+            None => Err(Error::new(
+                ErrorKind::Config,
+                "rotation with grace needs `grace` to be configured",
+            )),
+        }
+    }
+
     async fn rotate(&self, id: &str, rotation: Rotation) -> Result<SessionId> {
         self.run(rotation.operation, async {
             let at = self.locate(id)?.ok_or(ErrorKind::NotFound)?;
-            let _turn = self.inner.queue.turn((at.record.key(), &at.described.handle)).await;
-            // A login as somebody else adds a session to their key.
-            let newcomer_of = rotation
-                .login
-                .as_ref()
-                .map(|(key, _)| key)
-                .filter(|key| *key != at.record.key());
-            let mut _cap_turn = None;
-            if let Some(key) = newcomer_of {
-                _cap_turn = self.cap_turn(key).await;
-                self.check_room(key).await?;
-            }
-            let (session_id, to) = self.issue(&at, rotation.login.as_ref())?;
-            let mut noted: Option<RecordId> = None;
-            for _ in 0..self.inner.attempts {
-                let (from, stored) = self.find_fresh(at.clone()).await?.ok_or(ErrorKind::NotFound)?;
-                if rotation.grace && noted.as_ref() != Some(&from.record) {
-                    self.leave_note(&from, &to.record).await?;
-                    noted = Some(from.record.clone());
-                }
-                let payload = self.rebind(&from, &to, &stored)?;
-                let record = Record {
-                    payload,
-                    expires_at: self.expires_at(&to),
-                };
-                let rename = Rename {
-                    from: &from.record,
-                    expected: &stored.version,
-                    to: &to.record,
-                    record: &record,
-                };
-                match self.inner.store.rename(rename).await {
-                    Ok(()) => {
-                        if newcomer_of.is_some() {
-                            self.trim(&to.record).await?;
-                        }
-                        return Ok(session_id);
-                    }
-                    Err(error) if is_race(error.kind()) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Err(self.gave_up())
+            self.rotate_at(&at, &rotation).await
         })
         .await
+    }
+
+    async fn rotate_at(&self, at: &Located, rotation: &Rotation) -> Result<SessionId> {
+        let _turn = self.inner.queue.turn((at.record.key(), &at.described.handle)).await;
+        // A login as somebody else adds a session to their key.
+        let newcomer_of = rotation
+            .login
+            .as_ref()
+            .map(|(key, _)| key)
+            .filter(|key| *key != at.record.key());
+        let mut _cap_turn = None;
+        if let Some(key) = newcomer_of {
+            _cap_turn = self.cap_turn(key).await;
+            self.check_room(key).await?;
+        }
+        let (session_id, to) = self.issue(at, rotation.login.as_ref())?;
+        let mut noted: Option<RecordId> = None;
+        for _ in 0..self.inner.attempts {
+            let (from, stored) = self.find_fresh(at.clone()).await?.ok_or(ErrorKind::NotFound)?;
+            if rotation.only_there && from.record != at.record {
+                return Err(ErrorKind::NotFound.into());
+            }
+            if rotation.grace && noted.as_ref() != Some(&from.record) {
+                self.leave_note(&from, &to.record).await?;
+                noted = Some(from.record.clone());
+            }
+            let payload = self.rebind(&from, &to, &stored)?;
+            let record = Record {
+                payload,
+                expires_at: self.expires_at(&to),
+            };
+            let rename = Rename {
+                from: &from.record,
+                expected: &stored.version,
+                to: &to.record,
+                record: &record,
+            };
+            match self.inner.store.rename(rename).await {
+                Ok(()) => {
+                    if newcomer_of.is_some() {
+                        self.trim(&to.record).await?;
+                    }
+                    return Ok(session_id);
+                }
+                Err(error) if is_race(error.kind()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(self.gave_up())
     }
 
     /// The new id: the same handle and life, issued now, unless it is a login or the ids cannot keep them.

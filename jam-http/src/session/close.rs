@@ -40,6 +40,9 @@ impl Session {
             );
             error = Some(self.error(failure));
         }
+        if error.is_none() {
+            rotate(config, &mut state).await;
+        }
         let news = news(config, &state).unwrap_or_else(|failure| {
             error = Some(Error::Sessions(failure));
             None
@@ -97,6 +100,21 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             Ok(())
         }
         written => written,
+    }
+}
+
+/// Gives the session a new id if the old one has had its time. A rotation that fails is made up for by a later request.
+async fn rotate(config: &Inner, state: &mut State) {
+    let (News::None, Seat::Taken(..), Some(session)) = (state.news, &state.seat, state.due.take()) else {
+        return;
+    };
+    match config.sessions.rework_loaded_with_grace(&session).await {
+        Ok(Some(id)) => state.sit_down(id),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "a session could not be given its new id"
+        ),
     }
 }
 

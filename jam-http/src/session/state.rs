@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) brought: bool,
     /// The ttl was counted anew, so that a cookie that follows it goes out anew.
     pub(super) renewed: bool,
+    /// The session as it was found, if its id has had its time.
+    pub(super) due: Option<Box<Loaded>>,
     pub(super) closed: bool,
 }
 
@@ -77,6 +79,7 @@ impl State {
             news: News::None,
             brought,
             renewed: false,
+            due: None,
             closed: false,
         }
     }
@@ -90,6 +93,9 @@ impl State {
         self.seat = match read(config, &id).await? {
             Some(loaded) => {
                 self.renewed |= config.sessions.renews_on_read();
+                if is_due(config, &loaded) {
+                    self.due = Some(Box::new(loaded.clone()));
+                }
                 Seat::Taken(id, Some(Box::new(loaded)))
             }
             None if matches!(self.seat, Seat::Taken(..)) => Seat::Ended,
@@ -208,6 +214,13 @@ async fn read(config: &Inner, id: &SessionId) -> Result<Option<Loaded>> {
         }
         other => other,
     }
+}
+
+/// Whether a session is to get a new id by routine.
+fn is_due(config: &Inner, loaded: &Loaded) -> bool {
+    let Some(every) = config.rotate_every else { return false };
+    let age = |issued| config.sessions.clock().now().since(issued);
+    !loaded.through_grace() && loaded.issued().is_some_and(|issued| age(issued) >= every)
 }
 
 /// A session key for a visitor, of their own.

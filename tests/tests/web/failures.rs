@@ -1,0 +1,200 @@
+//! Handlers that fail, panic, or are late.
+
+use std::sync::Arc;
+
+use http::header::SET_COOKIE;
+use http::{Response, StatusCode};
+use jam_http::{Error, Session, SessionConfig};
+use jam_tests::on_every_framework;
+use jam_tests::web::{Browser, Framework, Site};
+use tokio::sync::{Notify, mpsc};
+
+use crate::support::{header, pages, sessions};
+
+on_every_framework!(
+    field_changes_of_a_failed_request_are_dropped,
+    field_changes_of_a_failed_request_are_kept_where_configured,
+    field_changes_of_a_refused_request_are_kept,
+    a_login_before_a_failure_holds_and_its_cookie_goes_out,
+    a_logout_and_a_rework_before_a_failure_hold,
+    a_panic_is_answered_500_with_the_cookie_of_the_login,
+    a_change_after_the_headers_left_is_an_error,
+    reading_after_the_headers_left_is_allowed,
+    a_task_that_changes_while_the_handler_returns_loses_nothing_in_silence,
+);
+
+fn failing(status: u16) -> Response<String> {
+    let mut response = Response::new(String::new());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}
+
+/// Pages that change the session and fail.
+fn broken_pages(config: SessionConfig) -> Site {
+    pages(config)
+        .on_response("/insert/500", |session: Session| async move {
+            session.insert("n", 99).await?;
+            Ok(failing(500))
+        })
+        .on_response("/insert/404", |session: Session| async move {
+            session.insert("n", 99).await?;
+            Ok(failing(404))
+        })
+        .on_response("/insert/panic", |session: Session| async move {
+            session.insert("n", 99).await?;
+            panic!("a bug");
+        })
+        .on_response("/modify/500", |session: Session| async move {
+            session.modify(|data| data.insert("n".into(), 99.into())).await?;
+            Ok(failing(500))
+        })
+        .on_response("/login/500", |session: Session| async move {
+            session.login("user1").await?;
+            Ok(failing(500))
+        })
+        .on_response("/login/panic", |session: Session| async move {
+            session.login("user1").await?;
+            panic!("a bug");
+        })
+        .on_response("/logout/500", |session: Session| async move {
+            session.logout().await?;
+            Ok(failing(500))
+        })
+        .on_response("/rework/500", |session: Session| async move {
+            session.rework().await?;
+            Ok(failing(500))
+        })
+}
+
+async fn field_changes_of_a_failed_request_are_dropped<F: Framework>() {
+    for path in ["/insert/500", "/insert/panic"] {
+        let browser = Browser::new(&F::serve(broken_pages(SessionConfig::new(sessions()))).await);
+        assert_eq!(browser.status(path).await, 500);
+        assert_eq!(browser.cookie(), None, "{path}");
+        browser.visit("/write").await;
+        assert_eq!(browser.status(path).await, 500);
+        assert_eq!(browser.read("/read").await, "1", "{path}");
+    }
+    // What reached the store when it was called stays.
+    let browser = Browser::new(&F::serve(broken_pages(SessionConfig::new(sessions()))).await);
+    assert_eq!(browser.status("/modify/500").await, 500);
+    assert_eq!(browser.read("/read").await, "99");
+}
+
+async fn field_changes_of_a_failed_request_are_kept_where_configured<F: Framework>() {
+    for path in ["/insert/500", "/insert/panic"] {
+        let config = SessionConfig::builder(sessions()).keep_changes_of_failures(true);
+        let browser = Browser::new(&F::serve(broken_pages(config.build().unwrap())).await);
+        assert_eq!(browser.status(path).await, 500);
+        assert_eq!(browser.read("/read").await, "99", "{path}");
+    }
+}
+
+async fn field_changes_of_a_refused_request_are_kept<F: Framework>() {
+    let browser = Browser::new(&F::serve(broken_pages(SessionConfig::new(sessions()))).await);
+    assert_eq!(browser.status("/insert/404").await, 404);
+    assert_eq!(browser.read("/read").await, "99");
+}
+
+async fn a_login_before_a_failure_holds_and_its_cookie_goes_out<F: Framework>() {
+    for begun in [false, true] {
+        let browser = Browser::new(&F::serve(broken_pages(SessionConfig::new(sessions()))).await);
+        if begun {
+            browser.visit("/write").await;
+        }
+        assert_eq!(browser.status("/login/500").await, 500);
+        assert_eq!(browser.read("/user").await, "user1");
+    }
+}
+
+async fn a_logout_and_a_rework_before_a_failure_hold<F: Framework>() {
+    let app = F::serve(broken_pages(SessionConfig::new(sessions()))).await;
+    let browser = Browser::new(&app);
+    browser.visit("/login").await;
+    let before = browser.cookie().unwrap();
+    assert_eq!(browser.status("/rework/500").await, 500);
+    assert_eq!(browser.read("/user").await, "user1");
+    assert_eq!(Browser::with_cookie(&app, before).status("/user").await, 401);
+    let response = browser.visit("/logout/500").await;
+    assert!(header(&response, SET_COOKIE).unwrap().ends_with("; Max-Age=0"));
+    assert_eq!(browser.status("/user").await, 401);
+}
+
+async fn a_panic_is_answered_500_with_the_cookie_of_the_login<F: Framework>() {
+    let browser = Browser::new(&F::serve(broken_pages(SessionConfig::new(sessions()))).await);
+    assert_eq!(browser.status("/login/panic").await, 500);
+    assert_eq!(browser.read("/user").await, "user1");
+}
+
+/// A page that hands its session to the test, which goes on with it after the answer.
+async fn with_late_session<F: Framework>(begun: bool) -> (Browser<F>, Session) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let site = pages(SessionConfig::new(sessions())).on("/late", move |session: Session| {
+        let sender = sender.clone();
+        async move {
+            sender.send(session).unwrap();
+            Ok("")
+        }
+    });
+    let browser = Browser::new(&F::serve(site).await);
+    if begun {
+        browser.visit("/write").await;
+    }
+    browser.visit("/late").await;
+    (browser, receiver.recv().await.unwrap())
+}
+
+async fn a_change_after_the_headers_left_is_an_error<F: Framework>() {
+    for begun in [false, true] {
+        let (browser, session) = with_late_session::<F>(begun).await;
+        let is_late = |error: Error| matches!(error, Error::Late);
+        assert!(is_late(session.insert("n", 2).await.unwrap_err()));
+        assert!(is_late(session.remove("n").await.unwrap_err()));
+        assert!(is_late(session.merge(serde_json::json!({})).await.unwrap_err()));
+        assert!(is_late(session.modify(|_| ()).await.unwrap_err()));
+        assert!(is_late(session.login("user1").await.unwrap_err()));
+        assert!(is_late(session.logout().await.unwrap_err()));
+        assert!(is_late(session.logout_everywhere().await.unwrap_err()));
+        assert!(is_late(session.rework().await.unwrap_err()));
+        assert!(is_late(session.revoke("any").await.unwrap_err()));
+        assert!(is_late(session.clear_others().await.unwrap_err()));
+        assert_eq!(browser.read("/read").await, if begun { "1" } else { "none" });
+    }
+}
+
+async fn reading_after_the_headers_left_is_allowed<F: Framework>() {
+    let (_, session) = with_late_session::<F>(true).await;
+    assert_eq!(session.get::<u64>("n").await.unwrap(), Some(1));
+    assert_eq!(session.list().await.unwrap().len(), 1);
+}
+
+async fn a_task_that_changes_while_the_handler_returns_loses_nothing_in_silence<F: Framework>() {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let site = pages(SessionConfig::new(sessions())).on("/race", move |session: Session| {
+        let (sender, go) = (sender.clone(), Arc::clone(&go));
+        async move {
+            let notified = Arc::clone(&go);
+            tokio::spawn(async move {
+                notified.notified().await;
+                let mut kept = 0_u64;
+                while session.insert("n", kept + 1).await.is_ok() {
+                    kept += 1;
+                    tokio::task::yield_now().await;
+                }
+                sender.send(kept).unwrap();
+            });
+            go.notify_one();
+            tokio::task::yield_now().await;
+            Ok("")
+        }
+    });
+    let app = F::serve(site).await;
+    for _ in 0..100 {
+        let browser = Browser::new(&app);
+        browser.visit("/race").await;
+        let kept = receiver.recv().await.unwrap();
+        let expected = if kept == 0 { "none".to_owned() } else { kept.to_string() };
+        assert_eq!(browser.read("/read").await, expected);
+    }
+}

@@ -1,0 +1,174 @@
+//! The store is down, or what it holds cannot be read.
+
+use http::header::{RETRY_AFTER, SET_COOKIE};
+use jam::{Bytes, Load, Record, SessionKey, Sessions};
+use jam_http::{Error, Session, SessionConfig, Undecodable};
+use jam_tests::on_every_framework;
+use jam_tests::web::{Browser, Framework};
+use serde_json::json;
+
+use crate::support::{Switch, cookie_of, header, pages, secs, serve, serve_with, sessions};
+
+on_every_framework!(
+    a_request_that_needs_its_session_gets_503_and_keeps_its_cookie,
+    a_request_that_does_not_need_it_is_served,
+    a_handler_may_choose_its_own_answer,
+    a_visitor_without_a_cookie_reads_nothing_and_needs_no_store,
+    changes_that_cannot_be_written_turn_the_answer_into_503,
+    a_login_that_reached_the_store_goes_out_although_later_changes_fail,
+    a_logout_that_fails_is_an_error_and_keeps_the_cookie,
+    how_long_to_wait_is_configurable,
+    a_session_that_cannot_be_read_is_an_error_and_stays,
+    a_session_that_cannot_be_read_starts_fresh_where_configured,
+);
+
+async fn a_request_that_needs_its_session_gets_503_and_keeps_its_cookie<F: Framework>() {
+    let (switch, sessions) = Switch::sessions();
+    let browser = Browser::<F>::new(&serve(&sessions).await);
+    browser.visit("/login").await;
+    browser.visit("/write").await;
+    let cookie = browser.cookie();
+    switch.set_down(true);
+    for path in ["/read", "/write", "/user", "/login", "/logout", "/rework", "/id"] {
+        let response = browser.visit(path).await;
+        assert_eq!(response.status(), 503, "{path}");
+        assert_eq!(header(&response, RETRY_AFTER).unwrap(), "5", "{path}");
+        assert_eq!(header(&response, SET_COOKIE), None, "{path}");
+    }
+    assert_eq!(browser.cookie(), cookie);
+    switch.set_down(false);
+    assert_eq!(browser.read("/user").await, "user1");
+    assert_eq!(browser.read("/read").await, "1");
+}
+
+async fn a_request_that_does_not_need_it_is_served<F: Framework>() {
+    let (switch, sessions) = Switch::sessions();
+    let browser = Browser::<F>::new(&serve(&sessions).await);
+    browser.visit("/write").await;
+    switch.set_down(true);
+    assert_eq!(browser.read("/static").await, "nothing of the session");
+}
+
+async fn a_handler_may_choose_its_own_answer<F: Framework>() {
+    let (switch, sessions) = Switch::sessions();
+    let site = pages(SessionConfig::new(sessions)).on("/home", |session: Session| async move {
+        match session.user().await {
+            Ok(user) => Ok(user.map_or("hello".to_owned(), |user| user.as_str().to_owned())),
+            Err(Error::Unavailable { .. }) => Ok("hello, whoever you are".to_owned()),
+            Err(error) => Err(error),
+        }
+    });
+    let browser = Browser::new(&F::serve(site).await);
+    browser.visit("/login").await;
+    let cookie = browser.cookie();
+    switch.set_down(true);
+    let response = browser.visit("/home").await;
+    assert_eq!(
+        (response.status().as_u16(), response.body().as_str()),
+        (200, "hello, whoever you are")
+    );
+    assert_eq!(browser.cookie(), cookie);
+    switch.set_down(false);
+    assert_eq!(browser.read("/home").await, "user1");
+}
+
+async fn a_visitor_without_a_cookie_reads_nothing_and_needs_no_store<F: Framework>() {
+    let (switch, sessions) = Switch::sessions();
+    let browser = Browser::<F>::new(&serve(&sessions).await);
+    switch.set_down(true);
+    assert_eq!(browser.read("/read").await, "none");
+    assert_eq!(browser.status("/write").await, 503);
+}
+
+async fn changes_that_cannot_be_written_turn_the_answer_into_503<F: Framework>() {
+    let (switch, sessions) = Switch::sessions();
+    let browser = Browser::<F>::new(&serve(&sessions).await);
+    browser.visit("/write").await;
+    let cookie = browser.cookie();
+    switch.set_write_down(true);
+    let response = browser.visit("/write").await;
+    assert_eq!((response.status().as_u16(), response.body().as_str()), (503, ""));
+    assert_eq!(header(&response, RETRY_AFTER).unwrap(), "5");
+    assert_eq!(header(&response, SET_COOKIE), None);
+    assert_eq!(browser.cookie(), cookie);
+    switch.set_write_down(false);
+    assert_eq!(browser.read("/read").await, "1");
+}
+
+async fn a_login_that_reached_the_store_goes_out_although_later_changes_fail<F: Framework>() {
+    let (switch, sessions) = Switch::sessions();
+    let turned = switch.clone();
+    let site = pages(SessionConfig::new(sessions)).on("/login/write", move |session: Session| {
+        let switch = turned.clone();
+        async move {
+            session.login("user1").await?;
+            session.insert("n", 1).await?;
+            switch.set_write_down(true);
+            Ok("")
+        }
+    });
+    let browser = Browser::new(&F::serve(site).await);
+    assert_eq!(browser.status("/login/write").await, 503);
+    switch.set_write_down(false);
+    assert_eq!(browser.read("/user").await, "user1");
+}
+
+async fn a_logout_that_fails_is_an_error_and_keeps_the_cookie<F: Framework>() {
+    let (switch, sessions) = Switch::sessions();
+    let browser = Browser::<F>::new(&serve(&sessions).await);
+    browser.visit("/login").await;
+    switch.set_write_down(true);
+    assert_eq!(browser.status("/logout").await, 503);
+    switch.set_write_down(false);
+    assert_eq!(browser.read("/user").await, "user1");
+}
+
+async fn how_long_to_wait_is_configurable<F: Framework>() {
+    let (switch, sessions) = Switch::sessions();
+    let config = SessionConfig::builder(sessions).retry_after(secs(30)).build().unwrap();
+    let browser = Browser::<F>::new(&serve_with(config).await);
+    switch.set_down(true);
+    assert_eq!(header(&browser.visit("/write").await, RETRY_AFTER).unwrap(), "30");
+}
+
+/// Damages the bytes of the only session of `user1`.
+async fn damage(sessions: &Sessions) {
+    let store = sessions.store();
+    let entry = store.list(&SessionKey::new("user1").unwrap()).await.unwrap().remove(0);
+    let record = Record::new(Bytes::from_static(b"not JSON, and secret"), None);
+    store.replace(&entry.id, None, &record).await.unwrap();
+    assert!(store.load(&entry.id, Load::new()).await.unwrap().is_some());
+}
+
+async fn a_session_that_cannot_be_read_is_an_error_and_stays<F: Framework>() {
+    let sessions = sessions();
+    let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
+    damage(&sessions).await;
+    let browser = Browser::<F>::with_cookie(&serve(&sessions).await, cookie_of(&id));
+    for path in ["/read", "/write", "/login"] {
+        let response = browser.visit(path).await;
+        assert_eq!(
+            (response.status().as_u16(), header(&response, SET_COOKIE)),
+            (500, None),
+            "{path}"
+        );
+    }
+    assert_eq!(browser.status("/static").await, 200);
+    // The way out.
+    assert_eq!(browser.status("/logout").await, 200);
+    assert_eq!(browser.status("/login").await, 200);
+}
+
+async fn a_session_that_cannot_be_read_starts_fresh_where_configured<F: Framework>() {
+    let sessions = sessions();
+    let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
+    damage(&sessions).await;
+    let config = SessionConfig::builder(sessions.clone()).undecodable(Undecodable::StartFresh);
+    let browser = Browser::<F>::with_cookie(&serve_with(config.build().unwrap()).await, cookie_of(&id));
+    assert_eq!(browser.read("/read").await, "none");
+    assert_eq!(browser.status("/user").await, 401);
+    assert_eq!(browser.read("/write").await, "1");
+    assert_eq!(browser.read("/read").await, "1");
+    // What cannot be read is left for whoever can mend it.
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
+}

@@ -1,0 +1,148 @@
+//! What these tests share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderName, Response};
+use jam::{Clock, Error, ErrorKind, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder};
+use jam_http::{Session, SessionConfig};
+use jam_tests::web::{Framework, Site};
+use jam_tests::{Hooked, Stage};
+
+/// A manager in memory on a clock to turn.
+pub(crate) fn builder() -> (SessionsBuilder, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(Stage::START));
+    let store = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let builder = Sessions::builder(store).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    (builder, clock)
+}
+
+/// The same with the default settings.
+pub(crate) fn sessions() -> Sessions {
+    builder().0.build().unwrap()
+}
+
+/// The pages most tests need, with the default choices.
+pub(crate) async fn serve<F: Framework>(sessions: &Sessions) -> F {
+    serve_with(SessionConfig::new(sessions.clone())).await
+}
+
+/// The same with choices of one's own.
+pub(crate) async fn serve_with<F: Framework>(config: SessionConfig) -> F {
+    F::serve(pages(config)).await
+}
+
+/// The pages most tests need.
+pub(crate) fn pages(config: SessionConfig) -> Site {
+    Site::new(config)
+        .on("/static", |_| async { Ok("nothing of the session") })
+        .on("/read", |session: Session| async move {
+            Ok(session
+                .get::<u64>("n")
+                .await?
+                .map_or("none".to_owned(), |n| n.to_string()))
+        })
+        .on("/write", |session: Session| async move {
+            let n = session.get::<u64>("n").await?.unwrap_or(0) + 1;
+            session.insert("n", n).await?;
+            Ok(n)
+        })
+        .on("/login", |session: Session| async move {
+            session.login("user1").await?;
+            Ok("in")
+        })
+        .on("/logout", |session: Session| async move {
+            session.logout().await?;
+            Ok("out")
+        })
+        .on("/rework", |session: Session| async move {
+            session.rework().await?;
+            Ok("reworked")
+        })
+        .on("/user", |session: Session| async move {
+            Ok(session.require_user().await?.as_str().to_owned())
+        })
+        .on("/id", |session: Session| async move {
+            let id = session.id().await?;
+            Ok(id.map_or("none".to_owned(), |id| id.as_str().to_owned()))
+        })
+}
+
+/// The only value of a header, if there is one.
+pub(crate) fn header<B>(response: &Response<B>, name: HeaderName) -> Option<String> {
+    only(response.headers(), &name)
+}
+
+fn only(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().map(|value| value.to_str().unwrap().to_owned());
+    assert!(values.next().is_none(), "{name} once");
+    value
+}
+
+/// An id as it travels.
+pub(crate) fn encoded(id: impl AsRef<str>) -> String {
+    URL_SAFE_NO_PAD.encode(id.as_ref())
+}
+
+/// The default cookie with this id, as a request has it.
+pub(crate) fn cookie_of(id: impl AsRef<str>) -> String {
+    format!("__Host-session={}", encoded(id))
+}
+
+/// A store that counts its calls, and that can be switched off.
+#[derive(Debug, Default)]
+pub(crate) struct Switch {
+    calls: AtomicU64,
+    down: AtomicBool,
+    write_down: AtomicBool,
+}
+
+impl Switch {
+    /// Puts a switch before a store.
+    pub(crate) fn before(store: Arc<dyn SessionStore>) -> (Arc<Self>, Hooked) {
+        let switch = Arc::new(Self::default());
+        let held = Arc::clone(&switch);
+        let hooked = Hooked::new(store, move |method| {
+            held.calls.fetch_add(1, Ordering::SeqCst);
+            let write = method != "load";
+            let down = held.down.load(Ordering::SeqCst) || write && held.write_down.load(Ordering::SeqCst);
+            async move {
+                if down {
+                    return Err(Error::new(ErrorKind::Unavailable, "switched off"));
+                }
+                Ok(())
+            }
+        });
+        (switch, hooked)
+    }
+
+    /// Before a store in memory, with a manager of default settings on top.
+    pub(crate) fn sessions() -> (Arc<Self>, Sessions) {
+        let (switch, store) = Self::before(Arc::new(MemoryStore::new()));
+        (switch, Sessions::new(store))
+    }
+
+    /// The calls since it was last asked.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.swap(0, Ordering::SeqCst)
+    }
+
+    /// Switches the store off, or on again.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// The same for writes alone.
+    pub(crate) fn set_write_down(&self, down: bool) {
+        self.write_down.store(down, Ordering::SeqCst);
+    }
+}
+
+/// Seconds as a duration.
+pub(crate) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
