@@ -1,4 +1,5 @@
 //! The browser's life: it answers its driver, and is never there longer than the test.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -14,7 +15,8 @@ use jam_test_servers::Chromedriver;
 fn browse(url: &str, program: &Path, arguments: &[&str]) -> String {
     let arguments: Vec<_> = arguments.iter().map(|argument| format!("{argument:?}")).collect();
     let body = format!(
-        r#"{{"capabilities":{{"alwaysMatch":{{"goog:chromeOptions":{{"binary":{program:?},"args":[{}]}}}}}}}}"#,
+        r#"{{"capabilities":{{"alwaysMatch":{{"goog:chromeOptions":{{"binary":"{}","args":[{}]}}}}}}}}"#,
+        program.display(),
         arguments.join(",")
     );
     let address = url.strip_prefix("http://").unwrap();
@@ -24,7 +26,7 @@ fn browse(url: &str, program: &Path, arguments: &[&str]) -> String {
         body.len()
     );
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     // The driver keeps the connection; its answer holds either of these.
     let (mut answer, mut piece) = (String::new(), [0; 4096]);
     while !answer.contains("\"sessionId\"") && !answer.contains("\"error\"") {
