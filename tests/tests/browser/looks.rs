@@ -3,7 +3,7 @@
 use jam_test_servers::Chromedriver;
 use serde_json::json;
 
-use crate::stage::{Browser, FIREFOX, IPHONE, Look, Site};
+use crate::stage::{Browser, EDGE, FIREFOX, IPHONE, Look, Site};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_fits_a_phone() {
@@ -43,13 +43,13 @@ async fn pages_are_dark_where_the_system_is() {
     let brightness = "const colour = getComputedStyle(document.body).backgroundColor;
         return colour.match(/\\d+/g).map(Number).reduce((sum, part) => sum + part)";
     Browser::of_ada(&driver, &site, IPHONE).await;
-    for dark in [true, false] {
-        let browser = Browser::of_ada(&driver, &site, Look { dark, ..FIREFOX }).await;
+    for look in [Look { dark: true, ..EDGE }, FIREFOX] {
+        let browser = Browser::of_ada(&driver, &site, look).await;
         let sum = browser.script(brightness).await.as_u64().unwrap();
-        assert_eq!(sum < 3 * 128, dark, "{sum}");
+        assert_eq!(sum < 3 * 128, look.dark, "{sum}");
         browser.press("One more").await;
         browser
-            .picture(if dark { "dark-devices" } else { "light-devices" })
+            .picture(if look.dark { "dark-devices" } else { "light-devices" })
             .await;
     }
 }

@@ -50,6 +50,14 @@ pub(crate) const FIREFOX: Look<'_> = Look {
     dark: false,
 };
 
+pub(crate) const EDGE: Look<'_> = Look {
+    user_agent: Some(
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36 Edg/150.0.0.0",
+    ),
+    phone: false,
+    dark: false,
+};
+
 pub(crate) const IPHONE: Look<'_> = Look {
     user_agent: Some(
         "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1",
