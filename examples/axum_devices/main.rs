@@ -22,6 +22,7 @@ mod times;
 mod visit;
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -32,15 +33,27 @@ const STORE: &str = "sqlite:axum_devices.db?ttl=3600&max_lifetime=2592000&grace=
 const ADDRESS: &str = "127.0.0.1:3000";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let store = arguments.next().unwrap_or_else(|| STORE.to_owned());
     let address = arguments.next().unwrap_or_else(|| ADDRESS.to_owned());
+    let Err(error) = serve(&store, &address).await else {
+        return ExitCode::SUCCESS;
+    };
+    println!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        println!("  because: {cause}");
+        source = cause.source();
+    }
+    ExitCode::FAILURE
+}
 
-    let sessions = jam::open(&store).await?;
+async fn serve(store: &str, address: &str) -> Result<(), Box<dyn Error>> {
+    let sessions = jam::open(store).await?;
     let sweeper = jam::spawn_sweeper(&sessions, Duration::from_mins(10));
     let app = app::app(&sessions)?;
-    let listener = TcpListener::bind(&address).await?;
+    let listener = TcpListener::bind(address).await?;
     println!("http://{}", listener.local_addr()?);
 
     axum::serve(listener, app)
