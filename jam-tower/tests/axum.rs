@@ -1,86 +1,193 @@
-//! A session through axum, from the first visit to the logout.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+//! What is axum's own: extractors, their rejections, and errors answered in one place.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
+use axum::response::Response;
 use axum::routing::get;
 use http::{Request, StatusCode, header};
 use jam_core::{MemoryStore, Sessions};
-use jam_tower::{Result, Session, SessionLayer, User};
+use jam_tower::{Data, Error, Result, Session, SessionLayer, User};
+use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
 
-async fn visits(session: Session) -> Result<String> {
-    let visits = session.get::<u64>("visits").await?.unwrap_or(0) + 1;
-    session.insert("visits", visits).await?;
-    Ok(visits.to_string())
+#[derive(Default, Serialize, Deserialize)]
+struct Profile {
+    theme: String,
 }
 
 async fn login(session: Session) -> Result<&'static str> {
+    session.merge(Profile { theme: "dark".into() }).await?;
     session.login("user1").await?;
     Ok("welcome")
-}
-
-async fn logout(session: Session) -> Result<&'static str> {
-    session.logout().await?;
-    Ok("bye")
 }
 
 async fn me(User(key): User) -> String {
     key.as_str().to_owned()
 }
 
-fn app() -> Router {
+async fn home(user: Option<User>) -> String {
+    user.map_or("hello".to_owned(), |User(key)| format!("hello, {}", key.as_str()))
+}
+
+async fn theme(Data(profile): Data<Profile>) -> String {
+    profile.theme
+}
+
+async fn any_theme(profile: Option<Data<Profile>>) -> String {
+    profile.map_or("light".to_owned(), |Data(profile)| profile.theme)
+}
+
+async fn wrong(Data(_): Data<Vec<u8>>) {}
+
+async fn outside(session: Option<Session>) -> String {
+    session.is_some().to_string()
+}
+
+async fn fails() -> Result<()> {
+    Err(jam_core::Error::new(jam_core::ErrorKind::Corrupt, "a secret detail").into())
+}
+
+fn routes() -> Router {
     Router::new()
-        .route("/", get(visits))
         .route("/login", get(login))
-        .route("/logout", get(logout))
         .route("/me", get(me))
-        .route("/panic", get(panics))
-        .layer(SessionLayer::new(Sessions::new(MemoryStore::new())))
+        .route("/home", get(home))
+        .route("/theme", get(theme))
+        .route("/any-theme", get(any_theme))
+        .route("/wrong", get(wrong))
+        .route("/outside", get(outside))
+        .route("/fails", get(fails))
 }
 
-async fn panics(session: Session) -> String {
-    session.login("user1").await.unwrap();
-    panic!("a bug");
+fn app() -> Router {
+    routes().layer(SessionLayer::new(Sessions::new(MemoryStore::new())))
 }
 
-async fn send(app: &Router, path: &str, cookie: Option<&str>) -> (StatusCode, Option<String>, String) {
+async fn send(app: &Router, path: &str, cookie: Option<&str>) -> Response {
     let mut request = Request::get(path);
     if let Some(cookie) = cookie {
         request = request.header(header::COOKIE, cookie);
     }
-    let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-    let set = response.headers().get(header::SET_COOKIE);
-    let set = set.map(|set| set.to_str().unwrap().split(';').next().unwrap().to_owned());
-    let status = response.status();
-    let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
-    (status, set, String::from_utf8(body.to_vec()).unwrap())
+    app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+}
+
+async fn text(response: Response) -> (u16, String) {
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), 1024).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn logged_in(app: &Router) -> String {
+    let response = send(app, "/login", None).await;
+    let set = response.headers()[header::SET_COOKIE].to_str().unwrap();
+    set.split(';').next().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn a_session_lives_from_the_first_visit_to_the_logout() {
+async fn extractors_give_the_user_and_the_data() {
     let app = app();
-    let (_, visitor, body) = send(&app, "/", None).await;
-    assert_eq!(body, "1");
-    let visitor = visitor.unwrap();
+    let cookie = logged_in(&app).await;
+    for (path, expected) in [
+        ("/me", "user1"),
+        ("/home", "hello, user1"),
+        ("/theme", "dark"),
+        ("/any-theme", "dark"),
+    ] {
+        assert_eq!(
+            text(send(&app, path, Some(&cookie)).await).await,
+            (200, expected.to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_a_session_optional_extractors_give_none_and_others_401() {
+    let app = app();
+    for (path, expected) in [
+        ("/home", (200, "hello")),
+        ("/any-theme", (200, "light")),
+        ("/me", (401, "")),
+        ("/theme", (401, "")),
+    ] {
+        assert_eq!(
+            text(send(&app, path, None).await).await,
+            (expected.0, expected.1.to_owned()),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rejections_tell_the_client_nothing_of_what_is_inside() {
+    let app = app();
+    let cookie = logged_in(&app).await;
+    for path in ["/wrong", "/fails"] {
+        assert_eq!(text(send(&app, path, Some(&cookie)).await).await, (500, String::new()));
+    }
+}
+
+#[tokio::test]
+async fn a_route_without_the_layer_is_a_500_or_none() {
+    let bare = routes();
+    assert_eq!(send(&bare, "/me", None).await.status(), 500);
+    assert_eq!(text(send(&bare, "/outside", None).await).await.1, "false");
+    assert_eq!(text(send(&app(), "/outside", None).await).await.1, "true");
+}
+
+#[tokio::test]
+async fn an_application_answers_every_error_in_its_own_way() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&asked);
+    let layer = SessionLayer::new(Sessions::new(MemoryStore::new())).on_error(move |error: &jam_http::Error| {
+        seen.store(true, Ordering::SeqCst);
+        let mut response = Response::new(Body::from("please log in"));
+        *response.status_mut() = match error.status() {
+            StatusCode::UNAUTHORIZED => StatusCode::SEE_OTHER,
+            status => status,
+        };
+        response
+    });
+    let app = routes().layer(layer);
     assert_eq!(
-        send(&app, "/", Some(&visitor)).await,
-        (StatusCode::OK, None, "2".to_owned())
+        text(send(&app, "/me", None).await).await,
+        (303, "please log in".to_owned())
     );
-    assert_eq!(send(&app, "/me", Some(&visitor)).await.0, StatusCode::UNAUTHORIZED);
-
-    let user = send(&app, "/login", Some(&visitor)).await.1.unwrap();
-    assert_eq!(send(&app, "/me", Some(&user)).await.2, "user1");
-    assert_eq!(send(&app, "/", Some(&user)).await.2, "3");
-
-    assert_eq!(send(&app, "/logout", Some(&user)).await.1.unwrap(), "__Host-session=");
-    assert_eq!(send(&app, "/me", Some(&user)).await.0, StatusCode::UNAUTHORIZED);
+    // An error of the manager, from a handler that never looked at its session.
+    assert_eq!(
+        text(send(&app, "/fails", None).await).await,
+        (500, "please log in".to_owned())
+    );
+    asked.store(false, Ordering::SeqCst);
+    assert_eq!(text(send(&app, "/home", None).await).await, (200, "hello".to_owned()));
+    assert!(!asked.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
-async fn a_panic_is_answered_500_with_the_cookie_of_the_login() {
-    let app = app();
-    let (status, cookie, _) = send(&app, "/panic", None).await;
-    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(send(&app, "/me", cookie.as_deref()).await.2, "user1");
+async fn plain_tower_services_take_the_session_from_the_extensions() {
+    let service = tower::service_fn(|request: Request<()>| async move {
+        let session = request.extensions().get::<Session>().unwrap().clone();
+        session.insert("n", 1).await?;
+        Ok::<_, Error>(http::Response::new(String::from("plain")))
+    });
+    let layer = SessionLayer::new(Sessions::new(MemoryStore::new()));
+    let service = tower_layer::Layer::layer(&layer, service);
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    assert_eq!(response.body(), "plain");
+    assert!(response.headers().contains_key(header::SET_COOKIE));
+}
+
+#[tokio::test]
+async fn a_service_that_panics_before_its_future_is_answered_500() {
+    let service =
+        tower::service_fn(|_: Request<()>| -> std::future::Ready<Result<http::Response<String>>> { panic!("a bug") });
+    let layer = SessionLayer::new(Sessions::new(MemoryStore::new()));
+    let response = tower_layer::Layer::layer(&layer, service)
+        .oneshot(Request::new(()))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 500);
 }

@@ -41,28 +41,28 @@ async fn send<F: Framework>(app: &F, path: &str, authorization: &[&str]) -> Resp
 async fn a_bearer_gets_new_ids_in_a_header_and_never_a_cookie<F: Framework>() {
     let app = F::serve(site().0).await;
     let response = send(&app, "/write", &[]).await;
-    let visitor = header(&response, TOKEN).unwrap();
+    let visitor = header(&response, &TOKEN).unwrap();
     for name in [(CACHE_CONTROL, "no-store"), (VARY, "Authorization")] {
-        assert_eq!(header(&response, name.0).unwrap(), name.1);
+        assert_eq!(header(&response, &name.0).unwrap(), name.1);
     }
-    assert_eq!(header(&response, SET_COOKIE), None);
+    assert_eq!(header(&response, &SET_COOKIE), None);
     let bearer = format!("Bearer {visitor}");
     let response = send(&app, "/read", &[&bearer]).await;
-    assert_eq!((response.body().as_str(), header(&response, TOKEN)), ("1", None));
-    assert_eq!(header(&response, VARY).unwrap(), "Authorization");
+    assert_eq!((response.body().as_str(), header(&response, &TOKEN)), ("1", None));
+    assert_eq!(header(&response, &VARY).unwrap(), "Authorization");
 
-    let user = header(&send(&app, "/login", &[&bearer]).await, TOKEN).unwrap();
+    let user = header(&send(&app, "/login", &[&bearer]).await, &TOKEN).unwrap();
     assert_eq!(send(&app, "/read", &[&bearer]).await.body(), "none");
     let bearer = format!("Bearer {user}");
     assert_eq!(send(&app, "/user", &[&bearer]).await.body(), "user1");
-    assert_eq!(header(&send(&app, "/logout", &[&bearer]).await, TOKEN).unwrap(), "");
+    assert_eq!(header(&send(&app, "/logout", &[&bearer]).await, &TOKEN).unwrap(), "");
     assert_eq!(send(&app, "/user", &[&bearer]).await.status(), 401);
 }
 
 async fn a_login_may_answer_with_the_token<F: Framework>() {
     let app = F::serve(site().0).await;
     let response = send(&app, "/token", &[]).await;
-    assert_eq!(header(&response, TOKEN).unwrap(), *response.body());
+    assert_eq!(header(&response, &TOKEN).unwrap(), *response.body());
     assert_eq!(
         send(&app, "/user", &[&format!("Bearer {}", response.body())])
             .await
@@ -117,8 +117,8 @@ async fn a_cookie_is_no_bearer_token<F: Framework>() {
 async fn a_401_names_the_scheme<F: Framework>() {
     let app = F::serve(site().0).await;
     assert_eq!(
-        header(&send(&app, "/user", &[]).await, WWW_AUTHENTICATE).unwrap(),
+        header(&send(&app, "/user", &[]).await, &WWW_AUTHENTICATE).unwrap(),
         "Bearer"
     );
-    assert_eq!(header(&send(&app, "/read", &[]).await, WWW_AUTHENTICATE), None);
+    assert_eq!(header(&send(&app, "/read", &[]).await, &WWW_AUTHENTICATE), None);
 }

@@ -29,7 +29,7 @@ on_every_framework!(
 async fn asvs_3_3_the_default_cookie_is_secure_host_only_and_hidden_from_scripts<F: Framework>() {
     let sessions = sessions();
     let browser = Browser::<F>::new(&serve(&sessions).await);
-    let set = header(&browser.visit("/login").await, SET_COOKIE).unwrap();
+    let set = header(&browser.visit("/login").await, &SET_COOKIE).unwrap();
     let id = browser.read("/id").await;
     assert_eq!(
         set,
@@ -44,13 +44,13 @@ async fn asvs_3_3_the_default_cookie_is_secure_host_only_and_hidden_from_scripts
 async fn the_removal_has_the_same_attributes<F: Framework>() {
     let browser = Browser::<F>::new(&serve(&sessions()).await);
     browser.visit("/login").await;
-    let removal = header(&browser.visit("/logout").await, SET_COOKIE).unwrap();
+    let removal = header(&browser.visit("/logout").await, &SET_COOKIE).unwrap();
     assert_eq!(
         removal,
         "__Host-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
     );
     // Nothing to remove, nothing sent.
-    assert_eq!(header(&browser.visit("/logout").await, SET_COOKIE), None);
+    assert_eq!(header(&browser.visit("/logout").await, &SET_COOKIE), None);
 }
 
 async fn every_attribute_is_written_as_configured<F: Framework>() {
@@ -90,10 +90,10 @@ async fn every_attribute_is_written_as_configured<F: Framework>() {
     ] {
         let config = SessionConfig::builder(sessions()).cookie(cookie).build().unwrap();
         let browser = Browser::<F>::new(&serve_with(config).await);
-        let set = header(&browser.visit("/login").await, SET_COOKIE).unwrap();
+        let set = header(&browser.visit("/login").await, &SET_COOKIE).unwrap();
         let id = encoded(browser.read("/id").await);
         assert_eq!(set, format!("{name}={id}{attributes}"));
-        let removal = header(&browser.visit("/logout").await, SET_COOKIE).unwrap();
+        let removal = header(&browser.visit("/logout").await, &SET_COOKIE).unwrap();
         let attributes = attributes.replace("; Max-Age=3600", "");
         assert_eq!(removal, format!("{name}={attributes}; Max-Age=0"));
     }
@@ -118,17 +118,17 @@ async fn a_browser_keeps_a_remembered_session<F: Framework>() {
     });
     let browser = Browser::new(&F::serve(site).await);
     let max_age = |set: Option<String>| set.unwrap().split_once("; Max-Age=").map(|(_, age)| age.to_owned());
-    let set = header(&browser.visit("/remember").await, SET_COOKIE);
+    let set = header(&browser.visit("/remember").await, &SET_COOKIE);
     assert_eq!(max_age(set).unwrap(), "2592000");
     // A write counts the ttl anew, on both sides; a read does not.
     clock.advance(secs(24 * 3600));
-    assert_eq!(header(&browser.visit("/read").await, SET_COOKIE), None);
+    assert_eq!(header(&browser.visit("/read").await, &SET_COOKIE), None);
     let before = browser.cookie();
-    let set = header(&browser.visit("/write").await, SET_COOKIE);
+    let set = header(&browser.visit("/write").await, &SET_COOKIE);
     assert_eq!(max_age(set).unwrap(), "2592000");
     assert_eq!(browser.cookie(), before);
     assert_eq!(
-        max_age(header(&browser.visit("/rework").await, SET_COOKIE)).unwrap(),
+        max_age(header(&browser.visit("/rework").await, &SET_COOKIE)).unwrap(),
         "2592000"
     );
 }
@@ -142,19 +142,19 @@ async fn a_cookie_that_follows_its_session_goes_out_whenever_the_ttl_counts_anew
         let browser = Browser::<F>::new(&serve_with(config.build().unwrap()).await);
         let ends = |set: Option<String>, after: &str| set.is_some_and(|set| set.ends_with(after));
         assert!(ends(
-            header(&browser.visit("/write").await, SET_COOKIE),
+            header(&browser.visit("/write").await, &SET_COOKIE),
             "; Max-Age=3600"
         ));
         clock.advance(secs(1000));
         // The absolute lifetime bounds it.
         assert!(ends(
-            header(&browser.visit("/write").await, SET_COOKIE),
+            header(&browser.visit("/write").await, &SET_COOKIE),
             "; Max-Age=3000"
         ));
-        let read = header(&browser.visit("/read").await, SET_COOKIE);
+        let read = header(&browser.visit("/read").await, &SET_COOKIE);
         assert_eq!(ends(read.clone(), "; Max-Age=3000"), renew_on_read);
         assert_eq!(read.is_some(), renew_on_read);
-        assert_eq!(header(&browser.visit("/static").await, SET_COOKIE), None);
+        assert_eq!(header(&browser.visit("/static").await, &SET_COOKIE), None);
     }
 }
 
@@ -191,7 +191,7 @@ async fn hostile_session_keys_inject_nothing<F: Framework>() {
         let browser = Browser::with_cookie(&app, cookie_of(&id));
         assert_eq!(browser.read("/read").await, "7");
         assert_eq!(browser.read("/user").await, key);
-        let set = header(&browser.visit("/rework").await, SET_COOKIE).unwrap();
+        let set = header(&browser.visit("/rework").await, &SET_COOKIE).unwrap();
         let value = set.strip_prefix("__Host-session=").unwrap();
         let value = value.strip_suffix("; HttpOnly; SameSite=Lax; Secure; Path=/").unwrap();
         assert!(
@@ -315,7 +315,7 @@ async fn the_longest_cookie_fits_into_4096_bytes<F: Framework>() {
         Ok("")
     });
     let response = Browser::new(&F::serve(site).await).visit("/long").await;
-    assert!(header(&response, SET_COOKIE).unwrap().len() <= 4096);
+    assert!(header(&response, &SET_COOKIE).unwrap().len() <= 4096);
     assert_eq!(response.status(), 200);
 }
 
@@ -350,5 +350,5 @@ async fn a_cookie_beyond_4096_bytes_is_an_error<F: Framework>() {
     let sessions = builder().0.ids(Long).build().unwrap();
     let response = Browser::<F>::new(&serve(&sessions).await).visit("/login").await;
     assert_eq!(response.status(), 500);
-    assert_eq!(header(&response, SET_COOKIE), None);
+    assert_eq!(header(&response, &SET_COOKIE), None);
 }

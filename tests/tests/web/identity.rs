@@ -227,7 +227,7 @@ async fn a_request_in_flight_cannot_undo_a_logout_or_a_rework<F: Framework>() {
         let browser = Browser::with_cookie(&app, cookie_of(&id));
         let response = browser.visit(path).await;
         assert_eq!(
-            (response.status().as_u16(), header(&response, SET_COOKIE)),
+            (response.status().as_u16(), header(&response, &SET_COOKIE)),
             (200, None),
             "{path}"
         );

@@ -32,8 +32,8 @@ async fn a_request_that_needs_its_session_gets_503_and_keeps_its_cookie<F: Frame
     for path in ["/read", "/write", "/user", "/login", "/logout", "/rework", "/id"] {
         let response = browser.visit(path).await;
         assert_eq!(response.status(), 503, "{path}");
-        assert_eq!(header(&response, RETRY_AFTER).unwrap(), "5", "{path}");
-        assert_eq!(header(&response, SET_COOKIE), None, "{path}");
+        assert_eq!(header(&response, &RETRY_AFTER).unwrap(), "5", "{path}");
+        assert_eq!(header(&response, &SET_COOKIE), None, "{path}");
     }
     assert_eq!(browser.cookie(), cookie);
     switch.set_down(false);
@@ -88,8 +88,8 @@ async fn changes_that_cannot_be_written_turn_the_answer_into_503<F: Framework>()
     switch.set_write_down(true);
     let response = browser.visit("/write").await;
     assert_eq!((response.status().as_u16(), response.body().as_str()), (503, ""));
-    assert_eq!(header(&response, RETRY_AFTER).unwrap(), "5");
-    assert_eq!(header(&response, SET_COOKIE), None);
+    assert_eq!(header(&response, &RETRY_AFTER).unwrap(), "5");
+    assert_eq!(header(&response, &SET_COOKIE), None);
     assert_eq!(browser.cookie(), cookie);
     switch.set_write_down(false);
     assert_eq!(browser.read("/read").await, "1");
@@ -128,7 +128,7 @@ async fn how_long_to_wait_is_configurable<F: Framework>() {
     let config = SessionConfig::builder(sessions).retry_after(secs(30)).build().unwrap();
     let browser = Browser::<F>::new(&serve_with(config).await);
     switch.set_down(true);
-    assert_eq!(header(&browser.visit("/write").await, RETRY_AFTER).unwrap(), "30");
+    assert_eq!(header(&browser.visit("/write").await, &RETRY_AFTER).unwrap(), "30");
 }
 
 /// Damages the bytes of the only session of `user1`.
@@ -148,7 +148,7 @@ async fn a_session_that_cannot_be_read_is_an_error_and_stays<F: Framework>() {
     for path in ["/read", "/write", "/login"] {
         let response = browser.visit(path).await;
         assert_eq!(
-            (response.status().as_u16(), header(&response, SET_COOKIE)),
+            (response.status().as_u16(), header(&response, &SET_COOKIE)),
             (500, None),
             "{path}"
         );

@@ -38,12 +38,12 @@ async fn asvs_7_2_an_id_is_rotated_when_it_has_had_its_time<F: Framework>() {
     browser.visit("/login").await;
     for _ in 0..3 {
         clock.advance(secs(899));
-        assert_eq!(header(&browser.visit("/user").await, SET_COOKIE), None);
+        assert_eq!(header(&browser.visit("/user").await, &SET_COOKIE), None);
         clock.advance(secs(1));
         // A page that does not look at the session does not rotate it.
-        assert_eq!(header(&browser.visit("/static").await, SET_COOKIE), None);
+        assert_eq!(header(&browser.visit("/static").await, &SET_COOKIE), None);
         let before = browser.cookie();
-        assert!(header(&browser.visit("/user").await, SET_COOKIE).is_some());
+        assert!(header(&browser.visit("/user").await, &SET_COOKIE).is_some());
         assert_ne!(browser.cookie(), before);
         assert_eq!(browser.read("/user").await, "user1");
     }
@@ -77,7 +77,7 @@ async fn of_parallel_requests_one_alone_gets_the_new_id<F: Framework>() {
                 tokio::spawn(async move {
                     let response = tab.visit("/user").await;
                     assert_eq!(response.body(), "user1");
-                    header(&response, SET_COOKIE)
+                    header(&response, &SET_COOKIE)
                 })
             })
             .collect();
@@ -100,8 +100,8 @@ async fn a_request_that_came_through_the_grace_does_not_rotate_again<F: Framewor
     clock.advance(secs(900));
     let late = Browser::with_cookie(&app, browser.cookie().unwrap());
     browser.visit("/user").await;
-    assert_eq!(header(&late.visit("/user").await, SET_COOKIE), None);
-    assert_eq!(header(&browser.visit("/user").await, SET_COOKIE), None);
+    assert_eq!(header(&late.visit("/user").await, &SET_COOKIE), None);
+    assert_eq!(header(&browser.visit("/user").await, &SET_COOKIE), None);
 }
 
 async fn after_the_grace_the_old_id_is_dead<F: Framework>() {
@@ -150,9 +150,12 @@ async fn a_rotation_that_fails_is_made_up_for_later<F: Framework>() {
     clock.advance(secs(900));
     switch.set_write_down(true);
     let response = browser.visit("/user").await;
-    assert_eq!((response.status().as_u16(), header(&response, SET_COOKIE)), (200, None));
+    assert_eq!(
+        (response.status().as_u16(), header(&response, &SET_COOKIE)),
+        (200, None)
+    );
     switch.set_write_down(false);
-    assert!(header(&browser.visit("/user").await, SET_COOKIE).is_some());
+    assert!(header(&browser.visit("/user").await, &SET_COOKIE).is_some());
     assert_eq!(browser.status("/user").await, 200);
 }
 

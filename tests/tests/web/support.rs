@@ -72,8 +72,8 @@ pub(crate) fn pages(config: SessionConfig) -> Site {
 }
 
 /// The only value of a header, if there is one.
-pub(crate) fn header<B>(response: &Response<B>, name: HeaderName) -> Option<String> {
-    only(response.headers(), &name)
+pub(crate) fn header<B>(response: &Response<B>, name: &HeaderName) -> Option<String> {
+    only(response.headers(), name)
 }
 
 fn only(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
