@@ -81,6 +81,9 @@ pub enum CrossOriginRefused {
 }
 
 impl CrossOriginProtection {
+    /// The headers it looks at, for web layers that have to translate them.
+    pub const HEADERS: [HeaderName; 4] = [SEC_FETCH_SITE, header::ORIGIN, header::HOST, header::UPGRADE];
+
     /// Trusts no other origin.
     pub fn new() -> Self {
         Self::default()

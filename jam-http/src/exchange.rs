@@ -1,6 +1,6 @@
 //! One request and its response.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::wire::Arrived;
 use crate::{Closing, Session, SessionConfig};
@@ -17,6 +17,9 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// The request headers it looks at, for web layers that have to translate them.
+    pub const HEADERS: [HeaderName; 2] = [header::COOKIE, header::AUTHORIZATION];
+
     /// Begins with the headers of the request.
     pub fn begin(config: &SessionConfig, headers: &HeaderMap) -> Self {
         let arrived = Arrived::read(&config.inner().carrier, headers);

@@ -1,5 +1,5 @@
-//! Which origins can be trusted, and what is compared with what. What passes and what does not is told through axum, in
-//! jam-tower.
+//! Which origins can be trusted, and what is compared with what. The table of what passes is in the workspace's `tests`,
+//! through every framework.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};

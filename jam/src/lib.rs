@@ -40,6 +40,8 @@
 //! | `tokio` | `spawn_sweeper` | |
 //! | `tower` | sessions as a tower layer, `[jam.session.cookie]` in the config | |
 //! | `axum` | the same, with extractors for axum | |
+//! | `actix` | sessions as middleware and extractors of actix-web, `[jam.session.cookie]` in the config | |
+//! | `http` | what web layers stand on, to write another one; they bring it | |
 //! | `full` | all of them | |
 //!
 //! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
@@ -50,12 +52,15 @@ mod registry;
 #[cfg(feature = "tokio")]
 mod sweeper;
 
+/// Sessions in actix-web.
+#[cfg(feature = "actix")]
+pub use jam_actix as actix;
 pub use jam_core::*;
 /// Encrypted ids and sealed data.
 #[cfg(feature = "crypto")]
 pub use jam_crypto as crypto;
 /// How sessions travel over HTTP, for those who write a web layer.
-#[cfg(feature = "tower")]
+#[cfg(feature = "http")]
 pub use jam_http as http;
 /// The file stores.
 #[cfg(feature = "json")]

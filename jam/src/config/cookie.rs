@@ -4,11 +4,11 @@ use jam_core::{Result, StoreConfig};
 
 /// The cookie of a configuration.
 pub(super) struct Cookie {
-    #[cfg(feature = "tower")]
+    #[cfg(feature = "http")]
     config: jam_http::CookieConfig,
 }
 
-#[cfg(feature = "tower")]
+#[cfg(feature = "http")]
 impl Cookie {
     /// Takes the table and checks it, so that a mistake in it shows whether or not a web layer asks for it.
     pub(super) fn take(config: &mut StoreConfig) -> Result<Self> {
@@ -63,14 +63,14 @@ impl Cookie {
     }
 }
 
-#[cfg(not(feature = "tower"))]
+#[cfg(not(feature = "http"))]
 impl Cookie {
     /// Without a web layer there is no cookie to set.
     pub(super) fn take(config: &mut StoreConfig) -> Result<Self> {
         match config.take("cookie") {
             None => Ok(Self {}),
             Some(_) => Err(super::config_error(format!(
-                "{}: `cookie` needs the feature `tower` or `axum` of jam",
+                "{}: `cookie` needs the feature `tower`, `axum` or `actix` of jam",
                 config.origin()
             ))),
         }

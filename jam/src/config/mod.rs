@@ -51,7 +51,7 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `is_session_crypt` | encrypt ids and data (feature `crypto`); switching it logs everybody out, since ids look different | false |
 /// | `session_aes_secret` (`aes_secret`) | the key, or a list (or text with commas) of keys of which the first seals and all open; a key may be the path of a file that holds it | |
 /// | `encrypt_data` | `false` leaves the data readable while ids are encrypted | true |
-/// | `cookie` | the table of the session cookie, below (feature `tower` or `axum`) | |
+/// | `cookie` | the table of the session cookie, below (feature `tower`, `axum` or `actix`) | |
 /// | `accept_plaintext` | also open data from before encryption was switched on; for the time of that change only | false |
 ///
 /// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text
@@ -197,14 +197,15 @@ impl Config {
     /// # std::fs::write(&file, r#"{"jam": {"session": {"session_type": "memory"}}}"#).unwrap();
     /// # let jam_toml = file.to_str().unwrap();
     /// let config = jam::Config::from_file(jam_toml)?.web().await?.build()?;
-    /// let layer = jam::tower::SessionLayer::with(config);
+    /// # #[cfg(feature = "tower")]
+    /// let layer = jam::tower::SessionLayer::with(config.clone());
     /// # std::fs::remove_file(&file).unwrap();
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    #[cfg(feature = "tower")]
+    #[cfg(feature = "http")]
     pub async fn web(self) -> Result<jam_http::SessionConfigBuilder> {
         let (builder, cookie) = self.parts().await?;
         Ok(jam_http::SessionConfig::builder(builder.build()?).cookie(cookie.into_config()))

@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response as AxumResponse};
 use http::{Request, Response, Uri};
-use jam_tower::{Error, Session, SessionLayer};
+use jam_tower::{CrossOriginLayer, Error, Session, SessionLayer};
 use tower::ServiceExt;
 
 use super::{Framework, Site};
@@ -24,8 +24,12 @@ async fn handle(State(site): State<Arc<Site>>, uri: Uri, session: Session) -> Re
 impl Framework for Axum {
     async fn serve(site: Site) -> Self {
         let layer = SessionLayer::with(site.config.clone());
-        let router = Router::new().fallback(handle).with_state(Arc::new(site));
-        Self(router.layer(layer))
+        let protection = site.cross_origin.clone().map(CrossOriginLayer::with);
+        let router = Router::new().fallback(handle).with_state(Arc::new(site)).layer(layer);
+        Self(match protection {
+            Some(protection) => router.layer(protection),
+            None => router,
+        })
     }
 
     async fn send(&self, request: Request<()>) -> Response<String> {

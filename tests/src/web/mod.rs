@@ -1,6 +1,7 @@
 //! One table of promises for every web framework: a site is a set of handlers that know no framework, and each framework
 //! serves it.
 
+mod actix;
 mod axum;
 mod browser;
 
@@ -11,8 +12,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use jam_http::{Result, Session, SessionConfig};
+use jam_http::{CrossOriginProtection, Result, Session, SessionConfig};
 
+pub use self::actix::Actix;
 pub use self::axum::Axum;
 pub use self::browser::Browser;
 
@@ -26,6 +28,8 @@ type Handler = Arc<dyn Fn(Session) -> Pin<Box<dyn Future<Output = Answer> + Send
 pub struct Site {
     /// The choices.
     pub config: SessionConfig,
+    /// Whether requests of other origins are refused.
+    pub cross_origin: Option<CrossOriginProtection>,
     routes: HashMap<&'static str, Handler>,
 }
 
@@ -34,7 +38,17 @@ impl Site {
     pub fn new(config: SessionConfig) -> Self {
         Self {
             config,
+            cross_origin: None,
             routes: HashMap::new(),
+        }
+    }
+
+    /// Refuses requests of other origins.
+    #[must_use]
+    pub fn protected(self, protection: CrossOriginProtection) -> Self {
+        Self {
+            cross_origin: Some(protection),
+            ..self
         }
     }
 
@@ -89,6 +103,7 @@ pub trait Framework: Clone + Send + Sync + 'static {
 macro_rules! on_every_framework {
     ($($promise:ident),+ $(,)?) => {
         $crate::on_every_framework!(@framework axum Axum: $($promise),+);
+        $crate::on_every_framework!(@framework actix Actix: $($promise),+);
     };
     (@framework $module:ident $framework:ident: $($promise:ident),+) => {
         mod $module {
@@ -108,6 +123,7 @@ macro_rules! on_every_framework {
 macro_rules! on_every_framework_and_store {
     ($($promise:ident),+ $(,)?) => {
         $crate::on_every_framework_and_store!(@framework axum_on Axum: $($promise),+);
+        $crate::on_every_framework_and_store!(@framework actix_on Actix: $($promise),+);
     };
     (@framework $module:ident $framework:ident: $($promise:ident),+) => {
         mod $module {

@@ -4,6 +4,7 @@
 mod bearer;
 mod concurrent;
 mod cookie;
+mod cross_origin;
 mod failures;
 mod fields;
 mod headers;

@@ -1,0 +1,216 @@
+//! The session middleware.
+
+use std::fmt;
+use std::future::{Ready, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::error::InternalError;
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpMessage, HttpResponse};
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, OptionFuture};
+use jam_core::Sessions;
+use jam_http::{Closing, Exchange, SessionConfig};
+
+use crate::error::plain;
+use crate::{Error, Session, bridge};
+
+type Answer = Arc<dyn Fn(&jam_http::Error) -> HttpResponse + Send + Sync>;
+
+/// Gives every request a [`Session`], and every response what belongs to it.
+///
+/// Make one before the server starts and clone it into each worker's `App`; all of them share the manager. Some answers
+/// are the middleware's own:
+///
+/// - A 503 with `Retry-After` where the handler answered and its changes could not be written. Whatever else the handler
+///   did is done: let a handler that charges a card write to its session first, with
+///   [`modify`](jam_http::Session::modify).
+/// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
+///
+/// Both happen inside `wrap`, which runs what was wrapped last first: compress, log and refuse cross-origin requests
+/// further out.
+#[derive(Clone)]
+pub struct SessionMiddleware {
+    config: SessionConfig,
+    answer: Answer,
+}
+
+impl SessionMiddleware {
+    /// With the default choices: the cookie `__Host-session`, over https.
+    pub fn new(sessions: Sessions) -> Self {
+        Self::with(SessionConfig::new(sessions))
+    }
+
+    /// With choices of your own.
+    pub fn with(config: SessionConfig) -> Self {
+        Self {
+            config,
+            answer: Arc::new(plain),
+        }
+    }
+
+    /// Answers errors in a way of your own: those that handlers and extractors pass on as [`Error`], and those of
+    /// writing the changes afterwards. The error tells what happened and which [status](jam_http::Error::status) is its
+    /// own. A `Retry-After` is added where the error has one.
+    ///
+    /// ```
+    /// use actix_web::HttpResponse;
+    /// use actix_web::http::StatusCode;
+    /// # use jam_core::{MemoryStore, Sessions};
+    /// use jam_actix::SessionMiddleware;
+    ///
+    /// # let sessions = Sessions::new(MemoryStore::new());
+    /// let middleware = SessionMiddleware::new(sessions).on_error(|error| {
+    ///     let status = StatusCode::from_u16(error.status().as_u16()).unwrap_or_default();
+    ///     HttpResponse::build(status).body(format!("Sorry: {error}."))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_error(mut self, answer: impl Fn(&jam_http::Error) -> HttpResponse + Send + Sync + 'static) -> Self {
+        self.answer = Arc::new(move |error| {
+            let mut response = answer(error);
+            let mut headers = http::HeaderMap::new();
+            error.apply(&mut headers);
+            bridge::write_back(&headers, response.headers_mut());
+            response
+        });
+        self
+    }
+}
+
+impl fmt::Debug for SessionMiddleware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionMiddleware")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for SessionMiddleware
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    S::Future: 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Transform = SessionService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(SessionService {
+            inner,
+            middleware: self.clone(),
+        }))
+    }
+}
+
+/// A service with sessions; made by [`SessionMiddleware`].
+#[derive(Debug)]
+pub struct SessionService<S> {
+    inner: S,
+    middleware: SessionMiddleware,
+}
+
+impl<S, B> Service<ServiceRequest> for SessionService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    S::Future: 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let arrived = bridge::some_of(request.headers(), &Exchange::HEADERS);
+        let exchange = Exchange::begin(&self.middleware.config, &arrived);
+        request.extensions_mut().insert(Session(exchange.session()));
+        let handler = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
+        let answer = Arc::clone(&self.middleware.answer);
+        async move {
+            // What the handler held is let go of before the session is written.
+            let output = OptionFuture::from(handler.map(|handler| AssertUnwindSafe(handler).catch_unwind())).await;
+            let output = match output {
+                Some(Ok(output)) => output,
+                Some(Err(_)) | None => Err(after_a_panic()),
+            };
+            let status = match &output {
+                Ok(response) => response.status(),
+                Err(error) => error.as_response_error().status_code(),
+            };
+            let closing = match exchange.finish_untouched() {
+                Some(exchange) => Some(exchange.finish(bridge::status_of(status)).await),
+                None => None,
+            };
+            match output {
+                Ok(response) => Ok(complete(response, closing, &answer)),
+                Err(error) => Err(complete_error(error, closing, &answer)),
+            }
+        }
+        .boxed_local()
+    }
+}
+
+/// The response with what belongs to it, or the one an error is.
+fn complete<B: MessageBody>(
+    response: ServiceResponse<B>,
+    closing: Option<Closing>,
+    answer: &Answer,
+) -> ServiceResponse<EitherBody<B>> {
+    let of_handler = response.response().error().and_then(|error| answer_to(error, answer));
+    let of_closing = closing.as_ref().and_then(Closing::error).map(|error| answer(error));
+    let mut response = match of_closing.or(of_handler) {
+        Some(answer) => ServiceResponse::new(response.into_parts().0, answer.map_into_right_body()),
+        None => response.map_into_left_body(),
+    };
+    if let Some(closing) = closing {
+        apply(&closing, response.headers_mut());
+    }
+    response
+}
+
+/// The same for an error of a service further in, which becomes a response only further out.
+fn complete_error(error: actix_web::Error, closing: Option<Closing>, answer: &Answer) -> actix_web::Error {
+    let of_handler = answer_to(&error, answer);
+    let of_closing = closing.as_ref().and_then(Closing::error).map(|error| answer(error));
+    let replaced = of_closing.or(of_handler);
+    if replaced.is_none() && closing.is_none() {
+        return error;
+    }
+    let mut response = replaced.unwrap_or_else(|| error.error_response());
+    if let Some(closing) = closing {
+        apply(&closing, response.headers_mut());
+    }
+    InternalError::from_response(error, response).into()
+}
+
+fn answer_to(error: &actix_web::Error, answer: &Answer) -> Option<HttpResponse> {
+    let error = error.as_error::<Error>()?;
+    if error.status().is_server_error() {
+        let error: &(dyn std::error::Error + 'static) = &**error;
+        tracing::error!(error, "a handler failed on its session");
+    }
+    Some(answer(error))
+}
+
+fn apply(closing: &Closing, headers: &mut HeaderMap) {
+    let mut completed = bridge::all_of(headers);
+    closing.apply(&mut completed);
+    bridge::write_back(&completed, headers);
+}
+
+fn after_a_panic() -> actix_web::Error {
+    tracing::error!("a handler panicked; the response is a 500");
+    let response = HttpResponse::InternalServerError().finish();
+    InternalError::from_response("a handler panicked", response).into()
+}

@@ -1,0 +1,259 @@
+//! A session through actix-web: what is this crate's own. The rules it shares with axum are tested in the workspace's `tests`.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::body::to_bytes;
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::{StatusCode, header};
+use actix_web::test::{TestRequest, init_service};
+use actix_web::{App, HttpResponse, web};
+use jam_actix::{Data, MaybeData, MaybeUser, Result, Session, SessionConfig, SessionMiddleware, User};
+use jam_core::{MemoryStore, Sessions};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Cart {
+    items: u32,
+}
+
+async fn visits(session: Session) -> Result<String> {
+    let visits = session.get::<u64>("visits").await?.unwrap_or(0) + 1;
+    session.insert("visits", visits).await?;
+    Ok(visits.to_string())
+}
+
+async fn login(session: Session) -> Result<&'static str> {
+    session.login("user1").await?;
+    Ok("welcome")
+}
+
+async fn logout(session: Session) -> Result<&'static str> {
+    session.logout().await?;
+    Ok("bye")
+}
+
+async fn me(User(key): User) -> String {
+    key.as_str().to_owned()
+}
+
+async fn maybe_me(MaybeUser(user): MaybeUser) -> String {
+    user.map_or("nobody".to_owned(), |key| key.as_str().to_owned())
+}
+
+async fn fill(session: Session) -> Result<&'static str> {
+    session.insert("items", 3).await?;
+    Ok("filled")
+}
+
+async fn cart(Data(cart): Data<Cart>) -> String {
+    cart.items.to_string()
+}
+
+async fn maybe_cart(MaybeData(cart): MaybeData<Cart>) -> String {
+    cart.map_or("none".to_owned(), |cart| cart.items.to_string())
+}
+
+async fn own_cookie(session: Session) -> Result<HttpResponse> {
+    session.insert("a", 1).await?;
+    Ok(HttpResponse::Ok()
+        .append_header((header::SET_COOKIE, "theme=dark"))
+        .append_header((header::SET_COOKIE, "lang=de"))
+        .append_header((header::VARY, "Accept-Language"))
+        .body("baked"))
+}
+
+#[expect(clippy::panic, reason = "the point of it")]
+async fn panics(session: Session) -> String {
+    session.login("user1").await.unwrap();
+    panic!("a bug");
+}
+
+fn middleware() -> SessionMiddleware {
+    SessionMiddleware::new(Sessions::new(MemoryStore::new()))
+}
+
+fn routes(app: &mut web::ServiceConfig) {
+    // In a scope, where actix-web insists on being the only one to hold a request.
+    app.service(
+        web::scope("")
+            .route("/", web::get().to(visits))
+            .route("/login", web::get().to(login))
+            .route("/logout", web::get().to(logout))
+            .route("/me", web::get().to(me))
+            .route("/maybe-me", web::get().to(maybe_me))
+            .route("/fill", web::get().to(fill))
+            .route("/cart", web::get().to(cart))
+            .route("/maybe-cart", web::get().to(maybe_cart))
+            .route("/own-cookie", web::get().to(own_cookie))
+            .route("/panic", web::get().to(panics)),
+    );
+}
+
+/// What a client sees: status, session cookie and body.
+type Seen = (u16, Option<String>, String);
+
+/// A client of the routes behind this middleware.
+async fn client(middleware: SessionMiddleware) -> impl AsyncFn(&str, Option<&str>) -> Seen {
+    let app = init_service(App::new().wrap(middleware).configure(routes)).await;
+    async move |path: &str, cookie: Option<&str>| {
+        let mut request = TestRequest::get().uri(path);
+        if let Some(cookie) = cookie {
+            request = request.insert_header((header::COOKIE, cookie));
+        }
+        let response = match app.call(request.to_request()).await {
+            Ok(response) => response.into_parts().1.map_into_boxed_body(),
+            // As the server does it.
+            Err(error) => error.error_response(),
+        };
+        let cookies = response.headers().get_all(header::SET_COOKIE);
+        let mut cookies = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap().to_owned());
+        let cookie = cookies.find(|cookie| cookie.starts_with("__Host-session="));
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body()).await.expect("a body");
+        (status, cookie, String::from_utf8(body.to_vec()).unwrap())
+    }
+}
+
+#[actix_web::test]
+async fn a_session_lives_from_the_first_visit_to_the_logout() {
+    let send = client(middleware()).await;
+    let (_, visitor, body) = send("/", None).await;
+    assert_eq!(body, "1");
+    let visitor = visitor.expect("a cookie");
+    assert_eq!(send("/", Some(&visitor)).await, (200, None, "2".to_owned()));
+    assert_eq!(send("/me", Some(&visitor)).await.0, 401);
+    assert_eq!(send("/maybe-me", Some(&visitor)).await.2, "nobody");
+
+    let user = send("/login", Some(&visitor)).await.1.expect("a new cookie");
+    assert_eq!(send("/me", Some(&user)).await.2, "user1");
+    assert_eq!(send("/maybe-me", Some(&user)).await.2, "user1");
+    assert_eq!(send("/me", Some(&visitor)).await.0, 401);
+    assert_eq!(send("/", Some(&user)).await.2, "3");
+
+    assert_eq!(send("/logout", Some(&user)).await.1.unwrap(), "__Host-session=");
+    assert_eq!(send("/me", Some(&user)).await.0, 401);
+}
+
+#[actix_web::test]
+async fn the_data_comes_as_a_type_of_ones_own() {
+    let send = client(middleware()).await;
+    assert_eq!(send("/cart", None).await, (401, None, String::new()));
+    assert_eq!(send("/maybe-cart", None).await, (200, None, "none".to_owned()));
+    let filled = send("/fill", None).await.1;
+    for path in ["/cart", "/maybe-cart"] {
+        assert_eq!(send(path, filled.as_deref()).await, (200, None, "3".to_owned()));
+    }
+    let visitor = send("/", None).await.1;
+    for path in ["/cart", "/maybe-cart"] {
+        assert_eq!(
+            send(path, visitor.as_deref()).await.0,
+            500,
+            "a session of another shape"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_panic_is_answered_500_with_the_cookie_of_the_login() {
+    let send = client(middleware()).await;
+    let (status, cookie, _) = send("/panic", None).await;
+    assert_eq!(status, 500);
+    assert_eq!(send("/me", cookie.as_deref()).await.2, "user1");
+}
+
+#[actix_web::test]
+async fn an_error_of_a_middleware_further_in_keeps_the_cookie_of_the_login() {
+    let app = App::new()
+        .wrap_fn(|mut request, _| async move {
+            let session = request.extract::<Session>().await?;
+            session.login("user1").await.unwrap();
+            Err::<ServiceResponse, _>(actix_web::error::ErrorBadGateway("the other side is down"))
+        })
+        .wrap(middleware());
+    let app = init_service(app.route("/", web::get().to(HttpResponse::Ok))).await;
+    let error = app
+        .call(TestRequest::get().uri("/").to_request())
+        .await
+        .expect_err("an error");
+    let response = error.error_response();
+    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
+    assert!(response.headers().contains_key(header::SET_COOKIE));
+    assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
+    assert_eq!(to_bytes(response.into_body()).await.unwrap(), "the other side is down");
+}
+
+#[actix_web::test]
+async fn the_headers_of_the_handler_stay() {
+    let app = init_service(App::new().wrap(middleware()).configure(routes)).await;
+    let response = app
+        .call(TestRequest::get().uri("/own-cookie").to_request())
+        .await
+        .unwrap();
+    let all = |name| {
+        let values = response.headers().get_all(name);
+        values
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(all(header::VARY), ["Accept-Language", "Cookie"]);
+    let cookies = all(header::SET_COOKIE);
+    assert_eq!(cookies[..2], ["theme=dark", "lang=de"]);
+    assert!(cookies[2].starts_with("__Host-session="), "{cookies:?}");
+    assert!(
+        cookies[2].ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/"),
+        "{cookies:?}"
+    );
+    let secret = response.headers().get_all(header::SET_COOKIE).nth(2).unwrap();
+    assert!(secret.is_sensitive(), "no log shows the id");
+}
+
+#[actix_web::test]
+async fn an_unreachable_store_is_503_and_never_a_visitor() {
+    let sessions = Sessions::new(MemoryStore::new());
+    let send = client(SessionMiddleware::new(sessions.clone())).await;
+    let user = send("/login", None).await.1;
+    sessions.close().await.unwrap();
+    for path in ["/", "/me", "/maybe-me", "/cart", "/maybe-cart", "/logout", "/fill"] {
+        assert_eq!(send(path, user.as_deref()).await, (503, None, String::new()), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn errors_are_answered_as_the_application_likes() {
+    let sessions = Sessions::new(MemoryStore::new());
+    let seen = Arc::new(AtomicBool::new(false));
+    let middleware = SessionMiddleware::with(SessionConfig::new(sessions.clone())).on_error({
+        let seen = Arc::clone(&seen);
+        move |error| {
+            seen.store(true, Ordering::Relaxed);
+            HttpResponse::build(StatusCode::from_u16(error.status().as_u16()).unwrap()).body("sorry")
+        }
+    });
+    let app = init_service(App::new().wrap(middleware).configure(routes)).await;
+    let get = |path, cookie: &str| {
+        let request = TestRequest::get().uri(path).insert_header((header::COOKIE, cookie));
+        app.call(request.to_request())
+    };
+    let response = get("/me", "a=b").await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(to_bytes(response.into_body()).await.unwrap(), "sorry");
+
+    // Also where only the writing after the handler fails.
+    sessions.close().await.unwrap();
+    let response = get("/fill", "a=b").await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "5");
+    assert_eq!(to_bytes(response.into_body()).await.unwrap(), "sorry");
+    assert!(seen.load(Ordering::Relaxed));
+}
+
+#[actix_web::test]
+async fn without_the_middleware_a_session_is_an_error_that_says_so() {
+    let app = init_service(App::new().configure(routes)).await;
+    let response = app.call(TestRequest::get().uri("/me").to_request()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let error = response.response().error().unwrap().to_string();
+    assert!(error.contains("SessionMiddleware"), "{error}");
+}
