@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use crate::wait::until;
 
 /// The shell reaps the process only at the very end, so its id belongs to no other process until then. It turns a deaf ear to
-/// the hang-up that a group with a stopped process gets when its last relative has died.
+/// the hang-up that a group with a stopped process gets when its last relative has died. A process that leads a group of its own
+/// takes that group along.
 const SCRIPT: &str = r#"
 trap '' HUP
 directory=$1
@@ -19,6 +20,7 @@ shift
 echo $!
 exec >&-
 read -r word
+kill -9 -$! 2>&-
 kill -9 $!
 wait $!
 test "$word" = keep || rm -rf "$directory"
@@ -33,6 +35,7 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// Starts `program`; what it prints goes to `server.log` in `directory`.
+    /// Its home and its temporary files are there too.
     pub(crate) fn spawn(directory: &Path, program: &Path, arguments: &[String]) -> Self {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "guard"])
@@ -40,6 +43,8 @@ impl Guarded {
             .arg(program)
             .args(arguments)
             .current_dir(directory)
+            .env("HOME", directory)
+            .env("TMPDIR", directory)
             // Out of reach of a terminal's Ctrl-C, which would end the shell before it has cleared up.
             .process_group(0)
             .stdin(Stdio::piped())

