@@ -44,3 +44,7 @@ pub use self::error::{Error, Result};
 pub use self::extract::{Data, MaybeData, MaybeUser, User};
 pub use self::middleware::{SessionMiddleware, SessionService};
 pub use self::session::Session;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -15,7 +15,7 @@ fn cookie() -> CookieConfig {
 }
 
 #[test]
-fn asvs_3_3_combinations_that_browsers_refuse_are_mistakes() {
+fn asvs_3_3_1_combinations_that_browsers_refuse_are_mistakes() {
     let none = SameSite::None;
     for (what, wrong) in [
         ("a host cookie with a domain", cookie().domain("example.com")),

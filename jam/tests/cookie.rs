@@ -16,7 +16,7 @@ async fn mistake(cookie: Value) -> String {
     error.message().to_owned()
 }
 
-#[cfg(feature = "tower")]
+#[cfg(feature = "http")]
 async fn set_cookie(config: Config) -> String {
     let config = config.web().await.unwrap().build().unwrap();
     let exchange = jam::http::Exchange::begin(&config, &http::HeaderMap::new());
@@ -27,7 +27,7 @@ async fn set_cookie(config: Config) -> String {
     headers["set-cookie"].to_str().unwrap().replace(&token, "ID")
 }
 
-#[cfg(feature = "tower")]
+#[cfg(feature = "http")]
 #[tokio::test]
 async fn the_cookie_is_set_by_its_table() {
     for (cookie, expected) in [
@@ -57,7 +57,7 @@ async fn the_cookie_is_set_by_its_table() {
     );
 }
 
-#[cfg(feature = "tower")]
+#[cfg(feature = "http")]
 #[tokio::test]
 async fn a_mistake_in_the_cookie_names_its_table_whoever_opens() {
     for (cookie, expected) in [
@@ -76,7 +76,7 @@ async fn a_mistake_in_the_cookie_names_its_table_whoever_opens() {
     }
 }
 
-#[cfg(not(feature = "tower"))]
+#[cfg(not(feature = "http"))]
 #[tokio::test]
 async fn a_cookie_needs_a_web_feature() {
     let message = mistake(json!({})).await;

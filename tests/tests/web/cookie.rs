@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::support::{builder, cookie_of, encoded, header, pages, secs, serve, serve_with, sessions};
 
 on_every_framework!(
-    asvs_3_3_the_default_cookie_is_secure_host_only_and_hidden_from_scripts,
+    asvs_3_3_1_to_3_3_4_the_default_cookie_is_host_only_secure_lax_and_hidden_from_scripts,
     the_removal_has_the_same_attributes,
     every_attribute_is_written_as_configured,
     a_development_cookie_works_over_http,
@@ -20,17 +20,25 @@ on_every_framework!(
     a_browser_cookie_has_no_age,
     hostile_session_keys_inject_nothing,
     the_name_is_matched_byte_by_byte,
-    asvs_7_2_a_second_session_cookie_is_refused,
-    what_is_no_id_is_no_session,
-    the_longest_cookie_fits_into_4096_bytes,
-    a_cookie_beyond_4096_bytes_is_an_error,
+    a_second_session_cookie_is_refused,
+    asvs_7_2_1_what_is_no_id_is_no_session,
+    asvs_3_3_5_the_longest_cookie_fits_into_4096_bytes,
+    asvs_3_3_5_a_cookie_beyond_4096_bytes_is_an_error,
 );
 
-async fn asvs_3_3_the_default_cookie_is_secure_host_only_and_hidden_from_scripts<F: Framework>() {
+async fn asvs_3_3_1_to_3_3_4_the_default_cookie_is_host_only_secure_lax_and_hidden_from_scripts<F: Framework>() {
     let sessions = sessions();
     let browser = Browser::<F>::new(&serve(&sessions).await);
-    let set = header(&browser.visit("/login").await, &SET_COOKIE).unwrap();
+    let response = browser.visit("/login").await;
+    let set = header(&response, &SET_COOKIE).unwrap();
     let id = browser.read("/id").await;
+    // In no other header either.
+    let encoded_id = encoded(&id);
+    let carriers = response
+        .headers()
+        .values()
+        .filter(|value| value.to_str().is_ok_and(|value| value.contains(&encoded_id)));
+    assert_eq!(carriers.count(), 1);
     assert_eq!(
         set,
         format!(
@@ -169,7 +177,7 @@ async fn a_browser_cookie_has_no_age<F: Framework>() {
     });
     let set = header(
         &Browser::new(&F::serve(site).await).visit("/remember").await,
-        SET_COOKIE,
+        &SET_COOKIE,
     );
     assert!(set.unwrap().ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/"));
 }
@@ -247,7 +255,7 @@ async fn the_name_is_matched_byte_by_byte<F: Framework>() {
     }
 }
 
-async fn asvs_7_2_a_second_session_cookie_is_refused<F: Framework>() {
+async fn a_second_session_cookie_is_refused<F: Framework>() {
     for lines in [
         vec!["__Host-session=ID; __Host-session=ID"],
         vec!["__Host-session=ID; __Host-session=evil"],
@@ -266,7 +274,7 @@ async fn asvs_7_2_a_second_session_cookie_is_refused<F: Framework>() {
     assert_eq!(sessions.list("user1").await.unwrap().len(), 0);
 }
 
-async fn what_is_no_id_is_no_session<F: Framework>() {
+async fn asvs_7_2_1_what_is_no_id_is_no_session<F: Framework>() {
     let sessions = sessions();
     let app: F = serve(&sessions).await;
     let id = sessions.create("user1", json!({"n": 7})).await.unwrap();
@@ -300,7 +308,7 @@ async fn what_is_no_id_is_no_session<F: Framework>() {
     assert_eq!(Browser::with_cookie(&app, cookie_of(&id)).read("/read").await, "7");
 }
 
-async fn the_longest_cookie_fits_into_4096_bytes<F: Framework>() {
+async fn asvs_3_3_5_the_longest_cookie_fits_into_4096_bytes<F: Framework>() {
     let ring: jam_crypto::KeyRing = jam_crypto::generate_aes_key().unwrap().parse().unwrap();
     let sessions = builder().0.ids(jam_crypto::AesIds::new(ring)).build().unwrap();
     let domain = format!("{}.example", ["d".repeat(60).as_str(); 4].join("."));
@@ -346,7 +354,7 @@ impl IdCodec for Long {
     }
 }
 
-async fn a_cookie_beyond_4096_bytes_is_an_error<F: Framework>() {
+async fn asvs_3_3_5_a_cookie_beyond_4096_bytes_is_an_error<F: Framework>() {
     let sessions = builder().0.ids(Long).build().unwrap();
     let response = Browser::<F>::new(&serve(&sessions).await).visit("/login").await;
     assert_eq!(response.status(), 500);

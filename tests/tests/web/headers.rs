@@ -9,7 +9,7 @@ use jam_tests::web::{Browser, Framework};
 use crate::support::{header, pages, sessions};
 
 on_every_framework!(
-    what_looked_at_the_session_is_for_this_client_alone,
+    asvs_14_2_2_what_looked_at_the_session_is_for_this_client_alone,
     asvs_14_3_2_no_store_stands_beside_every_cookie,
     what_the_handler_says_about_caching_stays_without_a_cookie,
     vary_is_added_to_what_the_handler_set,
@@ -24,7 +24,7 @@ async fn answer_with(session: Session, headers: &[(HeaderName, &'static str)]) -
     Ok(response)
 }
 
-async fn what_looked_at_the_session_is_for_this_client_alone<F: Framework>() {
+async fn asvs_14_2_2_what_looked_at_the_session_is_for_this_client_alone<F: Framework>() {
     let browser = Browser::<F>::new(&crate::support::serve(&sessions()).await);
     for _ in 0..2 {
         // Without a session, and with one: the page depends on the cookie either way.

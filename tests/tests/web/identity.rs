@@ -17,7 +17,7 @@ on_every_framework!(
     the_session_of_another_user_ends_at_a_login_and_its_data_stays_behind,
     a_login_whose_session_ended_meanwhile_begins_a_new_one,
     nobody_logs_in_as_a_visitor,
-    a_full_key_refuses_the_login,
+    asvs_7_1_2_a_full_key_refuses_the_login,
     asvs_7_4_1_a_logout_ends_the_session_in_the_store,
     a_logout_costs_one_call_and_needs_no_readable_session,
     what_is_written_after_a_logout_is_a_visitors,
@@ -26,9 +26,10 @@ on_every_framework!(
     a_rework_gives_a_new_id_and_keeps_the_rest,
     asvs_7_5_2_devices_are_listed_and_revoked,
     asvs_7_4_3_a_change_of_password_ends_the_other_sessions,
+    asvs_7_4_2_and_7_4_5_a_disabled_account_is_out_everywhere,
     asvs_7_3_1_an_idle_session_ends,
     asvs_7_3_2_a_session_ends_at_its_absolute_lifetime,
-    asvs_7_2_3_an_id_holds_128_random_bits,
+    asvs_7_2_2_and_7_2_3_an_id_holds_128_random_bits,
 );
 
 async fn asvs_7_2_4_an_id_planted_before_the_login_is_dead_after_it<F: Framework>() {
@@ -150,7 +151,7 @@ async fn nobody_logs_in_as_a_visitor<F: Framework>() {
     assert_eq!(browser.read("/user").await, "visitor:1");
 }
 
-async fn a_full_key_refuses_the_login<F: Framework>() {
+async fn asvs_7_1_2_a_full_key_refuses_the_login<F: Framework>() {
     let sessions = builder().0.max_sessions(1, WhenFull::Refuse).build().unwrap();
     let app: F = serve(&sessions).await;
     let (one, two) = (Browser::new(&app), Browser::new(&app));
@@ -350,6 +351,18 @@ async fn asvs_7_4_3_a_change_of_password_ends_the_other_sessions<F: Framework>()
     assert_eq!((own.status("/user").await, other.status("/user").await), (200, 401));
 }
 
+async fn asvs_7_4_2_and_7_4_5_a_disabled_account_is_out_everywhere<F: Framework>() {
+    let sessions = sessions();
+    let app: F = serve(&sessions).await;
+    let [one, two] = [Browser::new(&app), Browser::new(&app)];
+    for browser in [&one, &two] {
+        browser.visit("/login").await;
+    }
+    // What an administrator's page does.
+    assert_eq!(sessions.clear("user1").await.unwrap(), 2);
+    assert_eq!((one.status("/user").await, two.status("/user").await), (401, 401));
+}
+
 async fn asvs_7_3_1_an_idle_session_ends<F: Framework>() {
     let (builder, clock) = builder();
     let browser = Browser::<F>::new(&serve(&builder.ttl(secs(60)).build().unwrap()).await);
@@ -375,7 +388,7 @@ async fn asvs_7_3_2_a_session_ends_at_its_absolute_lifetime<F: Framework>() {
     assert_eq!(browser.status("/user").await, 401);
 }
 
-async fn asvs_7_2_3_an_id_holds_128_random_bits<F: Framework>() {
+async fn asvs_7_2_2_and_7_2_3_an_id_holds_128_random_bits<F: Framework>() {
     let app: F = serve_with(SessionConfig::new(sessions())).await;
     let mut seen = std::collections::HashSet::new();
     for _ in 0..200 {

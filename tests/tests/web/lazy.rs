@@ -11,7 +11,7 @@ on_every_framework!(
     a_handler_that_never_looks_costs_no_call_and_gets_no_header,
     a_read_costs_one_call_and_writes_nothing,
     reading_again_costs_nothing_more,
-    a_visitor_gets_a_session_with_the_first_write_and_not_before,
+    asvs_7_6_2_a_visitor_gets_a_session_with_the_first_write_and_not_before,
     removing_what_is_not_there_writes_nothing,
 );
 
@@ -55,7 +55,7 @@ async fn reading_again_costs_nothing_more<F: Framework>() {
     assert_eq!(switch.calls(), 1);
 }
 
-async fn a_visitor_gets_a_session_with_the_first_write_and_not_before<F: Framework>() {
+async fn asvs_7_6_2_a_visitor_gets_a_session_with_the_first_write_and_not_before<F: Framework>() {
     let (switch, sessions) = Switch::sessions();
     let browser = Browser::<F>::new(&serve(&sessions).await);
     assert_eq!(browser.read("/read").await, "none");

@@ -11,7 +11,7 @@ use jam_tests::web::{Browser, Framework};
 use crate::support::{builder, header, secs, serve_with, sessions};
 
 on_every_framework!(
-    asvs_7_2_an_id_is_rotated_when_it_has_had_its_time,
+    an_id_is_rotated_when_it_has_had_its_time,
     parallel_requests_of_a_page_are_not_logged_out,
     of_parallel_requests_one_alone_gets_the_new_id,
     a_request_that_came_through_the_grace_does_not_rotate_again,
@@ -32,7 +32,7 @@ async fn app<F: Framework>() -> (F, Sessions, Arc<ManualClock>) {
     (serve_with(config.build().unwrap()).await, sessions, clock)
 }
 
-async fn asvs_7_2_an_id_is_rotated_when_it_has_had_its_time<F: Framework>() {
+async fn an_id_is_rotated_when_it_has_had_its_time<F: Framework>() {
     let (app, _, clock) = app::<F>().await;
     let browser = Browser::new(&app);
     browser.visit("/login").await;
