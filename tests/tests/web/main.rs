@@ -11,4 +11,5 @@ mod identity;
 mod lazy;
 mod outages;
 mod rotation;
+mod secrets;
 mod support;
