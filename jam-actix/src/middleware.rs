@@ -37,6 +37,8 @@ type Answer = Arc<dyn Fn(&jam_http::Error) -> HttpResponse + Send + Sync>;
 pub struct SessionMiddleware {
     config: SessionConfig,
     answer: Answer,
+    /// Whether the answer also goes in place of the response that a handler's error became on its way out.
+    replaces: bool,
 }
 
 impl SessionMiddleware {
@@ -50,6 +52,7 @@ impl SessionMiddleware {
         Self {
             config,
             answer: Arc::new(plain),
+            replaces: false,
         }
     }
 
@@ -78,6 +81,7 @@ impl SessionMiddleware {
             bridge::write_back(&headers, response.headers_mut());
             response
         });
+        self.replaces = true;
         self
     }
 }
@@ -136,7 +140,7 @@ where
         let exchange = Exchange::begin(&self.middleware.config, &arrived);
         request.extensions_mut().insert(Session(exchange.session()));
         let handler = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
-        let answer = Arc::clone(&self.middleware.answer);
+        let (answer, replaces) = (Arc::clone(&self.middleware.answer), self.middleware.replaces);
         async move {
             // What the handler held is let go of before the session is written.
             let output = OptionFuture::from(handler.map(|handler| AssertUnwindSafe(handler).catch_unwind())).await;
@@ -153,7 +157,7 @@ where
                 None => None,
             };
             match output {
-                Ok(response) => Ok(complete(response, closing, &answer)),
+                Ok(response) => Ok(complete(response, closing, &answer, replaces)),
                 Err(error) => Err(complete_error(error, closing, &answer)),
             }
         }
@@ -166,8 +170,10 @@ fn complete<B: MessageBody>(
     response: ServiceResponse<B>,
     closing: Option<Closing>,
     answer: &Answer,
+    replaces: bool,
 ) -> ServiceResponse<EitherBody<B>> {
     let of_handler = response.response().error().and_then(|error| answer_to(error, answer));
+    let of_handler = of_handler.filter(|_| replaces);
     let of_closing = closing.as_ref().and_then(Closing::error).map(|error| answer(error));
     let mut response = match of_closing.or(of_handler) {
         Some(answer) => ServiceResponse::new(response.into_parts().0, answer.map_into_right_body()),

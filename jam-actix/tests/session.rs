@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::body::to_bytes;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::{StatusCode, header};
+use actix_web::middleware::DefaultHeaders;
 use actix_web::test::{TestRequest, init_service};
 use actix_web::{App, HttpResponse, web};
 use jam_actix::{Data, MaybeData, MaybeUser, Result, Session, SessionConfig, SessionMiddleware, User};
@@ -218,6 +219,16 @@ async fn an_unreachable_store_is_503_and_never_a_visitor() {
     for path in ["/", "/me", "/maybe-me", "/cart", "/maybe-cart", "/logout", "/fill"] {
         assert_eq!(send(path, user.as_deref()).await, (503, None, String::new()), "{path}");
     }
+}
+
+#[actix_web::test]
+async fn without_an_answer_of_ones_own_an_error_keeps_the_headers_it_was_given() {
+    let inside = DefaultHeaders::new().add((header::CONTENT_LANGUAGE, "en"));
+    let app = init_service(App::new().wrap(inside).wrap(middleware()).configure(routes)).await;
+    let response = app.call(TestRequest::get().uri("/me").to_request()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(response.headers().get(header::CONTENT_LANGUAGE).unwrap(), "en");
+    assert_eq!(response.headers().get(header::VARY).unwrap(), "Cookie");
 }
 
 #[actix_web::test]

@@ -33,6 +33,11 @@ impl Error {
 pub trait Answer<B> {
     /// The response to this error. The layer adds the headers every response needs.
     fn answer(&self, error: &jam_http::Error) -> Response<B>;
+
+    /// Whether it also goes in place of the response that a handler's error became on its way out.
+    fn replaces(&self) -> bool {
+        true
+    }
 }
 
 /// The status and the headers of the error, and an empty body.
@@ -45,6 +50,11 @@ impl<B: Default> Answer<B> for Plain {
         *response.status_mut() = error.status();
         error.apply(response.headers_mut());
         response
+    }
+
+    // That response is this one, with the headers that layers on the way have added.
+    fn replaces(&self) -> bool {
+        false
     }
 }
 

@@ -77,6 +77,7 @@ where
         *this.finish = None;
         if let Some(Ok(response)) = this.output.as_mut() {
             let of_handler = response.extensions_mut().remove::<Error>();
+            let of_handler = of_handler.filter(|_| this.answer.replaces());
             let of_closing = closing.as_ref().and_then(Closing::error);
             if let Some(error) = of_closing.or(of_handler.as_deref()) {
                 *response = this.answer.answer(error);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{Request, StatusCode, header};
 use jam_core::{MemoryStore, Sessions};
@@ -164,6 +164,20 @@ async fn an_application_answers_every_error_in_its_own_way() {
     asked.store(false, Ordering::SeqCst);
     assert_eq!(text(send(&app, "/home", None).await).await, (200, "hello".to_owned()));
     assert!(!asked.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn without_an_answer_of_ones_own_an_error_keeps_the_status_and_headers_it_was_given() {
+    async fn hidden(session: Session) -> Response {
+        let error = Error::from(session.require_user().await.unwrap_err());
+        (StatusCode::NOT_FOUND, [(header::CONTENT_LANGUAGE, "en")], error).into_response()
+    }
+    let layer = SessionLayer::new(Sessions::new(MemoryStore::new()));
+    let app = Router::new().route("/hidden", get(hidden)).layer(layer);
+    let response = send(&app, "/hidden", None).await;
+    assert_eq!(response.status(), 404);
+    assert_eq!(response.headers()[header::CONTENT_LANGUAGE], "en");
+    assert_eq!(response.headers()[header::VARY], "Cookie");
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ impl Session {
         match modified.await {
             Ok(outcome) => {
                 state.changes.clear();
-                state.renewed = true;
+                state.renew();
                 // Read again if need be: somebody else's changes are in it now.
                 state.seat = Seat::Taken(id, None);
                 Ok(outcome)

@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode};
 use jam_core::{Data, ErrorKind, Result};
 
 use super::Session;
-use super::state::{News, Seat, State, visitor_key};
+use super::state::{News, Renewal, Seat, State, visitor_key};
 use crate::config::{Carrier, Inner};
 use crate::{Closing, Error, wire};
 
@@ -70,6 +70,8 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
                     changes.apply(loaded.data_mut()?);
                     match config.sessions.commit(*loaded).await {
                         Err(error) if error.kind() == ErrorKind::Conflict => {
+                            // It may have been rotated.
+                            state.renewal = Renewal::Outdated;
                             config.sessions.modify(&id, |data| changes.apply(data)).await
                         }
                         written => written,
@@ -80,7 +82,9 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             if !written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
                 state.seat = Seat::Taken(id, None);
             }
-            state.renewed |= written.is_ok();
+            if written.is_ok() {
+                state.renew();
+            }
             written
         }
         Seat::Empty if changes.sets_something() => {
@@ -110,7 +114,7 @@ async fn rotate(config: &Inner, state: &mut State) {
     };
     match config.sessions.rework_loaded_with_grace(&session).await {
         Ok(Some(id)) => state.sit_down(id),
-        Ok(None) => {}
+        Ok(None) => state.renewal = Renewal::Outdated,
         Err(error) => tracing::warn!(
             error = &error as &dyn std::error::Error,
             "a session could not be given its new id"
@@ -123,7 +127,7 @@ fn news(config: &Inner, state: &State) -> Result<Option<HeaderValue>> {
     match (&config.carrier, state.news, &state.seat) {
         (Carrier::Cookie(cookie), News::NewId, Seat::Taken(id, _)) => cookie.write(&config.sessions, id).map(Some),
         (Carrier::Cookie(cookie), News::None, Seat::Taken(id, _))
-            if state.renewed && cookie.follows(&config.sessions, id) =>
+            if state.renewal == Renewal::Due && cookie.follows(&config.sessions, id) =>
         {
             cookie.write(&config.sessions, id).map(Some)
         }

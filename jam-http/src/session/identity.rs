@@ -3,7 +3,7 @@
 use jam_core::{Data, Error as CoreError, ErrorKind, SessionKey, SessionOptions};
 
 use super::Session;
-use super::state::is_visitor;
+use super::state::{Seat, is_visitor};
 use crate::Result;
 
 impl Session {
@@ -110,6 +110,9 @@ impl Session {
         let id = state.id(config).await.map_err(|error| self.error(error))?;
         let id = id.ok_or_else(|| CoreError::from(ErrorKind::NotFound))?;
         let reworked = config.sessions.rework(&id).await;
+        if matches!(&reworked, Err(error) if error.kind() == ErrorKind::NotFound) {
+            state.seat = Seat::Ended;
+        }
         state.sit_down(reworked.map_err(|error| self.error(error))?);
         Ok(())
     }

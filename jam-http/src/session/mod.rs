@@ -40,7 +40,8 @@ use crate::{Error, Result, SessionConfig};
 /// a new login already.
 ///
 /// **Once the headers have left** (a streaming body, a spawned task) the session can be read; changing it is
-/// [`Error::Late`].
+/// [`Error::Late`]. A body that shows something of the session needs a handler that looked at it before (an extractor such as
+/// `User` is enough): else the headers, which say that the page is for this client alone, have left without saying so.
 ///
 /// # Errors
 /// Those all methods share: [`Error::Ambiguous`] if the request carries two session ids; [`Error::Unavailable`] if the store

@@ -16,8 +16,9 @@ pub(super) struct State {
     /// Fields set and removed since the last write.
     pub(super) changes: Changes,
     pub(super) news: News,
-    /// The ttl was counted anew, so that a cookie that follows it goes out anew.
-    pub(super) renewed: bool,
+    pub(super) renewal: Renewal,
+    /// The id of a session that cannot be read, and that counts as none.
+    pub(super) unreadable: Option<SessionId>,
     /// The session as it was found, if its id has had its time.
     pub(super) due: Option<Box<Loaded>>,
     /// That the session cannot be read was logged.
@@ -48,6 +49,16 @@ pub(super) enum News {
     Gone,
 }
 
+/// Whether a cookie that follows its session goes out anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Renewal {
+    None,
+    /// The ttl was counted anew.
+    Due,
+    /// Not from here: another response carries a newer id than the one this request came with.
+    Outdated,
+}
+
 /// What a request did to the fields.
 #[derive(Debug, Default)]
 pub(super) struct Changes(BTreeMap<String, Change>);
@@ -76,7 +87,8 @@ impl State {
             },
             changes: Changes::default(),
             news: News::None,
-            renewed: false,
+            renewal: Renewal::None,
+            unreadable: None,
             due: None,
             complained: false,
             closed: false,
@@ -91,7 +103,11 @@ impl State {
         };
         self.seat = match self.read(config, &id).await? {
             Some(loaded) => {
-                self.renewed |= config.sessions.renews_on_read();
+                if loaded.through_grace() {
+                    self.renewal = Renewal::Outdated;
+                } else if config.sessions.renews_on_read() {
+                    self.renew();
+                }
                 if is_due(config, &loaded) {
                     self.due = Some(Box::new(loaded.clone()));
                 }
@@ -117,7 +133,10 @@ impl State {
                 }
                 match config.undecodable {
                     Undecodable::Fail => Err(error),
-                    Undecodable::StartFresh => Ok(None),
+                    Undecodable::StartFresh => {
+                        self.unreadable = Some(id.clone());
+                        Ok(None)
+                    }
                 }
             }
             other => other,
@@ -147,7 +166,14 @@ impl State {
     pub(super) fn id_unseen(&self) -> Option<SessionId> {
         match &self.seat {
             Seat::Unknown(id) | Seat::Taken(id, _) => Some(id.clone()),
-            Seat::Empty | Seat::Ended => None,
+            Seat::Empty | Seat::Ended => self.unreadable.clone(),
+        }
+    }
+
+    /// Notes that the ttl was counted anew.
+    pub(super) fn renew(&mut self) {
+        if self.renewal == Renewal::None {
+            self.renewal = Renewal::Due;
         }
     }
 
@@ -155,6 +181,7 @@ impl State {
     pub(super) fn sit_down(&mut self, id: SessionId) {
         self.seat = Seat::Taken(id, None);
         self.news = News::NewId;
+        self.unreadable = None;
     }
 
     /// Leaves the seat empty because the handler ended the session. The client is told if it `brought` an id; of one that
@@ -162,6 +189,7 @@ impl State {
     pub(super) fn stand_up(&mut self, brought: bool) {
         self.seat = Seat::Empty;
         self.changes = Changes::default();
+        self.unreadable = None;
         self.news = if brought { News::Gone } else { News::None };
     }
 

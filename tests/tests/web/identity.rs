@@ -24,6 +24,7 @@ on_every_framework!(
     a_request_in_flight_cannot_undo_a_logout_or_a_rework,
     a_late_answer_does_not_take_away_the_cookie_of_a_new_login,
     a_rework_gives_a_new_id_and_keeps_the_rest,
+    a_rework_of_what_has_ended_meanwhile_sends_no_cookie,
     asvs_7_5_2_devices_are_listed_and_revoked,
     asvs_7_4_3_a_change_of_password_ends_the_other_sessions,
     asvs_7_4_2_and_7_4_5_a_disabled_account_is_out_everywhere,
@@ -284,6 +285,25 @@ async fn a_rework_gives_a_new_id_and_keeps_the_rest<F: Framework>() {
     assert_eq!(Browser::with_cookie(&app, cookie).status("/user").await, 401);
     let now = sessions.list("user1").await.unwrap().remove(0);
     assert_eq!((now.handle(), now.created()), (handle.handle(), handle.created()));
+}
+
+async fn a_rework_of_what_has_ended_meanwhile_sends_no_cookie<F: Framework>() {
+    let sessions = sessions();
+    let manager = sessions.clone();
+    let site = pages(SessionConfig::new(sessions)).on("/disabled", move |session: Session| {
+        let manager = manager.clone();
+        async move {
+            session.login("user1").await?;
+            manager.clear("user1").await?;
+            session.rework().await?;
+            Ok("")
+        }
+    });
+    let response = Browser::new(&F::serve(site).await).visit("/disabled").await;
+    assert_eq!(
+        (response.status().as_u16(), header(&response, &SET_COOKIE)),
+        (401, None)
+    );
 }
 
 async fn asvs_7_5_2_devices_are_listed_and_revoked<F: Framework>() {

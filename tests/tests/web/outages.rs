@@ -19,6 +19,7 @@ on_every_framework!(
     how_long_to_wait_is_configurable,
     a_session_that_cannot_be_read_is_an_error_and_stays,
     a_session_that_cannot_be_read_starts_fresh_where_configured,
+    a_logout_after_a_fresh_start_ends_what_cannot_be_read,
 );
 
 async fn a_request_that_needs_its_session_gets_503_and_keeps_its_cookie<F: Framework>() {
@@ -161,4 +162,19 @@ async fn a_session_that_cannot_be_read_starts_fresh_where_configured<F: Framewor
     assert_eq!(browser.read("/read").await, "1");
     // What cannot be read is left for whoever can mend it.
     assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
+}
+
+async fn a_logout_after_a_fresh_start_ends_what_cannot_be_read<F: Framework>() {
+    let sessions = sessions();
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    damage(&sessions).await;
+    let config = SessionConfig::builder(sessions.clone()).undecodable(Undecodable::StartFresh);
+    let site = pages(config.build().unwrap()).on("/look/logout", |session: Session| async move {
+        Ok(format!("{:?} {}", session.user().await?, session.logout().await?))
+    });
+    let browser = Browser::with_cookie(&F::serve(site).await, cookie_of(&id));
+    // Or it would be alive again as soon as its key is back.
+    assert_eq!(browser.read("/look/logout").await, "None true");
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 0);
+    assert_eq!(browser.cookie(), None);
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use http::header::SET_COOKIE;
 use jam::{ErrorKind, ManualClock, Sessions};
-use jam_http::SessionConfig;
+use jam_http::{CookieConfig, CookieLife, Session, SessionConfig};
 use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
+use tokio::sync::Barrier;
 
-use crate::support::{builder, header, secs, serve_with, sessions};
+use crate::support::{builder, header, pages, secs, serve_with, sessions};
 
 on_every_framework!(
     an_id_is_rotated_when_it_has_had_its_time,
@@ -19,6 +20,7 @@ on_every_framework!(
     there_is_no_grace_at_a_login,
     a_rotation_that_fails_is_made_up_for_later,
     changes_and_rotation_go_together,
+    a_late_answer_does_not_bring_back_the_cookie_that_was_rotated_away,
 );
 
 fn rotating() -> (Sessions, Arc<ManualClock>) {
@@ -170,6 +172,45 @@ async fn changes_and_rotation_go_together<F: Framework>() {
         assert_ne!(browser.cookie(), before);
     }
     assert_eq!(browser.read("/read").await, "3");
+}
+
+/// Of a cookie that goes out with every write.
+async fn a_late_answer_does_not_bring_back_the_cookie_that_was_rotated_away<F: Framework>() {
+    let (sessions, clock) = rotating();
+    let config = SessionConfig::builder(sessions)
+        .rotate_every(secs(900))
+        .cookie(CookieConfig::new().life(CookieLife::Session));
+    let gate = Arc::new(Barrier::new(2));
+    let held = Arc::clone(&gate);
+    let site = pages(config.build().unwrap()).on("/slow", move |session: Session| {
+        let gate = Arc::clone(&held);
+        async move {
+            session.insert("slow", 1).await?;
+            gate.wait().await;
+            gate.wait().await;
+            Ok("")
+        }
+    });
+    let app = F::serve(site).await;
+    let browser = Browser::new(&app);
+    browser.visit("/login").await;
+    clock.advance(secs(900));
+    let before = browser.cookie().unwrap();
+    // It loads the session before the rotation and writes after it.
+    let tab = browser.clone();
+    let slow = tokio::spawn(async move { tab.visit("/slow").await });
+    gate.wait().await;
+    browser.visit("/user").await;
+    assert_ne!(browser.cookie().unwrap(), before);
+    gate.wait().await;
+    assert_eq!(header(&slow.await.unwrap(), &SET_COOKIE), None);
+    // It comes in by the grace.
+    let late = Browser::with_cookie(&app, before).visit("/write").await;
+    assert_eq!((late.status().as_u16(), header(&late, &SET_COOKIE)), (200, None));
+    clock.advance(secs(30));
+    assert_eq!(browser.read("/user").await, "user1");
+    // The next one carries its cookie again.
+    assert!(header(&browser.visit("/write").await, &SET_COOKIE).is_some());
 }
 
 #[test]
