@@ -7,6 +7,7 @@
 )]
 
 mod hooked;
+mod recorder;
 mod turned;
 pub mod web;
 
@@ -24,6 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use self::hooked::Hooked;
+pub use self::recorder::Recorder;
 pub use self::turned::Turned;
 
 /// An open store of some kind, the clock it goes by, and the directory it lives in.

@@ -1,5 +1,4 @@
 //! The table of the security standard names tests that are there, and every test that names a row is in the table.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,8 +12,12 @@ fn every_row_of_the_asvs_table_names_tests_that_exist() {
     for file in fs::read_dir(root.join("tests/tests/web")).unwrap() {
         sources.push_str(&fs::read_to_string(file.unwrap().path()).unwrap());
     }
-    let is_name =
-        |text: &&str| text.len() > 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_name = |text: &&str| {
+        text.len() > 20
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
     let named: BTreeSet<_> = table.split('`').filter(is_name).collect();
     for name in &named {
         assert!(sources.contains(&format!("fn {name}")), "{name} is no test");
@@ -23,10 +26,8 @@ fn every_row_of_the_asvs_table_names_tests_that_exist() {
     for test in tests.filter(|test| test.starts_with("asvs_")) {
         assert!(named.contains(test), "{test} is not in docs/asvs.md");
     }
-    for path in table
-        .split('`')
-        .filter(|text| text.contains("/tests/") && text.ends_with(".rs"))
-    {
+    for path in table.split('`').filter(|text| text.contains("/tests/")) {
+        let path = path.trim_end_matches('/');
         assert!(root.join(path).exists(), "{path}");
     }
 }

@@ -20,6 +20,7 @@ on_every_store!(
     a_commit_over_a_rotation_is_a_conflict,
     a_session_says_whether_an_old_id_reached_it,
     an_old_id_tells_when_the_new_one_was_issued,
+    of_rotations_of_a_loaded_session_one_alone_gives_an_id,
     a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out,
 );
 
@@ -213,6 +214,34 @@ async fn an_old_id_tells_when_the_new_one_was_issued(stage: Stage) {
         assert_eq!(session.created(), Some(Stage::START));
         assert_eq!(session.issued(), Some(Stage::START.plus(Duration::from_secs(seconds))));
     }
+}
+
+async fn of_rotations_of_a_loaded_session_one_alone_gives_an_id(stage: Stage) {
+    // Two processes on one store, and several requests in each, all with the old id.
+    let managers = [sessions(&stage), sessions(&stage)];
+    for _ in 0..10 {
+        let old = managers[0].create("user1", json!({})).await.unwrap();
+        let mut tasks = Vec::new();
+        for manager in managers.iter().cycle().take(8) {
+            let loaded = manager.get(&old).await.unwrap().unwrap();
+            let manager = manager.clone();
+            tasks.push(tokio::spawn(async move {
+                manager.rework_loaded_with_grace(&loaded).await.unwrap()
+            }));
+        }
+        let mut given = Vec::new();
+        for task in tasks {
+            given.extend(task.await.unwrap());
+        }
+        assert_eq!(given.len(), 1);
+        assert!(!managers[1].get(&given[0]).await.unwrap().unwrap().through_grace());
+        let late = managers[1].get(&old).await.unwrap().unwrap();
+        assert!(managers[1].rework_loaded_with_grace(&late).await.unwrap().is_none());
+    }
+    let loaded = managers[0].create("user1", json!({})).await.unwrap();
+    let loaded = managers[0].get(loaded).await.unwrap().unwrap();
+    managers[0].clear("user1").await.unwrap();
+    assert!(managers[0].rework_loaded_with_grace(&loaded).await.unwrap().is_none());
 }
 
 async fn a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out(stage: Stage) {

@@ -1,18 +1,15 @@
 //! Nothing secret is shown: not by a span, an event, an error or a `Debug`, at any level.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jam::{ErrorKind, SessionOptions, SessionStore, Sessions, WhenFull};
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Proxy, Server};
-use jam_tests::{Stage, on_every_store};
+use jam_tests::{Recorder, Stage, on_every_store};
 use serde_json::json;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 on_every_store!(
     nothing_logged_or_shown_is_secret,
@@ -20,80 +17,6 @@ on_every_store!(
 );
 
 const LIMIT: Duration = Duration::from_millis(200);
-
-/// Writes down everything there is to see, at every level: a line for each span and each event.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<String>>>);
-
-impl Recorder {
-    /// The one recorder of this process: stores log from threads of their own, which a recorder of one thread would
-    /// miss.
-    fn global() -> Self {
-        static RECORDER: OnceLock<Recorder> = OnceLock::new();
-        let install = || {
-            let recorder = Self::default();
-            tracing::subscriber::set_global_default(recorder.clone()).unwrap();
-            recorder
-        };
-        RECORDER.get_or_init(install).clone()
-    }
-
-    /// Begins a line and gives its number, counted from 1.
-    fn begin(&self, write: impl FnOnce(&mut String)) -> u64 {
-        let mut lines = self.0.lock().unwrap();
-        let mut line = String::new();
-        write(&mut line);
-        lines.push(line);
-        lines.len() as u64
-    }
-
-    fn seen(&self) -> String {
-        self.0.lock().unwrap().join("\n")
-    }
-}
-
-struct Visitor<'a>(&'a mut String);
-
-impl Visit for Visitor<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, " {field}={value:?}").unwrap();
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        write!(self.0, " {field}={value}").unwrap();
-    }
-}
-
-impl Subscriber for Recorder {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        Id::from_u64(self.begin(|line| {
-            write!(line, "span {}", span.metadata().name()).unwrap();
-            span.record(&mut Visitor(line));
-        }))
-    }
-
-    fn record(&self, span: &Id, values: &Record<'_>) {
-        let number = usize::try_from(span.into_u64()).unwrap();
-        values.record(&mut Visitor(&mut self.0.lock().unwrap()[number - 1]));
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        self.begin(|line| {
-            write!(line, "event {}", event.metadata().level()).unwrap();
-            event.record(&mut Visitor(line));
-        });
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
 
 async fn nothing_logged_or_shown_is_secret(stage: Stage) {
     let recorder = Recorder::global();

@@ -67,7 +67,7 @@ impl Session {
         let revoked = config.sessions.revoke(&key, handle.as_ref()).await;
         let revoked = revoked.map_err(|error| self.error(error))?;
         if own.as_str() == handle.as_ref() {
-            state.stand_up();
+            state.stand_up(self.shared.brought);
         }
         Ok(revoked)
     }

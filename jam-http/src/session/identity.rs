@@ -51,7 +51,7 @@ impl Session {
                 let deleted = config.sessions.delete(&id).await;
                 deleted.map_err(|error| self.error(error))?;
                 let changes = std::mem::take(&mut state.changes);
-                state.stand_up();
+                state.stand_up(self.shared.brought);
                 state.changes = changes;
             }
             (None, _) => {}
@@ -76,7 +76,7 @@ impl Session {
             }
             None => false,
         };
-        state.stand_up();
+        state.stand_up(self.shared.brought);
         Ok(existed)
     }
 
@@ -95,7 +95,7 @@ impl Session {
             }
             None => 0,
         };
-        state.stand_up();
+        state.stand_up(self.shared.brought);
         Ok(ended)
     }
 

@@ -56,6 +56,8 @@ struct Shared {
     config: SessionConfig,
     /// Whether a method was called, so that the response depends on the session.
     looked_at: AtomicBool,
+    /// Whether the request named a session, if only by a text that is no id.
+    brought: bool,
     ambiguous: bool,
     state: Mutex<State>,
 }
@@ -66,6 +68,7 @@ impl Session {
             shared: Arc::new(Shared {
                 config,
                 looked_at: AtomicBool::new(false),
+                brought: !matches!(arrived, Arrived::Nothing),
                 ambiguous: matches!(arrived, Arrived::Ambiguous),
                 state: Mutex::new(State::new(arrived)),
             }),

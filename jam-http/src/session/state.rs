@@ -16,12 +16,12 @@ pub(super) struct State {
     /// Fields set and removed since the last write.
     pub(super) changes: Changes,
     pub(super) news: News,
-    /// A cookie of the name came with the request.
-    pub(super) brought: bool,
     /// The ttl was counted anew, so that a cookie that follows it goes out anew.
     pub(super) renewed: bool,
     /// The session as it was found, if its id has had its time.
     pub(super) due: Option<Box<Loaded>>,
+    /// That the session cannot be read was logged.
+    complained: bool,
     pub(super) closed: bool,
 }
 
@@ -69,7 +69,6 @@ impl fmt::Debug for Change {
 
 impl State {
     pub(super) fn new(arrived: Arrived) -> Self {
-        let brought = !matches!(arrived, Arrived::Nothing);
         Self {
             seat: match arrived {
                 Arrived::Id(id) => Seat::Unknown(id),
@@ -77,9 +76,9 @@ impl State {
             },
             changes: Changes::default(),
             news: News::None,
-            brought,
             renewed: false,
             due: None,
+            complained: false,
             closed: false,
         }
     }
@@ -90,7 +89,7 @@ impl State {
             Seat::Unknown(id) | Seat::Taken(id, None) => id.clone(),
             _ => return Ok(self.loaded()),
         };
-        self.seat = match read(config, &id).await? {
+        self.seat = match self.read(config, &id).await? {
             Some(loaded) => {
                 self.renewed |= config.sessions.renews_on_read();
                 if is_due(config, &loaded) {
@@ -102,6 +101,27 @@ impl State {
             None => Seat::Empty,
         };
         Ok(self.loaded())
+    }
+
+    /// Loads a session and makes sure that it can be read.
+    async fn read(&mut self, config: &Inner, id: &SessionId) -> Result<Option<Loaded>> {
+        let found = match config.sessions.get(id).await {
+            Ok(Some(loaded)) => loaded.data().map(drop).map(|()| Some(loaded)),
+            other => other,
+        };
+        match found {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Crypto) => {
+                if !std::mem::replace(&mut self.complained, true) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "a session is there and cannot be read");
+                }
+                match config.undecodable {
+                    Undecodable::Fail => Err(error),
+                    Undecodable::StartFresh => Ok(None),
+                }
+            }
+            other => other,
+        }
     }
 
     /// The session, if it is loaded.
@@ -137,12 +157,12 @@ impl State {
         self.news = News::NewId;
     }
 
-    /// Leaves the seat empty because the handler ended the session.
-    pub(super) fn stand_up(&mut self) {
-        let had_one = self.brought || self.news == News::NewId;
+    /// Leaves the seat empty because the handler ended the session. The client is told if it `brought` an id; of one that
+    /// it never heard of, it need not hear the end.
+    pub(super) fn stand_up(&mut self, brought: bool) {
         self.seat = Seat::Empty;
         self.changes = Changes::default();
-        self.news = if had_one { News::Gone } else { News::None };
+        self.news = if brought { News::Gone } else { News::None };
     }
 
     /// The data with this request's changes.
@@ -192,27 +212,6 @@ impl Changes {
                 Change::Removed => drop(data.remove(field)),
             }
         }
-    }
-}
-
-/// Loads a session and makes sure that it can be read.
-async fn read(config: &Inner, id: &SessionId) -> Result<Option<Loaded>> {
-    let found = match config.sessions.get(id).await {
-        Ok(Some(loaded)) => loaded.data().map(drop).map(|()| Some(loaded)),
-        other => other,
-    };
-    match found {
-        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Crypto) => {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a session is there and cannot be read"
-            );
-            match config.undecodable {
-                Undecodable::Fail => Err(error),
-                Undecodable::StartFresh => Ok(None),
-            }
-        }
-        other => other,
     }
 }
 

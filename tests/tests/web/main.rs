@@ -12,4 +12,5 @@ mod identity;
 mod lazy;
 mod outages;
 mod rotation;
+mod secrets;
 mod support;

@@ -1,13 +1,12 @@
 //! The store is down, or what it holds cannot be read.
 
 use http::header::{RETRY_AFTER, SET_COOKIE};
-use jam::{Bytes, Load, Record, SessionKey, Sessions};
 use jam_http::{Error, Session, SessionConfig, Undecodable};
 use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
 use serde_json::json;
 
-use crate::support::{Switch, cookie_of, header, pages, secs, serve, serve_with, sessions};
+use crate::support::{Switch, cookie_of, damage, header, pages, secs, serve, serve_with, sessions};
 
 on_every_framework!(
     a_request_that_needs_its_session_gets_503_and_keeps_its_cookie,
@@ -129,15 +128,6 @@ async fn how_long_to_wait_is_configurable<F: Framework>() {
     let browser = Browser::<F>::new(&serve_with(config).await);
     switch.set_down(true);
     assert_eq!(header(&browser.visit("/write").await, &RETRY_AFTER).unwrap(), "30");
-}
-
-/// Damages the bytes of the only session of `user1`.
-async fn damage(sessions: &Sessions) {
-    let store = sessions.store();
-    let entry = store.list(&SessionKey::new("user1").unwrap()).await.unwrap().remove(0);
-    let record = Record::new(Bytes::from_static(b"not JSON, and secret"), None);
-    store.replace(&entry.id, None, &record).await.unwrap();
-    assert!(store.load(&entry.id, Load::new()).await.unwrap().is_some());
 }
 
 async fn a_session_that_cannot_be_read_is_an_error_and_stays<F: Framework>() {

@@ -7,7 +7,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, Response};
-use jam::{Clock, Error, ErrorKind, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder};
+use jam::{
+    Bytes, Clock, Error, ErrorKind, ManualClock, MemoryStore, Record, SessionKey, SessionStore, Sessions,
+    SessionsBuilder,
+};
 use jam_http::{Session, SessionConfig};
 use jam_tests::web::{Framework, Site};
 use jam_tests::{Hooked, Stage};
@@ -145,4 +148,12 @@ impl Switch {
 /// Seconds as a duration.
 pub(crate) const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// Damages the bytes of the only session of `user1`.
+pub(crate) async fn damage(sessions: &Sessions) {
+    let store = sessions.store();
+    let entry = store.list(&SessionKey::new("user1").unwrap()).await.unwrap().remove(0);
+    let record = Record::new(Bytes::from_static(b"not JSON, and secret"), None);
+    store.replace(&entry.id, None, &record).await.unwrap();
 }
