@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Either, Executor, Row, SqliteConnection};
 use tokio::sync::oneshot;
 
-use crate::kind::{self, Decision, Explanation, Kind, Outcome};
+use crate::kind::{self, Decision, Explanation, Judged, Kind, Outcome};
 use crate::reader::{self, Failed};
 use crate::request::{Answer, Call, Request};
 use crate::row::Values;
@@ -52,6 +52,10 @@ pub(crate) struct Pen<'a> {
 }
 
 impl Pen<'_> {
+    /// A call alone reads the clock before it has the lock, for which it may have to wait: longer than this it shall not
+    /// be. What ends sooner is decided with the lock held, so that nothing is revived that others have seen end.
+    const LEAD: Duration = Duration::from_secs(60);
+
     /// Decides all calls in one transaction and commits it.
     pub(crate) async fn together(self, connection: &mut SqliteConnection, calls: &mut [Pending]) -> Result<(), Halted> {
         let undone = Halted::Undone;
@@ -82,7 +86,11 @@ impl Pen<'_> {
         let since = Instant::now();
         let outcome = loop {
             let now = self.clock.now();
-            match self.series(connection, kind, &[request], now).await {
+            let judged = Judged {
+                now,
+                lasting: now.plus(Self::LEAD),
+            };
+            match self.series(connection, kind, &[request], judged).await {
                 Err(error) if trouble::is_busy(&error) && since.elapsed() < self.patience => {}
                 Err(error) if trouble::may_have_been_committed(&error) => return Err(Halted::Committing(error)),
                 Err(error) => return Err(Halted::Undone(error)),
@@ -128,7 +136,7 @@ impl Pen<'_> {
         now: Timestamp,
     ) -> Result<(), sqlx::Error> {
         let requests: Vec<_> = calls.iter().map(|call| &call.request).collect();
-        let outcomes = self.series(connection, kind, &requests, now).await?;
+        let outcomes = self.series(connection, kind, &requests, Judged::at(now)).await?;
         for (call, outcome) in calls.iter_mut().zip(outcomes) {
             call.answer = match kind::decide(&call.request, &outcome) {
                 Decision::Answer(answer) => Some(answer),
@@ -162,7 +170,7 @@ impl Pen<'_> {
                 Explanation::Expired => return Ok(Ok(self.bury(connection, request, now).await?)),
                 Explanation::Again => {}
             }
-            let outcomes = self.series(connection, kind, &[request], now).await?;
+            let outcomes = self.series(connection, kind, &[request], Judged::at(now)).await?;
             outcome = outcomes.into_iter().next().unwrap_or_default();
             if let Decision::Answer(answer) = kind::decide(request, &outcome) {
                 return Ok(answer);
@@ -177,12 +185,12 @@ impl Pen<'_> {
         connection: &mut SqliteConnection,
         kind: Kind,
         requests: &[&Request],
-        now: Timestamp,
+        judged: Judged,
     ) -> Result<Vec<Outcome>, sqlx::Error> {
         let (size, sql) = kind.statement(self.statements).taking(requests.len());
         let mut values = Values::default();
         for request in requests {
-            kind::bind(request, now, &mut values);
+            kind::bind(request, judged, &mut values);
         }
         values.nothing(kind.values() * (size - requests.len()));
         let mut steps = connection.fetch_many(sqlx::query_with(sql.text(), values.done()?));
@@ -257,7 +265,7 @@ impl Pen<'_> {
         now: Timestamp,
     ) -> Result<Answer, sqlx::Error> {
         let mut values = Values::default();
-        kind::bind(request, now, &mut values);
+        kind::bind(request, Judged::at(now), &mut values);
         let query = sqlx::query_with(self.statements.bury.text(), values.done()?);
         connection.execute(query).await?;
         Ok(Answer::Found(false))

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use jam_core::{ErrorKind, Load, ManualClock, Record, Registry, Rename, Renewal, SessionStore, StoreConfig, Timestamp};
 use jam_sqlite::{Durability, SqliteFactory, SqliteOptions, SqliteStore};
-use sqlx::SqlitePool;
 use support::*;
 
 #[tokio::test]
@@ -262,70 +261,6 @@ async fn several_tables_in_one_file_do_not_meet() {
         place.query("SELECT table_name FROM jam_schema ORDER BY 1").await,
         ["jam_sessions", "Other_1"]
     );
-}
-
-#[tokio::test]
-async fn an_application_shares_its_pool_and_its_database_stays_as_it_is() {
-    let folder = tempfile::tempdir().expect("tempdir");
-    let path = folder.path().join("app.db");
-    let pool = SqlitePool::connect(&format!("sqlite:{}?mode=rwc", path.display()))
-        .await
-        .expect("pool");
-    sqlx::query("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
-        .execute(&pool)
-        .await
-        .expect("create");
-    let before = query(
-        &path,
-        "PRAGMA journal_mode; PRAGMA application_id; PRAGMA user_version; PRAGMA auto_vacuum",
-    )
-    .await;
-    let store = SqliteStore::from_pool(pool.clone()).await.expect("open");
-    let a = id("user1", "a");
-    store.insert(&a, &record("{\"n\":1}")).await.expect("insert");
-    let seen = version(&store, &a).await;
-    store
-        .replace(&a, Some(&seen), &record("{\"n\":2}"))
-        .await
-        .expect("replace");
-    let joined = "SELECT data ->> '$.n' FROM jam_sessions LEFT JOIN orders ON false";
-    assert_eq!(query(&path, joined).await, ["2"]);
-    store.close().await.expect("close");
-    sqlx::query("INSERT INTO orders VALUES (1)")
-        .execute(&pool)
-        .await
-        .expect("the pool goes on");
-    let after = query(
-        &path,
-        "PRAGMA journal_mode; PRAGMA application_id; PRAGMA user_version; PRAGMA auto_vacuum",
-    )
-    .await;
-    assert_eq!(before, after);
-    pool.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_pool_of_one_connection_is_enough() {
-    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
-    let store = Arc::new(
-        SqliteStore::from_pool(pool.connect("sqlite::memory:").await.expect("pool"))
-            .await
-            .expect("open"),
-    );
-    let tasks: Vec<_> = (0..16)
-        .map(|number| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                let a = id("user1", &number.to_string());
-                store.insert(&a, &record("{}")).await.expect("insert");
-                assert!(payload(&store, &a).await.is_some());
-                assert!(store.remove(&a).await.expect("remove"));
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("no panic");
-    }
 }
 
 #[tokio::test]
