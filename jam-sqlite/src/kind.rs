@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::request::{Answer, Found, Place, Request};
 use crate::row::{self, Values};
-use crate::statements::{Many, Statements};
+use crate::statements::{Series, Statements};
 
 /// The kinds of writes of which many go into one trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Kind {
         })
     }
 
-    pub(crate) fn statement(self, statements: &Statements) -> &Many {
+    pub(crate) fn statement(self, statements: &Statements) -> &Series {
         match self {
             Self::Insert => &statements.insert,
             Self::Swap => &statements.swap,

@@ -27,6 +27,7 @@
 //! `sqlite:sessions.db`, `sqlite::memory:`.
 #![forbid(unsafe_code)]
 
+mod alone;
 mod cursor;
 mod durability;
 mod factory;

@@ -142,7 +142,11 @@ async fn make(connection: &mut SqliteConnection, table: &TableName) -> Result<()
                       version INTEGER NOT NULL)";
         connection.execute(schema).await?;
     }
-    for name in [table.as_str().to_owned(), table.belonging(SWEEP), table.belonging(EARLIER)] {
+    for name in [
+        table.as_str().to_owned(),
+        table.belonging(SWEEP),
+        table.belonging(EARLIER),
+    ] {
         if exists(connection, &name).await? {
             return Err(config(format!(
                 "there is a table, index or trigger `{name}` already that jam did not make for the table {table}; choose \

@@ -38,8 +38,19 @@ impl From<Call> for Pending {
 pub(crate) enum Halted {
     /// Nothing is left of it.
     Undone(sqlx::Error),
-    /// It was to be committed.
+    /// It may be found committed after a crash.
     Committing(sqlx::Error),
+}
+
+impl Halted {
+    /// By this error of a commit.
+    pub(crate) fn committing(error: sqlx::Error) -> Self {
+        if trouble::may_have_been_committed(&error) {
+            Self::Committing(error)
+        } else {
+            Self::Undone(error)
+        }
+    }
 }
 
 /// What it takes to write.
@@ -52,60 +63,29 @@ pub(crate) struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    /// A call alone reads the clock before it has the lock, for which it may have to wait: longer than this it shall not
-    /// be. What ends sooner is decided with the lock held, so that nothing is revived that others have seen end.
-    const LEAD: Duration = Duration::from_secs(60);
-
     /// Decides all calls in one transaction and commits it.
     pub(crate) async fn together(self, connection: &mut SqliteConnection, calls: &mut [Pending]) -> Result<(), Halted> {
         let undone = Halted::Undone;
         self.patiently(connection, "BEGIN IMMEDIATE").await.map_err(undone)?;
-        if let Err(error) = self.decide_all(connection, calls).await {
-            roll_back(connection).await;
-            return Err(undone(error));
+        let mut outcome = self.decide_all(connection, calls).await.map_err(undone);
+        match outcome {
+            Ok(()) => outcome = self.commit(connection).await,
+            Err(_) => roll_back(connection).await,
         }
-        if let Err(error) = self.patiently(connection, "COMMIT").await {
-            roll_back(connection).await;
-            return Err(if trouble::may_have_been_committed(&error) {
-                Halted::Committing(error)
-            } else {
-                undone(error)
-            });
+        if outcome.is_err() {
+            for call in calls {
+                call.answer = None;
+            }
         }
-        Ok(())
+        outcome
     }
 
-    /// One call as a transaction of its own, on one trip if it succeeds. `None`: it has to be decided
-    /// [together](Self::together) with what comes in between.
-    pub(crate) async fn alone(
-        self,
-        connection: &mut SqliteConnection,
-        kind: Kind,
-        request: &Request,
-    ) -> Result<Option<Result<Answer>>, Halted> {
-        let since = Instant::now();
-        let outcome = loop {
-            let now = self.clock.now();
-            let judged = Judged {
-                now,
-                lasting: now.plus(Self::LEAD),
-            };
-            match self.series(connection, kind, &[request], judged).await {
-                Err(error) if trouble::is_busy(&error) && since.elapsed() < self.patience => {}
-                Err(error) if trouble::may_have_been_committed(&error) => return Err(Halted::Committing(error)),
-                Err(error) => return Err(Halted::Undone(error)),
-                Ok(outcomes) => break outcomes.into_iter().next().unwrap_or_default(),
-            }
-        };
-        match kind::decide(request, &outcome) {
-            Decision::Answer(answer) => Ok(Some(answer)),
-            Decision::Look(places) => {
-                let found = reader::find(connection, self.statements, &places).await;
-                let found = found.map_err(Halted::Undone)?;
-                match kind::explain(request, found, self.clock.now()) {
-                    Explanation::Answer(answer) => Ok(Some(answer)),
-                    Explanation::Expired | Explanation::Again => Ok(None),
-                }
+    pub(crate) async fn commit(self, connection: &mut SqliteConnection) -> Result<(), Halted> {
+        match self.patiently(connection, "COMMIT").await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                roll_back(connection).await;
+                Err(Halted::committing(error))
             }
         }
     }
@@ -180,36 +160,21 @@ impl Pen<'_> {
     }
 
     /// Runs the statement of this kind for these calls (at most [`Many::MOST`]) on one trip.
-    async fn series(
+    pub(crate) async fn series(
         self,
         connection: &mut SqliteConnection,
         kind: Kind,
         requests: &[&Request],
         judged: Judged,
     ) -> Result<Vec<Outcome>, sqlx::Error> {
-        let (size, sql) = kind.statement(self.statements).taking(requests.len());
+        let (size, sql) = kind.statement(self.statements).among_others.taking(requests.len());
         let mut values = Values::default();
         for request in requests {
             kind::bind(request, judged, &mut values);
         }
         values.nothing(kind.values() * (size - requests.len()));
-        let mut steps = connection.fetch_many(sqlx::query_with(sql.text(), values.done()?));
         let mut outcomes = Vec::with_capacity(size);
-        let mut row = None;
-        while let Some(step) = steps.next().await {
-            match step? {
-                Either::Right(found) => row = Some(found),
-                Either::Left(done) => {
-                    outcomes.push(Outcome {
-                        changes: done.rows_affected(),
-                        row: row.take(),
-                    });
-                    if outcomes.len() == size {
-                        break;
-                    }
-                }
-            }
-        }
+        run(connection, sql, values, &mut outcomes).await?;
         Ok(outcomes)
     }
 
@@ -284,11 +249,32 @@ impl Pen<'_> {
     }
 }
 
+/// Runs the statements in a text, and tells what each did, up to the first that fails.
+pub(crate) async fn run(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    values: Values,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<(), sqlx::Error> {
+    let mut steps = connection.fetch_many(sqlx::query_with(sql.text(), values.done()?));
+    let mut row = None;
+    while let Some(step) = steps.next().await {
+        match step? {
+            Either::Right(found) => row = Some(found),
+            Either::Left(done) => outcomes.push(Outcome {
+                changes: done.rows_affected(),
+                row: row.take(),
+            }),
+        }
+    }
+    Ok(())
+}
+
 async fn rows(connection: &mut SqliteConnection, sql: &Sql, values: Values) -> Result<Vec<SqliteRow>, sqlx::Error> {
     connection.fetch_all(sqlx::query_with(sql.text(), values.done()?)).await
 }
 
 /// SQLite has done so already after some errors, and then says that there is nothing to roll back.
-async fn roll_back(connection: &mut SqliteConnection) {
+pub(crate) async fn roll_back(connection: &mut SqliteConnection) {
     let _ = connection.execute("ROLLBACK").await;
 }
