@@ -114,6 +114,8 @@ impl Statements {
         let same = "CAST(data AS BLOB) = ?";
         let due = format!("rowid IN (SELECT rowid FROM {table} WHERE sweep_at <= ? ORDER BY sweep_at LIMIT ?)");
         let series = |text: String| Series::new(&text);
+        // Those that roll back when a constraint refuses them need no journal of their own, which would cost a copy of each
+        // page that they change. The whole transaction is tried again in parts then.
         Self {
             find: Many::new(|size| find(table, size)),
             list: format!("SELECT session_id, data, expires_at FROM {table} WHERE session_key = ?").into(),
@@ -128,16 +130,16 @@ impl Statements {
             )),
             insert_all: Many::new(|size| insert_all(table, size)).committed(),
             swap: series(format!(
-                "UPDATE {table} SET data = ?, expires_at = ? WHERE {place} AND {live} AND {same}"
+                "UPDATE OR ROLLBACK {table} SET data = ?, expires_at = ? WHERE {place} AND {live} AND {same}"
             )),
             overwrite: series(format!(
-                "UPDATE {table} SET data = ?, expires_at = ? WHERE {place} AND {live}"
+                "UPDATE OR ROLLBACK {table} SET data = ?, expires_at = ? WHERE {place} AND {live}"
             )),
             touch: series(format!(
-                "UPDATE {table} SET expires_at = ? WHERE {place} AND expires_at > ? AND expires_at < ?"
+                "UPDATE OR ROLLBACK {table} SET expires_at = ? WHERE {place} AND expires_at > ? AND expires_at < ?"
             )),
             renew: series(format!(
-                "UPDATE {table} SET expires_at = ? WHERE {place} AND expires_at > ? AND expires_at < ? RETURNING data"
+                "UPDATE OR ROLLBACK {table} SET expires_at = ? WHERE {place} AND expires_at > ? AND expires_at < ? RETURNING data"
             )),
             // What is left at the new place has expired, and makes room.
             rename: series(format!(
@@ -161,7 +163,7 @@ impl Statements {
 
 fn insert_all(table: &TableName, size: usize) -> String {
     format!(
-        "INSERT INTO {table} (session_key, session_id, data, expires_at, sweep_at) \
+        "INSERT OR ROLLBACK INTO {table} (session_key, session_id, data, expires_at, sweep_at) \
          SELECT column1, column2, column3, column4, column4 FROM (VALUES {}) WHERE column1 IS NOT NULL",
         vec!["(?,?,?,?)"; size].join(",")
     )

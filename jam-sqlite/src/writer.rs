@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jam_core::{Clock, Error, Result};
 use tokio::sync::mpsc;
-use tokio::task::yield_now;
 
 use crate::kind::Kind;
 use crate::lane::{InUse, Lane};
@@ -62,8 +61,6 @@ impl Writer {
             }
             self.serve(batch).await;
             self.keep_log_short().await;
-            // Whoever was answered gets to ask again before the next batch is closed.
-            yield_now().await;
         }
         let outcome = self.close().await;
         if let Some(reply) = closing {
