@@ -194,7 +194,12 @@ impl Pen<'_> {
             }
             Request::Expire { by, limit } => {
                 let removed = self.sweep(connection, &self.statements.expire, *by, *limit).await?;
-                let postponed = self.sweep(connection, &self.statements.postpone, *by, *limit).await?;
+                // If all that were due have expired, others may be due.
+                let postponed = if removed < u64::from(*limit) {
+                    self.sweep(connection, &self.statements.postpone, *by, *limit).await?
+                } else {
+                    0
+                };
                 let seen = removed + postponed;
                 Ok(Ok(Answer::Swept { removed, seen }))
             }
