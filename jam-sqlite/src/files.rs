@@ -76,8 +76,8 @@ impl Settings {
 
     /// Makes the file's own name durable, whichever process gave it.
     pub(crate) fn sync_directory(&self) -> Result<()> {
-        let Some(parent) = self
-            .path
+        let real = behind_links(&self.path);
+        let Some(parent) = real
             .parent()
             .filter(|_| cfg!(unix) && self.durability != Durability::Os)
         else {
@@ -92,11 +92,8 @@ impl Settings {
         }
     }
 
-    /// The database and its write-ahead log.
     pub(crate) fn space(&self) -> Space {
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
-        Space::of_file(self.path.clone(), log.into())
+        Space::of_file(self.path.clone())
     }
 
     pub(crate) fn for_writing(&self) -> SqliteConnectOptions {
@@ -122,6 +119,11 @@ impl Settings {
             .pragma("cache_size", format!("-{}", self.page_cache / 1024))
             .pragma("journal_size_limit", (16 * 1024 * 1024).to_string())
     }
+}
+
+/// The file that a path leads to, beside which SQLite keeps the others.
+pub(crate) fn behind_links(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A database in memory.

@@ -143,6 +143,32 @@ async fn of_writes_that_share_a_commit_each_is_decided_by_itself() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_inserts_at_once_each_place_takes_one_and_refuses_the_others() {
+    let place = Place::new();
+    let store = Arc::new(place.open().await);
+    let expired = Record::new("{}", Some(Timestamp::from_secs(1)));
+    store.insert(&id("user1", "7"), &expired).await.expect("insert");
+    let tasks: Vec<_> = (0..64)
+        .map(|number| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let id = id("user1", &(number % 24).to_string());
+                store.insert(&id, &record(number.to_string())).await
+            })
+        })
+        .collect();
+    let mut inserted = 0;
+    for task in tasks {
+        match task.await.expect("no panic") {
+            Ok(()) => inserted += 1,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
+        }
+    }
+    assert_eq!(inserted, 24);
+    assert_eq!(all(&store).await.len(), 24);
+}
+
 #[tokio::test]
 async fn a_renewal_is_made_when_due_and_changes_no_version() {
     let place = Place::new();
