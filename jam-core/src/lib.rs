@@ -52,6 +52,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod durability;
 mod error;
 mod id;
 mod key;
@@ -65,6 +66,7 @@ mod time;
 
 pub use bytes::Bytes;
 
+pub use self::durability::Durability;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::id::{
     Described, Handle, HashedIds, IdCodec, IdFactory, InnerId, Layout, Life, PlainIds, Secret, SessionId, UuidV4,
