@@ -11,23 +11,18 @@ use crate::config::{Carrier, Inner};
 use crate::{Closing, Error, wire};
 
 impl Session {
-    /// Closes a session that nobody looked at, and tells whether that was so.
-    pub(crate) fn close_untouched(&self) -> bool {
-        match self.shared.state.try_lock() {
-            Some(mut state) if !self.shared.looked_at.load(Ordering::Relaxed) => {
-                state.closed = true;
-                true
-            }
-            _ => false,
-        }
+    /// Lets no more changes in, and tells whether anybody has looked at the session.
+    pub(crate) fn shut(&self) -> bool {
+        // A task that looks at this moment either sees that it is too late, or is seen.
+        self.shared.closed.store(true, Ordering::SeqCst);
+        self.shared.looked_at.load(Ordering::SeqCst)
     }
 
     /// Writes what was changed, and says what the response has to carry.
     pub(crate) async fn close(&self, status: StatusCode) -> Closing {
         let config = self.shared.config.inner();
         let mut state = self.shared.state.lock().await;
-        state.closed = true;
-        if !self.shared.looked_at.load(Ordering::Relaxed) {
+        if !self.shut() {
             return Closing::untouched();
         }
         let mut error = None;

@@ -22,7 +22,6 @@ pub(super) struct State {
     pub(super) due: Option<Box<Loaded>>,
     /// That the session cannot be read was logged.
     complained: bool,
-    pub(super) closed: bool,
 }
 
 /// Who sits there.
@@ -79,7 +78,6 @@ impl State {
             renewed: false,
             due: None,
             complained: false,
-            closed: false,
         }
     }
 
@@ -217,9 +215,13 @@ impl Changes {
 
 /// Whether a session is to get a new id by routine.
 fn is_due(config: &Inner, loaded: &Loaded) -> bool {
-    let Some(every) = config.rotate_every else { return false };
-    let age = |issued| config.sessions.clock().now().since(issued);
-    !loaded.through_grace() && loaded.issued().is_some_and(|issued| age(issued) >= every)
+    let (Some(every), Some(grace)) = (config.rotate_every, config.sessions.grace()) else {
+        return false;
+    };
+    // Who still comes with the old id so late has not heard of the new one: that answer was lost.
+    let age = if loaded.through_grace() { grace / 2 } else { every };
+    let now = config.sessions.clock().now();
+    loaded.issued().is_some_and(|issued| now.since(issued) >= age)
 }
 
 /// A session key for a visitor, of their own.
