@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode};
 use jam_core::{Data, ErrorKind, Result};
 
 use super::Session;
-use super::state::{News, Seat, State, visitor_key};
+use super::state::{News, Seat, State, apart, visitor_key};
 use crate::config::{Carrier, Inner};
 use crate::{Closing, Error, wire};
 
@@ -63,14 +63,14 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             let written = match loaded {
                 Some(mut loaded) => {
                     changes.apply(loaded.data_mut()?);
-                    match config.sessions.commit(*loaded).await {
+                    match apart(config.sessions.commit(*loaded)).await {
                         Err(error) if error.kind() == ErrorKind::Conflict => {
-                            config.sessions.modify(&id, |data| changes.apply(data)).await
+                            apart(config.sessions.modify(&id, |data| changes.apply(data))).await
                         }
                         written => written,
                     }
                 }
-                None => config.sessions.modify(&id, |data| changes.apply(data)).await,
+                None => apart(config.sessions.modify(&id, |data| changes.apply(data))).await,
             };
             if !written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
                 state.seat = Seat::Taken(id, None);
@@ -81,7 +81,7 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
         Seat::Empty if changes.sets_something() => {
             let mut data = Data::new();
             changes.apply(&mut data);
-            let created = config.sessions.create(visitor_key(config), data).await;
+            let created = apart(config.sessions.create(visitor_key(config), data)).await;
             created.map(|id| state.sit_down(id))
         }
         seat => {
@@ -103,7 +103,7 @@ async fn rotate(config: &Inner, state: &mut State) {
     let (News::None, Seat::Taken(..), Some(session)) = (state.news, &state.seat, state.due.take()) else {
         return;
     };
-    match config.sessions.rework_loaded_with_grace(&session).await {
+    match apart(config.sessions.rework_loaded_with_grace(&session)).await {
         Ok(Some(id)) => state.sit_down(id),
         Ok(None) => {}
         Err(error) => tracing::warn!(

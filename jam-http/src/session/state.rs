@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::Pin;
 
 use jam_core::{Data, ErrorKind, Result, Session as Loaded, SessionId, SessionKey};
 use serde_json::Value;
@@ -103,7 +104,7 @@ impl State {
 
     /// Loads a session and makes sure that it can be read.
     async fn read(&mut self, config: &Inner, id: &SessionId) -> Result<Option<Loaded>> {
-        let found = match config.sessions.get(id).await {
+        let found = match apart(config.sessions.get(id)).await {
             Ok(Some(loaded)) => loaded.data().map(drop).map(|()| Some(loaded)),
             other => other,
         };
@@ -211,6 +212,12 @@ impl Changes {
             }
         }
     }
+}
+
+/// Puts a call to the manager in a place of its own, or the future of every handler would carry the room for all of them, and
+/// be copied from layer to layer with it.
+pub(super) fn apart<F: Future>(call: F) -> Pin<Box<F>> {
+    Box::pin(call)
 }
 
 /// Whether a session is to get a new id by routine.
