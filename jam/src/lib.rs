@@ -38,11 +38,14 @@
 //! | `yaml` | config files in YAML | |
 //! | `crypto` | encrypted ids, sealed data (`is_session_crypt = true`) | |
 //! | `tokio` | `spawn_sweeper` | |
-//! | `full` | all of them | |
+//! | `full` | all of the above | |
+//! | `cli` | the command `jam`, and [`cli`](crate::cli) for one with backends of your own | |
 //!
 //! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod config;
 mod registry;
 #[cfg(feature = "tokio")]

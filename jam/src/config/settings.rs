@@ -24,17 +24,17 @@ pub(super) struct Manager {
     max_sessions: Option<usize>,
     when_full: Option<WhenFull>,
     grace: Option<Duration>,
-    layout: Layout,
-    encryption: Option<Encryption>,
+    pub(super) layout: Layout,
+    pub(super) encryption: Option<Encryption>,
 }
 
 /// What is encrypted, with which keys.
 #[cfg_attr(not(feature = "crypto"), expect(dead_code, reason = "refused without the feature"))]
-struct Encryption {
+pub(super) struct Encryption {
     origin: String,
-    secrets: Vec<String>,
-    data: bool,
-    accept_plaintext: bool,
+    pub(super) secrets: Vec<String>,
+    pub(super) data: bool,
+    pub(super) accept_plaintext: bool,
 }
 
 impl Settings {
