@@ -1,5 +1,7 @@
 //! What an acknowledged write survives.
 
+use jam_core::Finding;
+
 /// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -25,6 +27,17 @@ impl Durability {
             "sync" => Some(Self::Sync),
             "os" => Some(Self::Os),
             _ => None,
+        }
+    }
+
+    pub(crate) fn finding(self) -> Finding {
+        match self {
+            Self::Sync => Finding::fine("durability", "an acknowledged write survives a power cut (`sync`)"),
+            Self::Os => Finding::warning(
+                "durability",
+                "a power cut may undo the last writes, logouts among them (`os`)",
+                "set `durability = \"sync\"`, unless that is meant",
+            ),
         }
     }
 }
