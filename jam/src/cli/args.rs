@@ -103,6 +103,8 @@ pub(super) enum Command {
     Sweep,
     /// Counts sessions, users, bytes, and when sessions expire.
     Stats,
+    /// Looks at configuration and store, and says what is wrong and what to do.
+    Doctor,
     /// Copies every session into another store; ids, data and expiry stay valid.
     Migrate(Migrate),
     /// Prints a completion script.

@@ -29,6 +29,7 @@
 //! | 141 | whoever read the output stopped reading |
 
 mod args;
+mod doctor;
 mod failure;
 mod input;
 mod migrate;
@@ -88,6 +89,7 @@ fn run(args: Args, registry: Registry) -> Done {
     let chosen = Chosen::new(args.store, registry);
     let done = runtime.block_on(async move {
         match work {
+            Command::Doctor => doctor::run(chosen, output).await,
             Command::Migrate(migration) => migrate::run(migration, chosen, output).await,
             command => sessions::run(command, chosen, output).await,
         }

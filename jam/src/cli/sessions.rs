@@ -60,7 +60,7 @@ impl Work {
             Command::Clear { key } | Command::Revoke { key, .. } => Self::Clear { key },
             Command::Sweep => Self::Sweep,
             Command::Stats => Self::Stats,
-            Command::Keys { .. } | Command::Completions { .. } | Command::Migrate(_) => {
+            Command::Keys { .. } | Command::Completions { .. } | Command::Migrate(_) | Command::Doctor => {
                 return Err(Failure::unforeseen("this command opens no sessions"));
             }
         })

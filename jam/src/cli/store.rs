@@ -1,5 +1,7 @@
 //! Which store the user means, and opening it.
 
+use std::path::PathBuf;
+
 use jam_core::{Registry, Sessions};
 
 use super::args;
@@ -51,6 +53,21 @@ impl Chosen {
             None => config,
         };
         Ok(config.registry(self.registry.clone()))
+    }
+
+    /// The config file, if it is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        let named = self.named.config.clone();
+        let from_variable = || {
+            std::env::var_os(VARIABLE)
+                .map(PathBuf::from)
+                .filter(|path| path.is_file())
+        };
+        if self.named.url.is_some() {
+            None
+        } else {
+            named.or_else(from_variable)
+        }
     }
 
     /// Opens the sessions. A store that is to be there already is not made by looking at it.

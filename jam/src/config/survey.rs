@@ -1,11 +1,12 @@
 //! What a configuration says, without opening anything; for the `jam` command.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use jam_core::{Layout, Registry, Result, SessionStore, StoreConfig};
+use jam_core::{Finding, Layout, Registry, Result, SessionStore, StoreConfig};
 
-use super::Config;
 use super::settings::{Encryption, Settings};
+use super::{Config, document};
 
 /// A configuration that was checked, with what there is to know before its store is opened.
 #[derive(Debug)]
@@ -47,6 +48,24 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether a key or a password stands in the table itself, rather than in a variable or a file of its own.
+    pub(crate) fn holds_secrets(&self) -> bool {
+        let Ok(fields) = document::section(&self.origin, self.root.clone(), self.pointer.as_deref()) else {
+            return false;
+        };
+        fields.iter().any(|(name, value)| {
+            let text = value.to_string();
+            match name.as_str() {
+                "session_aes_secret" | "aes_secret" => !text.contains(['$', '/']),
+                "password" | "sentinel_password" => !text.contains('$'),
+                "url" | "redis_uri" => text.contains('@') && !text.contains('$'),
+                _ => false,
+            }
+        })
+    }
+}
+
 impl Survey {
     /// Finds every mistake in the backend's fields without opening the store: a factory refuses what nobody knows before
     /// it touches a file or a server, so one field more than it knows keeps it from that.
@@ -67,6 +86,17 @@ impl Survey {
         }
     }
 
+    /// What the backend says about its store.
+    ///
+    /// # Errors
+    /// [`Config`](jam_core::ErrorKind::Config) for a field that is wrong or that nobody knows.
+    pub(crate) async fn diagnose(&self) -> Result<Vec<Finding>> {
+        self.registry
+            .get(&self.backend)?
+            .diagnose(&mut self.store.clone())
+            .await
+    }
+
     /// Opens the store alone, without a manager.
     ///
     /// # Errors
@@ -77,6 +107,28 @@ impl Survey {
 }
 
 impl Form {
+    /// What is encrypted.
+    pub(crate) fn finding(&self) -> Finding {
+        match &self.encryption {
+            Some(encryption) if encryption.data => Finding::fine("encryption", "ids and data are encrypted"),
+            Some(_) => Finding::fine("encryption", "ids are encrypted, data is not"),
+            None if self.layout == Layout::Jamlib => Finding::warning(
+                "encryption",
+                "none, and the layout of jamlib keeps ids as clients hold them: who reads the store can use every session",
+                "set `is_session_crypt = true` here and there, or leave that layout once nobody shares the store",
+            ),
+            None => Finding::fine(
+                "encryption",
+                "none: who reads the store reads data, but holds no usable id",
+            ),
+        }
+    }
+
+    /// Keys that lie in files of their own.
+    pub(crate) fn key_files(&self) -> &[PathBuf] {
+        self.encryption.as_ref().map_or(&[], |encryption| &encryption.files)
+    }
+
     /// Why records of this form would not be sessions under the other one; `None` if they are.
     pub(crate) fn unreadable_under(&self, other: &Self) -> Option<&'static str> {
         if self.layout != other.layout {
