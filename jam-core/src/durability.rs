@@ -1,5 +1,7 @@
 //! What an acknowledged write survives, in the words of every store that keeps files.
 
+use crate::Finding;
+
 /// What an acknowledged write survives, for stores that leave the choice. [`Durability::Sync`] by default. A level that a
 /// store does not know is to be taken for that one, the strictest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,6 +26,18 @@ impl Durability {
             "sync" => Some(Self::Sync),
             "os" => Some(Self::Os),
             _ => None,
+        }
+    }
+
+    /// What a [diagnosis](crate::StoreFactory::diagnose) says of it.
+    pub fn finding(self) -> Finding {
+        match self {
+            Self::Sync => Finding::fine("durability", "an acknowledged write survives a power cut (`sync`)"),
+            Self::Os => Finding::warning(
+                "durability",
+                "a power cut may undo the last writes, logouts among them (`os`)",
+                "set `durability = \"sync\"`, unless that is meant",
+            ),
         }
     }
 }

@@ -52,6 +52,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod diagnosis;
 mod durability;
 mod error;
 mod id;
@@ -66,6 +67,7 @@ mod time;
 
 pub use bytes::Bytes;
 
+pub use self::diagnosis::{Finding, Severity};
 pub use self::durability::Durability;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::id::{
