@@ -1,6 +1,7 @@
 //! Measures what the foundation promises, as ratios within one run: `cargo run --release -p jam-benches`.
 //!
-//! `cargo run --release -p jam-benches sqlite` measures SQLite alone; its peers are in `benches-sqlite-peers`.
+//! `cargo run --release -p jam-benches sqlite` measures SQLite alone (`sqlite os size`, `sqlite sync sweep`: a part of
+//! it); its peers are in `benches-sqlite-peers`.
 //!
 //! Machines are shared and noisy, so two things are measured turn by turn, and the medians of the turns are compared.
 #![forbid(unsafe_code)]

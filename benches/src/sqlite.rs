@@ -134,7 +134,7 @@ async fn getting_during_a_sweep(durability: Durability, expired: usize) -> Resul
     let stage = Arc::new(Stage::new(durability, 100_000).await?);
     let mut turns = Vec::new();
     for _ in 0..5 {
-        stage.expire(expired / 5).await?;
+        stage.expire(expired).await?;
         let done = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&done);
         tokio::spawn(async move {
@@ -146,7 +146,7 @@ async fn getting_during_a_sweep(durability: Durability, expired: usize) -> Resul
         let (stop, sweeping) = (Arc::clone(&done), Arc::clone(&stage));
         let sweep = tokio::spawn(async move {
             let start = Instant::now();
-            let swept = sweeping.sweep(expired / 5).await;
+            let swept = sweeping.sweep(expired).await;
             stop.store(true, Ordering::Relaxed);
             swept.map(|()| start.elapsed().as_secs_f64())
         });
@@ -162,39 +162,49 @@ async fn getting_during_a_sweep(durability: Durability, expired: usize) -> Resul
 }
 
 pub(crate) async fn measure() -> Result<(), Failure> {
+    let part = std::env::args().nth(3);
+    let wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     for durability in durabilities() {
-        let many = Stage::new(durability, MANY).await?;
-        let few = Stage::new(durability, FEW).await?;
-        let row = |what: &str, outcome: &Outcome| {
-            println!("| SQLite, {durability:?}: time of a {what} among {MANY} / among {FEW} | {outcome} | <= 2 |");
-        };
-        row(
-            "get",
-            &compare(
-                7,
-                async || get(&many.sessions, &many.ids, 20_000, 64).await,
-                async || get(&few.sessions, &few.ids, 20_000, 64).await,
-            )
-            .await?,
-        );
-        row(
-            "list of 5",
-            &compare(7, async || many.list(6_400).await, async || few.list(6_400).await).await?,
-        );
-        row("sweep", &sweeping(&many, &few).await?);
-        row(
-            "create",
-            &compare(
-                7,
-                async || create(&many.sessions, 3_200).await,
-                async || create(&few.sessions, 3_200).await,
-            )
-            .await?,
-        );
+        if wanted("size") {
+            among_many(durability).await?;
+        }
+        if wanted("sweep") {
+            getting_during_a_sweep(durability, 500_000).await?;
+        }
     }
-    for durability in durabilities() {
-        getting_during_a_sweep(durability, 500_000).await?;
-    }
+    Ok(())
+}
+
+/// What an operation costs among many sessions over what it costs among few.
+async fn among_many(durability: Durability) -> Result<(), Failure> {
+    let many = Stage::new(durability, MANY).await?;
+    let few = Stage::new(durability, FEW).await?;
+    let row = |what: &str, outcome: &Outcome| {
+        println!("| SQLite, {durability:?}: time of a {what} among {MANY} / among {FEW} | {outcome} | <= 2 |");
+    };
+    row(
+        "get",
+        &compare(
+            7,
+            async || get(&many.sessions, &many.ids, 20_000, 64).await,
+            async || get(&few.sessions, &few.ids, 20_000, 64).await,
+        )
+        .await?,
+    );
+    row(
+        "list of 5",
+        &compare(7, async || many.list(6_400).await, async || few.list(6_400).await).await?,
+    );
+    row("sweep", &sweeping(&many, &few).await?);
+    row(
+        "create",
+        &compare(
+            7,
+            async || create(&many.sessions, 3_200).await,
+            async || create(&few.sessions, 3_200).await,
+        )
+        .await?,
+    );
     Ok(())
 }
 

@@ -52,6 +52,8 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod diagnosis;
+mod durability;
 mod error;
 mod id;
 mod key;
@@ -65,6 +67,8 @@ mod time;
 
 pub use bytes::Bytes;
 
+pub use self::diagnosis::{Finding, Severity};
+pub use self::durability::Durability;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::id::{
     Described, Handle, HashedIds, IdCodec, IdFactory, InnerId, Layout, Life, PlainIds, Secret, SessionId, UuidV4,

@@ -162,7 +162,8 @@ impl SessionConfigBuilder {
 
     /// Gives a session a new id once its id is this old, at the end of the next request that looks at it. The old id
     /// still reaches the session for the manager's [grace](jam_core::SessionsBuilder::grace), so that the other requests
-    /// of a page are not logged out; one that came in that way does not rotate again. At least a second, and not
+    /// of a page are not logged out; one of them alone gets the new id. Who comes with the old id in the second half of the
+    /// grace has not heard of the new one, since that answer was lost, and gets another. At least a second, and not
     /// shorter than the grace.
     pub fn rotate_every(mut self, every: impl Into<Option<Duration>>) -> Self {
         self.rotate_every = every.into();

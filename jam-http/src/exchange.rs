@@ -36,7 +36,7 @@ impl Exchange {
     /// Finishes at once, without a future, if the handler never looked at the session: the response stays as it is. Gives the
     /// exchange back if there is something to [finish](Self::finish).
     pub fn finish_untouched(self) -> Option<Self> {
-        (!self.session.close_untouched()).then_some(self)
+        self.session.shut().then_some(self)
     }
 
     /// Writes what the handler changed and gives what the response has to carry; to be called when the handler has
@@ -47,5 +47,12 @@ impl Exchange {
     /// response at all, counts as a 500.
     pub async fn finish(self, status: StatusCode) -> Closing {
         self.session.close(status).await
+    }
+}
+
+/// A client that hung up: what a task would still change goes nowhere, and is an error.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.session.shut();
     }
 }

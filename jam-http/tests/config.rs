@@ -1,5 +1,4 @@
 //! Choices that browsers would refuse, or that do not mean what they say, are mistakes at build time.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

@@ -17,13 +17,13 @@
 #![forbid(unsafe_code)]
 
 mod dir;
-mod durability;
 mod file;
 mod fs;
 mod payload;
 
+pub use jam_core::Durability;
+
 pub use self::dir::{JsonDir, JsonDirFactory, JsonDirOptions};
-pub use self::durability::Durability;
 pub use self::file::{Damage, Import, JsonFile, JsonFileFactory, JsonFileOptions, RecoveryReport};
 
 #[cfg(doctest)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jam_core::{Result, SessionStore, StoreConfig, StoreFactory};
+use jam_core::{Finding, Result, SessionStore, StoreConfig, StoreFactory};
 
-use crate::RedisOptions;
+use crate::{RedisOptions, diagnosis};
 
 /// Opens [`RedisStore`](crate::RedisStore)s by name: `redis`, and every URL that [`RedisOptions`] reads.
 ///
@@ -50,54 +50,63 @@ impl StoreFactory for RedisFactory {
     }
 
     async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
-        let url = match (config.string("redis_uri")?, config.url()) {
-            (Some(_), Some(_)) => return Err(config.invalid("redis_uri", "left out where the URL says it all")),
-            (Some(url), None) => url,
-            // Its fields are among those taken below.
-            (None, Some(url)) => url.split('?').next().unwrap_or_default().to_owned(),
-            (None, None) => "redis://127.0.0.1:6379/0".to_owned(),
-        };
-        let mut options = RedisOptions::new(url);
-        if let Some(path) = config.string("session_path")? {
-            options = options.session_path(path);
-        }
-        if let Some(username) = config.string("username")? {
-            options = options.username(username);
-        }
-        if let Some(password) = config.string("password")? {
-            options = options.password(password);
-        }
-        if let Some(database) = config.integer("database", 0..=1_000_000)? {
-            options = options.database(i64::try_from(database).unwrap_or_default());
-        }
-        if let Some(username) = config.string("sentinel_username")? {
-            options = options.sentinel_username(username);
-        }
-        if let Some(password) = config.string("sentinel_password")? {
-            options = options.sentinel_password(password);
-        }
-        if let Some(timeout) = config.seconds("connect_timeout")? {
-            options = options.connect_timeout(timeout);
-        }
-        if let Some(timeout) = config.seconds("response_timeout")? {
-            options = options.response_timeout(timeout);
-        }
-        if let Some(silence) = config.seconds("idle_check")? {
-            options = options.idle_check(silence);
-        }
-        if let Some(lazily) = config.boolean("connect_lazily")? {
-            options = options.connect_lazily(lazily);
-        }
-        let replicas = config.integer("wait_replicas", 0..=100)?.unwrap_or_default();
-        let within = config.seconds("wait_timeout")?.unwrap_or(Duration::from_secs(1));
-        options = options.wait_replicas(u32::try_from(replicas).unwrap_or_default(), within);
-        options = options.layout(config.layout());
-        #[cfg(feature = "tls")]
-        let options = certificates(config, options)?;
-        // Before anything is opened: a mistake in the config shall not show as a server that is away.
-        config.finish()?;
-        Ok(Arc::new(options.open().await?))
+        Ok(Arc::new(options(config)?.open().await?))
     }
+
+    async fn diagnose(&self, config: &mut StoreConfig) -> Result<Vec<Finding>> {
+        Ok(diagnosis::of(options(config)?).await)
+    }
+}
+
+/// What the fields say, all of which are known afterwards, before anything is opened: a mistake in the config shall not
+/// show as a server that is away.
+fn options(config: &mut StoreConfig) -> Result<RedisOptions> {
+    let url = match (config.string("redis_uri")?, config.url()) {
+        (Some(_), Some(_)) => return Err(config.invalid("redis_uri", "left out where the URL says it all")),
+        (Some(url), None) => url,
+        // Its fields are among those taken below.
+        (None, Some(url)) => url.split('?').next().unwrap_or_default().to_owned(),
+        (None, None) => "redis://127.0.0.1:6379/0".to_owned(),
+    };
+    let mut options = RedisOptions::new(url);
+    if let Some(path) = config.string("session_path")? {
+        options = options.session_path(path);
+    }
+    if let Some(username) = config.string("username")? {
+        options = options.username(username);
+    }
+    if let Some(password) = config.string("password")? {
+        options = options.password(password);
+    }
+    if let Some(database) = config.integer("database", 0..=1_000_000)? {
+        options = options.database(i64::try_from(database).unwrap_or_default());
+    }
+    if let Some(username) = config.string("sentinel_username")? {
+        options = options.sentinel_username(username);
+    }
+    if let Some(password) = config.string("sentinel_password")? {
+        options = options.sentinel_password(password);
+    }
+    if let Some(timeout) = config.seconds("connect_timeout")? {
+        options = options.connect_timeout(timeout);
+    }
+    if let Some(timeout) = config.seconds("response_timeout")? {
+        options = options.response_timeout(timeout);
+    }
+    if let Some(silence) = config.seconds("idle_check")? {
+        options = options.idle_check(silence);
+    }
+    if let Some(lazily) = config.boolean("connect_lazily")? {
+        options = options.connect_lazily(lazily);
+    }
+    let replicas = config.integer("wait_replicas", 0..=100)?.unwrap_or_default();
+    let within = config.seconds("wait_timeout")?.unwrap_or(Duration::from_secs(1));
+    options = options.wait_replicas(u32::try_from(replicas).unwrap_or_default(), within);
+    options = options.layout(config.layout());
+    #[cfg(feature = "tls")]
+    let options = certificates(config, options)?;
+    config.finish()?;
+    Ok(options)
 }
 
 #[cfg(feature = "tls")]

@@ -15,6 +15,7 @@
 
 mod call;
 mod connect;
+mod diagnosis;
 mod error;
 mod factory;
 mod options;

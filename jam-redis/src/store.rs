@@ -81,6 +81,11 @@ impl RedisStore {
         &self.link
     }
 
+    /// How many replicas are to confirm the end of a session.
+    pub(crate) fn wanted_replicas(&self) -> u32 {
+        self.replicas.map_or(0, |replicas| replicas.count)
+    }
+
     /// What the hash of a session key is called.
     pub(crate) fn hash(&self, key: &SessionKey) -> String {
         format!("{}:{}", self.path, key.as_str())

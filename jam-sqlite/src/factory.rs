@@ -1,10 +1,12 @@
 //! The store by name: from a config or a URL.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jam_core::{Result, SessionStore, StoreConfig, StoreFactory};
+use jam_core::diagnosis::try_out;
+use jam_core::{Finding, Result, SessionStore, StoreConfig, StoreFactory};
 
 use crate::{Durability, SqliteOptions, SqliteStore};
 
@@ -41,32 +43,52 @@ impl StoreFactory for SqliteFactory {
     }
 
     async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
-        let location = config.location().map(str::to_owned);
-        let path = match (config.string("sqlite_path")?, location) {
-            (Some(_), Some(_)) => {
-                return Err(config.invalid("sqlite_path", "left out where the URL names a file"));
-            }
-            (Some(path), None) => path,
-            // As sqlx writes it, for those who come from there.
-            (None, Some(location)) => location.strip_prefix("//").unwrap_or(&location).to_owned(),
-            (None, None) => SqliteStore::DEFAULT_PATH.to_owned(),
-        };
-        let mut options = match path.as_str() {
-            ":memory:" => SqliteOptions::in_memory(),
-            path => SqliteStore::options(path),
-        };
-        options = options.clock(config.clock());
-        if let Some(table) = config.string("sqlite_table")? {
-            options = options.table(table);
-        }
-        if let Some(word) = config.one_of("durability", &Durability::WORDS)? {
-            options = options.durability(Durability::from_word(word).unwrap_or_default());
-        }
-        if let Some(seconds) = config.seconds("busy_timeout")? {
-            options = options.busy_timeout(seconds.min(Duration::from_hours(24)));
-        }
-        // Before anything is opened: a mistake in the config shall leave no files behind.
-        config.finish()?;
+        let (_, _, options) = read(config)?;
         Ok(Arc::new(options.open().await?))
     }
+
+    async fn diagnose(&self, config: &mut StoreConfig) -> Result<Vec<Finding>> {
+        let (path, durability, options) = read(config)?;
+        let store = match options.open().await {
+            Ok(store) => store,
+            Err(error) => return Ok(vec![Finding::error("opening", &error)]),
+        };
+        let mut findings = vec![durability.finding(), try_out(&store).await];
+        findings.extend(Finding::of_file("permissions", Path::new(&path)));
+        if let Err(error) = store.close().await {
+            findings.push(Finding::error("closing", &error));
+        }
+        Ok(findings)
+    }
+}
+
+/// What the fields say, all of which are known afterwards, before anything is opened: a mistake in the config shall
+/// leave no files behind.
+fn read(config: &mut StoreConfig) -> Result<(String, Durability, SqliteOptions)> {
+    let location = config.location().map(str::to_owned);
+    let path = match (config.string("sqlite_path")?, location) {
+        (Some(_), Some(_)) => {
+            return Err(config.invalid("sqlite_path", "left out where the URL names a file"));
+        }
+        (Some(path), None) => path,
+        // As sqlx writes it, for those who come from there.
+        (None, Some(location)) => location.strip_prefix("//").unwrap_or(&location).to_owned(),
+        (None, None) => SqliteStore::DEFAULT_PATH.to_owned(),
+    };
+    let mut options = match path.as_str() {
+        ":memory:" => SqliteOptions::in_memory(),
+        path => SqliteStore::options(path),
+    };
+    options = options.clock(config.clock());
+    if let Some(table) = config.string("sqlite_table")? {
+        options = options.table(table);
+    }
+    let durability = config.one_of("durability", &Durability::WORDS)?;
+    let durability = durability.and_then(Durability::from_word).unwrap_or_default();
+    options = options.durability(durability);
+    if let Some(seconds) = config.seconds("busy_timeout")? {
+        options = options.busy_timeout(seconds.min(Duration::from_hours(24)));
+    }
+    config.finish()?;
+    Ok((path, durability, options))
 }

@@ -19,17 +19,17 @@ pub(crate) struct Settings {
     path: PathBuf,
     durability: Durability,
     patience: Duration,
+    /// The memory for pages that each connection may keep, in bytes.
+    page_cache: usize,
 }
 
 impl Settings {
-    /// The memory for pages that each connection keeps, in KiB.
-    const CACHE_KIB: u32 = 16 * 1024;
     /// The shortest page there is.
     const LEAST_BYTES: u64 = 512;
 
     /// # Errors
     /// `Config` if no database can have that path.
-    pub(crate) fn new(path: &Path, durability: Durability, patience: Duration) -> Result<Self> {
+    pub(crate) fn new(path: &Path, durability: Durability, patience: Duration, page_cache: usize) -> Result<Self> {
         if path.to_str().is_none_or(|path| path.contains('\0')) {
             return Err(config("the database's path must be UTF-8 without NUL"));
         }
@@ -42,6 +42,7 @@ impl Settings {
             path,
             durability,
             patience: patience.min(Duration::from_hours(24)),
+            page_cache,
         })
     }
 
@@ -75,10 +76,10 @@ impl Settings {
 
     /// Makes the file's own name durable, whichever process gave it.
     pub(crate) fn sync_directory(&self) -> Result<()> {
-        let Some(parent) = self
-            .path
+        let real = behind_links(&self.path);
+        let Some(parent) = real
             .parent()
-            .filter(|_| cfg!(unix) && self.durability == Durability::Sync)
+            .filter(|_| cfg!(unix) && self.durability != Durability::Os)
         else {
             return Ok(());
         };
@@ -91,11 +92,8 @@ impl Settings {
         }
     }
 
-    /// The database and its write-ahead log.
     pub(crate) fn space(&self) -> Space {
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
-        Space::of_file(self.path.clone(), log.into())
+        Space::of_file(self.path.clone())
     }
 
     pub(crate) fn for_writing(&self) -> SqliteConnectOptions {
@@ -106,8 +104,8 @@ impl Settings {
 
     pub(crate) fn for_reading(&self) -> SqliteConnectOptions {
         let (synchronous, full) = match self.durability {
-            Durability::Sync => ("FULL", "ON"),
             Durability::Os => ("NORMAL", "OFF"),
+            _ => ("FULL", "ON"),
         };
         quiet(SqliteConnectOptions::new())
             .filename(&self.path)
@@ -118,9 +116,14 @@ impl Settings {
             // Where a sync does not reach the device, as on macOS.
             .pragma("fullfsync", full)
             .pragma("checkpoint_fullfsync", full)
-            .pragma("cache_size", format!("-{}", Self::CACHE_KIB))
+            .pragma("cache_size", format!("-{}", self.page_cache / 1024))
             .pragma("journal_size_limit", (16 * 1024 * 1024).to_string())
     }
+}
+
+/// The file that a path leads to, beside which SQLite keeps the others.
+pub(crate) fn behind_links(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A database in memory.
@@ -143,7 +146,8 @@ mod tests {
     async fn every_connection_syncs_as_durability_asks() {
         let folder = tempfile::tempdir().unwrap();
         for (durability, synchronous) in [(Durability::Sync, 2), (Durability::Os, 1)] {
-            let settings = Settings::new(&folder.path().join("sessions.db"), durability, Duration::ZERO).unwrap();
+            let settings =
+                Settings::new(&folder.path().join("sessions.db"), durability, Duration::ZERO, 1 << 20).unwrap();
             settings.make_file().unwrap();
             for options in [settings.for_reading(), settings.for_writing()] {
                 let mut connection = options.connect().await.unwrap();

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::request::{Answer, Found, Place, Request};
 use crate::row::{self, Values};
-use crate::statements::{Many, Statements};
+use crate::statements::{Series, Statements};
 
 /// The kinds of writes of which many go into one trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Kind {
         })
     }
 
-    pub(crate) fn statement(self, statements: &Statements) -> &Many {
+    pub(crate) fn statement(self, statements: &Statements) -> &Series {
         match self {
             Self::Insert => &statements.insert,
             Self::Swap => &statements.swap,
@@ -97,8 +97,23 @@ impl Kind {
     }
 }
 
+/// What a statement judges expiry by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged {
+    pub(crate) now: Timestamp,
+    /// What is to be prolonged or changed has to last beyond this.
+    pub(crate) lasting: Timestamp,
+}
+
+impl Judged {
+    /// With the lock held.
+    pub(crate) fn at(now: Timestamp) -> Self {
+        Self { now, lasting: now }
+    }
+}
+
 /// Binds the values of one call, in the order of [`Statements`].
-pub(crate) fn bind(request: &Request, now: Timestamp, values: &mut Values) {
+pub(crate) fn bind(request: &Request, Judged { now, lasting }: Judged, values: &mut Values) {
     match request {
         Request::Insert(put) => values
             .place(&put.place)
@@ -107,24 +122,24 @@ pub(crate) fn bind(request: &Request, now: Timestamp, values: &mut Values) {
             .time(now),
         Request::Swap { put, expected } => {
             values.data(&put.data).expiry(put.expires_at);
-            values.place(&put.place).time(now).bind(&expected[..])
+            values.place(&put.place).time(lasting).bind(&expected[..])
         }
         Request::Overwrite(put) => values
             .data(&put.data)
             .expiry(put.expires_at)
             .place(&put.place)
-            .time(now),
-        Request::Touch { place, to } => values.time(*to).place(place).time(now).time(*to),
+            .time(lasting),
+        Request::Touch { place, to } => values.time(*to).place(place).time(lasting).time(*to),
         Request::Load { place, renew } => {
             // Without a renewal nothing expires early enough: the statement waits for its turn and changes nothing.
             let (to, before) = renew.map_or((Timestamp::ZERO, Timestamp::ZERO), |renew| {
                 (renew.to, renew.when_before.min(renew.to))
             });
-            values.time(to).place(place).time(now).time(before)
+            values.time(to).place(place).time(lasting).time(before)
         }
         Request::Rename { from, expected, to } => {
             values.place(&to.place).data(&to.data).expiry(to.expires_at);
-            values.place(from).time(now).bind(&expected[..]);
+            values.place(from).time(lasting).bind(&expected[..]);
             values.place(&to.place).time(now)
         }
         Request::Remove(place) => values.place(place).time(now),

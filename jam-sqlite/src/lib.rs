@@ -27,8 +27,8 @@
 //! `sqlite:sessions.db`, `sqlite::memory:`.
 #![forbid(unsafe_code)]
 
+mod alone;
 mod cursor;
-mod durability;
 mod factory;
 mod files;
 mod kind;
@@ -46,7 +46,8 @@ mod transaction;
 mod trouble;
 mod writer;
 
-pub use self::durability::Durability;
+pub use jam_core::Durability;
+
 pub use self::factory::SqliteFactory;
 pub use self::options::SqliteOptions;
 pub use self::store::SqliteStore;

@@ -26,6 +26,7 @@ pub struct SqliteOptions {
     durability: Durability,
     clock: Arc<dyn Clock>,
     busy_timeout: Duration,
+    page_cache: usize,
     readers: usize,
 }
 
@@ -61,6 +62,7 @@ impl SqliteOptions {
             durability: Durability::default(),
             clock: Arc::new(SystemClock),
             busy_timeout: Duration::from_secs(10),
+            page_cache: 64 * 1024 * 1024,
             readers: 2,
         }
     }
@@ -72,7 +74,9 @@ impl SqliteOptions {
         self
     }
 
-    /// What an acknowledged write survives; [`Durability::Sync`] by default. In a database of the application's this is
+    /// What an acknowledged write survives: with [`Durability::Sync`], the default, every commit is synced to the device
+    /// before it is acknowledged (`synchronous = FULL`); with [`Durability::Os`] it has reached the operating system
+    /// (`synchronous = NORMAL`), and after a power cut the last commits may be missing, in a sound database. In a database of the application's this is
     /// for the application to say, in the options of its pool, and is not looked at.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
@@ -89,6 +93,14 @@ impl SqliteOptions {
     /// [`Unavailable`](jam_core::ErrorKind::Unavailable); 10 s by default.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
+        self
+    }
+
+    /// How many bytes of memory each connection may take for pages of the database; 64 MiB by default, of which a database
+    /// that is smaller takes no more than its length. Where sessions are many, reads that find their page there save two
+    /// system calls. Of a pool's connections this is for the application to say.
+    pub fn page_cache(mut self, bytes: usize) -> Self {
+        self.page_cache = bytes;
         self
     }
 
@@ -134,7 +146,7 @@ impl SqliteOptions {
     async fn connect(&self, table: &TableName) -> Result<(Lane, Vec<Lane>, Space)> {
         match &self.place {
             Place::File(path) => {
-                let settings = Settings::new(path, self.durability, self.busy_timeout)?;
+                let settings = Settings::new(path, self.durability, self.busy_timeout, self.page_cache)?;
                 settings.make_file()?;
                 let mut connection = connect(&settings.for_writing()).await?;
                 self.prepare(&mut connection, table, Owner::Jam).await?;

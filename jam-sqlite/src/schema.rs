@@ -11,6 +11,10 @@ use crate::trouble::{self, config};
 /// The version of the tables that this jam writes.
 pub(crate) const VERSION: i64 = 1;
 
+/// What the index and the trigger of a table are called after.
+const SWEEP: &str = "sweep";
+const EARLIER: &str = "earlier";
+
 /// `jam` and the version of the file's layout, in the header of a file that jam made.
 const APPLICATION_ID: &str = "PRAGMA application_id = 0x6a616d31";
 
@@ -138,11 +142,18 @@ async fn make(connection: &mut SqliteConnection, table: &TableName) -> Result<()
                       version INTEGER NOT NULL)";
         connection.execute(schema).await?;
     }
-    if exists(connection, table.as_str()).await? {
-        return Err(config(format!(
-            "there is a table {table} already that jam did not make; choose another name; nothing was changed"
-        ))
-        .into());
+    for name in [
+        table.as_str().to_owned(),
+        table.belonging(SWEEP),
+        table.belonging(EARLIER),
+    ] {
+        if exists(connection, &name).await? {
+            return Err(config(format!(
+                "there is a table, index or trigger `{name}` already that jam did not make for the table {table}; choose \
+                 another name; nothing was changed"
+            ))
+            .into());
+        }
     }
     connection.execute(AssertSqlSafe(create_table(table))).await?;
     connection.execute(AssertSqlSafe(create_index(table))).await?;
@@ -170,20 +181,20 @@ fn create_table(table: &TableName) -> String {
 /// cost as much as the rest of an update.
 fn create_index(table: &TableName) -> String {
     format!(
-        "CREATE INDEX {} ON {table} (sweep_at) WHERE sweep_at IS NOT NULL",
-        table.object("sweep")
+        "CREATE INDEX \"{}\" ON {table} (sweep_at) WHERE sweep_at IS NOT NULL",
+        table.belonging(SWEEP)
     )
 }
 
 /// For the rare expiry that comes earlier than was thought.
 fn create_trigger(table: &TableName) -> String {
     format!(
-        "CREATE TRIGGER {} AFTER UPDATE OF expires_at ON {table}
+        "CREATE TRIGGER \"{}\" AFTER UPDATE OF expires_at ON {table}
 WHEN NEW.expires_at IS NOT NULL AND (OLD.sweep_at IS NULL OR NEW.expires_at < OLD.sweep_at)
 BEGIN
   UPDATE {table} SET sweep_at = NEW.expires_at WHERE rowid = NEW.rowid;
 END",
-        table.object("earlier")
+        table.belonging(EARLIER)
     )
 }
 

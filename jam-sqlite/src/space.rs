@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{AssertSqlSafe, Executor, Row, SqliteConnection};
 
+use crate::files::behind_links;
+
 /// The files of a database that the store owns. A database of the application's, and one in memory, have none.
 #[derive(Debug)]
 pub(crate) struct Space {
@@ -39,10 +41,12 @@ impl Space {
     /// Pages that are given back in one step, which holds the lock.
     const STEP_PAGES: i64 = 256;
 
-    pub(crate) fn of_file(database: PathBuf, log: PathBuf) -> Self {
+    pub(crate) fn of_file(database: PathBuf) -> Self {
+        let mut log = behind_links(&database).into_os_string();
+        log.push("-wal");
         Self {
             log: Some(Log {
-                path: log,
+                path: log.into(),
                 identity: identity(&database),
                 database,
                 allowed: Self::MOST_LOG_BYTES,
@@ -153,4 +157,25 @@ async fn set_patience(connection: &mut SqliteConnection, millis: u32) {
 
 async fn number(connection: &mut SqliteConnection, pragma: &'static str) -> Result<i64, sqlx::Error> {
     connection.fetch_one(sqlx::query(pragma)).await?.try_get(0)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use sqlx::ConnectOptions;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_log_is_watched_where_sqlite_keeps_it_behind_a_link() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let link = other.path().join("link.db");
+        std::os::unix::fs::symlink(folder.path().join("sessions.db"), &link).unwrap();
+        let options = SqliteConnectOptions::new().filename(&link).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        let write = "PRAGMA journal_mode = WAL; CREATE TABLE a (b)";
+        connection.execute(write).await.unwrap();
+        let space = Space::of_file(link);
+        assert!(std::fs::metadata(space.log.unwrap().path).unwrap().len() > 0);
+    }
 }

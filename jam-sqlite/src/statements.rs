@@ -35,11 +35,38 @@ impl Many {
         Self(Self::SIZES.map(|size| (size, text(size).into())))
     }
 
+    /// The same as a transaction of its own.
+    fn committed(&self) -> Self {
+        Self(
+            self.0
+                .clone()
+                .map(|(size, sql)| (size, format!("BEGIN IMMEDIATE;{};COMMIT", sql.0).into())),
+        )
+    }
+
     /// The smallest that takes this many calls (at most [`MOST`](Self::MOST)), and how many it takes.
     pub(crate) fn taking(&self, calls: usize) -> (usize, &Sql) {
         let fits = self.0.iter().find(|(size, _)| *size >= calls);
         let (size, sql) = fits.unwrap_or(&self.0[6]);
         (*size, sql)
+    }
+}
+
+/// The statement of a kind of write, for calls among others and for calls that are a transaction by themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct Series {
+    pub(crate) among_others: Many,
+    pub(crate) committed: Many,
+}
+
+impl Series {
+    /// What sqlx runs one after the other on one trip.
+    fn new(text: &str) -> Self {
+        let among_others = Many::new(|size| vec![text; size].join(";"));
+        Self {
+            committed: among_others.committed(),
+            among_others,
+        }
     }
 }
 
@@ -55,19 +82,21 @@ pub(crate) struct Statements {
     /// key, id, limit → key, id, data, expiry
     pub(crate) next_page: Sql,
     /// key, id, data, expiry, now
-    pub(crate) insert: Many,
+    pub(crate) insert: Series,
+    /// key, id, data, expiry; all of them as a transaction, or none if one of them is there already
+    pub(crate) insert_all: Many,
     /// data, expiry, key, id, now, expected data
-    pub(crate) swap: Many,
+    pub(crate) swap: Series,
     /// data, expiry, key, id, now
-    pub(crate) overwrite: Many,
+    pub(crate) overwrite: Series,
     /// expiry, key, id, now, expiry
-    pub(crate) touch: Many,
+    pub(crate) touch: Series,
     /// expiry, key, id, now, bound → data
-    pub(crate) renew: Many,
+    pub(crate) renew: Series,
     /// new key, new id, data, expiry, old key, old id, now, expected data, new key, new id, now
-    pub(crate) rename: Many,
+    pub(crate) rename: Series,
     /// key, id, now
-    pub(crate) remove: Many,
+    pub(crate) remove: Series,
     /// key, id, now; removes what has expired
     pub(crate) bury: Sql,
     /// key, now → whether it counts, for each
@@ -84,8 +113,9 @@ impl Statements {
         let place = "session_key = ? AND session_id = ?";
         let same = "CAST(data AS BLOB) = ?";
         let due = format!("rowid IN (SELECT rowid FROM {table} WHERE sweep_at <= ? ORDER BY sweep_at LIMIT ?)");
-        // What sqlx runs one after the other on one trip.
-        let series = |text: String| Many::new(move |size| format!("{text};").repeat(size));
+        let series = |text: String| Series::new(&text);
+        // Those that roll back when a constraint refuses them need no journal of their own, which would cost a copy of each
+        // page that they change. The whole transaction is tried again in parts then.
         Self {
             find: Many::new(|size| find(table, size)),
             list: format!("SELECT session_id, data, expires_at FROM {table} WHERE session_key = ?").into(),
@@ -98,17 +128,18 @@ impl Statements {
                  ON CONFLICT (session_key, session_id) DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at \
                  WHERE {table}.expires_at <= ?"
             )),
+            insert_all: Many::new(|size| insert_all(table, size)).committed(),
             swap: series(format!(
-                "UPDATE {table} SET data = ?, expires_at = ? WHERE {place} AND {live} AND {same}"
+                "UPDATE OR ROLLBACK {table} SET data = ?, expires_at = ? WHERE {place} AND {live} AND {same}"
             )),
             overwrite: series(format!(
-                "UPDATE {table} SET data = ?, expires_at = ? WHERE {place} AND {live}"
+                "UPDATE OR ROLLBACK {table} SET data = ?, expires_at = ? WHERE {place} AND {live}"
             )),
             touch: series(format!(
-                "UPDATE {table} SET expires_at = ? WHERE {place} AND expires_at > ? AND expires_at < ?"
+                "UPDATE OR ROLLBACK {table} SET expires_at = ? WHERE {place} AND expires_at > ? AND expires_at < ?"
             )),
             renew: series(format!(
-                "UPDATE {table} SET expires_at = ? WHERE {place} AND expires_at > ? AND expires_at < ? RETURNING data"
+                "UPDATE OR ROLLBACK {table} SET expires_at = ? WHERE {place} AND expires_at > ? AND expires_at < ? RETURNING data"
             )),
             // What is left at the new place has expired, and makes room.
             rename: series(format!(
@@ -128,6 +159,14 @@ impl Statements {
             postpone: format!("UPDATE {table} SET sweep_at = expires_at WHERE {due} AND {live}").into(),
         }
     }
+}
+
+fn insert_all(table: &TableName, size: usize) -> String {
+    format!(
+        "INSERT OR ROLLBACK INTO {table} (session_key, session_id, data, expires_at, sweep_at) \
+         SELECT column1, column2, column3, column4, column4 FROM (VALUES {}) WHERE column1 IS NOT NULL",
+        vec!["(?,?,?,?)"; size].join(",")
+    )
 }
 
 fn find(table: &TableName, size: usize) -> String {

@@ -45,7 +45,7 @@ use crate::writer::Writer;
 /// # Reads and writes
 ///
 /// One task writes. It takes what waits, up to 256 calls, into one transaction: one commit and one sync for all, and each call
-/// is acknowledged or refused by itself. A write alone is one statement. Other tasks read, each on a connection of its own,
+/// is acknowledged or refused by itself. Calls of one kind take one trip to the connection's thread. Other tasks read, each on a connection of its own,
 /// and do not wait for writes; reads that wait together are answered by one statement. A read sees every write that was
 /// acknowledged before it began. Statements are prepared once per connection.
 ///
@@ -184,7 +184,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Queues a request before the first await, so that calls are made in the order in which they are first polled.
+    /// Queues a request before the first await. Of those that wait together any may come first.
     async fn ask(&self, request: Request) -> Result<Answer> {
         self.check_open()?;
         let (reply, answer) = oneshot::channel();

@@ -40,9 +40,9 @@ impl TableName {
         &self.0
     }
 
-    /// The name, quoted, of something that belongs to the table.
-    pub(crate) fn object(&self, what: &str) -> String {
-        format!("\"{}_{what}\"", self.0)
+    /// The name of something that belongs to the table.
+    pub(crate) fn belonging(&self, what: &str) -> String {
+        format!("{}_{what}", self.0)
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Either, Executor, Row, SqliteConnection};
 use tokio::sync::oneshot;
 
-use crate::kind::{self, Decision, Explanation, Kind, Outcome};
+use crate::kind::{self, Decision, Explanation, Judged, Kind, Outcome};
 use crate::reader::{self, Failed};
 use crate::request::{Answer, Call, Request};
 use crate::row::Values;
@@ -38,8 +38,19 @@ impl From<Call> for Pending {
 pub(crate) enum Halted {
     /// Nothing is left of it.
     Undone(sqlx::Error),
-    /// It was to be committed.
+    /// It may be found committed after a crash.
     Committing(sqlx::Error),
+}
+
+impl Halted {
+    /// By this error of a commit.
+    pub(crate) fn committing(error: sqlx::Error) -> Self {
+        if trouble::may_have_been_committed(&error) {
+            Self::Committing(error)
+        } else {
+            Self::Undone(error)
+        }
+    }
 }
 
 /// What it takes to write.
@@ -56,48 +67,25 @@ impl Pen<'_> {
     pub(crate) async fn together(self, connection: &mut SqliteConnection, calls: &mut [Pending]) -> Result<(), Halted> {
         let undone = Halted::Undone;
         self.patiently(connection, "BEGIN IMMEDIATE").await.map_err(undone)?;
-        if let Err(error) = self.decide_all(connection, calls).await {
-            roll_back(connection).await;
-            return Err(undone(error));
+        let mut outcome = self.decide_all(connection, calls).await.map_err(undone);
+        match outcome {
+            Ok(()) => outcome = self.commit(connection).await,
+            Err(_) => roll_back(connection).await,
         }
-        if let Err(error) = self.patiently(connection, "COMMIT").await {
-            roll_back(connection).await;
-            return Err(if trouble::may_have_been_committed(&error) {
-                Halted::Committing(error)
-            } else {
-                undone(error)
-            });
+        if outcome.is_err() {
+            for call in calls {
+                call.answer = None;
+            }
         }
-        Ok(())
+        outcome
     }
 
-    /// One call as a transaction of its own, on one trip if it succeeds. `None`: it has to be decided
-    /// [together](Self::together) with what comes in between.
-    pub(crate) async fn alone(
-        self,
-        connection: &mut SqliteConnection,
-        kind: Kind,
-        request: &Request,
-    ) -> Result<Option<Result<Answer>>, Halted> {
-        let since = Instant::now();
-        let outcome = loop {
-            let now = self.clock.now();
-            match self.series(connection, kind, &[request], now).await {
-                Err(error) if trouble::is_busy(&error) && since.elapsed() < self.patience => {}
-                Err(error) if trouble::may_have_been_committed(&error) => return Err(Halted::Committing(error)),
-                Err(error) => return Err(Halted::Undone(error)),
-                Ok(outcomes) => break outcomes.into_iter().next().unwrap_or_default(),
-            }
-        };
-        match kind::decide(request, &outcome) {
-            Decision::Answer(answer) => Ok(Some(answer)),
-            Decision::Look(places) => {
-                let found = reader::find(connection, self.statements, &places).await;
-                let found = found.map_err(Halted::Undone)?;
-                match kind::explain(request, found, self.clock.now()) {
-                    Explanation::Answer(answer) => Ok(Some(answer)),
-                    Explanation::Expired | Explanation::Again => Ok(None),
-                }
+    pub(crate) async fn commit(self, connection: &mut SqliteConnection) -> Result<(), Halted> {
+        match self.patiently(connection, "COMMIT").await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                roll_back(connection).await;
+                Err(Halted::committing(error))
             }
         }
     }
@@ -128,7 +116,7 @@ impl Pen<'_> {
         now: Timestamp,
     ) -> Result<(), sqlx::Error> {
         let requests: Vec<_> = calls.iter().map(|call| &call.request).collect();
-        let outcomes = self.series(connection, kind, &requests, now).await?;
+        let outcomes = self.series(connection, kind, &requests, Judged::at(now)).await?;
         for (call, outcome) in calls.iter_mut().zip(outcomes) {
             call.answer = match kind::decide(&call.request, &outcome) {
                 Decision::Answer(answer) => Some(answer),
@@ -162,7 +150,7 @@ impl Pen<'_> {
                 Explanation::Expired => return Ok(Ok(self.bury(connection, request, now).await?)),
                 Explanation::Again => {}
             }
-            let outcomes = self.series(connection, kind, &[request], now).await?;
+            let outcomes = self.series(connection, kind, &[request], Judged::at(now)).await?;
             outcome = outcomes.into_iter().next().unwrap_or_default();
             if let Decision::Answer(answer) = kind::decide(request, &outcome) {
                 return Ok(answer);
@@ -172,36 +160,21 @@ impl Pen<'_> {
     }
 
     /// Runs the statement of this kind for these calls (at most [`Many::MOST`]) on one trip.
-    async fn series(
+    pub(crate) async fn series(
         self,
         connection: &mut SqliteConnection,
         kind: Kind,
         requests: &[&Request],
-        now: Timestamp,
+        judged: Judged,
     ) -> Result<Vec<Outcome>, sqlx::Error> {
-        let (size, sql) = kind.statement(self.statements).taking(requests.len());
+        let (size, sql) = kind.statement(self.statements).among_others.taking(requests.len());
         let mut values = Values::default();
         for request in requests {
-            kind::bind(request, now, &mut values);
+            kind::bind(request, judged, &mut values);
         }
         values.nothing(kind.values() * (size - requests.len()));
-        let mut steps = connection.fetch_many(sqlx::query_with(sql.text(), values.done()?));
         let mut outcomes = Vec::with_capacity(size);
-        let mut row = None;
-        while let Some(step) = steps.next().await {
-            match step? {
-                Either::Right(found) => row = Some(found),
-                Either::Left(done) => {
-                    outcomes.push(Outcome {
-                        changes: done.rows_affected(),
-                        row: row.take(),
-                    });
-                    if outcomes.len() == size {
-                        break;
-                    }
-                }
-            }
-        }
+        run(connection, sql, values, &mut outcomes).await?;
         Ok(outcomes)
     }
 
@@ -221,7 +194,12 @@ impl Pen<'_> {
             }
             Request::Expire { by, limit } => {
                 let removed = self.sweep(connection, &self.statements.expire, *by, *limit).await?;
-                let postponed = self.sweep(connection, &self.statements.postpone, *by, *limit).await?;
+                // If all that were due have expired, others may be due.
+                let postponed = if removed < u64::from(*limit) {
+                    self.sweep(connection, &self.statements.postpone, *by, *limit).await?
+                } else {
+                    0
+                };
                 let seen = removed + postponed;
                 Ok(Ok(Answer::Swept { removed, seen }))
             }
@@ -257,7 +235,7 @@ impl Pen<'_> {
         now: Timestamp,
     ) -> Result<Answer, sqlx::Error> {
         let mut values = Values::default();
-        kind::bind(request, now, &mut values);
+        kind::bind(request, Judged::at(now), &mut values);
         let query = sqlx::query_with(self.statements.bury.text(), values.done()?);
         connection.execute(query).await?;
         Ok(Answer::Found(false))
@@ -276,11 +254,32 @@ impl Pen<'_> {
     }
 }
 
+/// Runs the statements in a text, and tells what each did, up to the first that fails.
+pub(crate) async fn run(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    values: Values,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<(), sqlx::Error> {
+    let mut steps = connection.fetch_many(sqlx::query_with(sql.text(), values.done()?));
+    let mut row = None;
+    while let Some(step) = steps.next().await {
+        match step? {
+            Either::Right(found) => row = Some(found),
+            Either::Left(done) => outcomes.push(Outcome {
+                changes: done.rows_affected(),
+                row: row.take(),
+            }),
+        }
+    }
+    Ok(())
+}
+
 async fn rows(connection: &mut SqliteConnection, sql: &Sql, values: Values) -> Result<Vec<SqliteRow>, sqlx::Error> {
     connection.fetch_all(sqlx::query_with(sql.text(), values.done()?)).await
 }
 
 /// SQLite has done so already after some errors, and then says that there is nothing to roll back.
-async fn roll_back(connection: &mut SqliteConnection) {
+pub(crate) async fn roll_back(connection: &mut SqliteConnection) {
     let _ = connection.execute("ROLLBACK").await;
 }

@@ -18,6 +18,7 @@ mod code {
     pub(super) const CANNOT_OPEN: i32 = 14;
     pub(super) const SCHEMA: i32 = 17;
     pub(super) const TOO_BIG: i32 = 18;
+    pub(super) const CONSTRAINT: i32 = 19;
     pub(super) const NOT_A_DATABASE: i32 = 26;
 }
 
@@ -30,6 +31,11 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
 /// Somebody else holds the lock; the same may be tried again.
 pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(code::BUSY | code::LOCKED))
+}
+
+/// A row of that key is there already, or must not be.
+pub(crate) fn is_constraint(error: &sqlx::Error) -> bool {
+    primary_code(error) == Some(code::CONSTRAINT)
 }
 
 /// The statement itself is wrong: it names a column or a table that is not there.

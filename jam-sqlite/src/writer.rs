@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use jam_core::{Clock, Error, Result};
 use tokio::sync::mpsc;
-use tokio::task::yield_now;
 
 use crate::kind::Kind;
 use crate::lane::{InUse, Lane};
 use crate::request::{Call, Message};
 use crate::space::Space;
-use crate::statements::Statements;
+use crate::statements::{Many, Statements};
 use crate::transaction::{Halted, Pen, Pending};
 use crate::trouble;
 
@@ -62,8 +61,6 @@ impl Writer {
             }
             self.serve(batch).await;
             self.keep_log_short().await;
-            // Whoever was answered gets to ask again before the next batch is closed.
-            yield_now().await;
         }
         let outcome = self.close().await;
         if let Some(reply) = closing {
@@ -78,44 +75,37 @@ impl Writer {
         if !self.space.is_in_place() {
             return refuse_with(pending, &trouble::removed());
         }
-        if pending.len() > 1 {
-            match self.together(&mut pending).await {
-                Ok(()) => return answer(pending),
-                Err(Halted::Committing(error)) => return refuse(pending, Halted::Committing(error)),
-                Err(Halted::Undone(error)) if !trouble::is_one_calls_own(&error) => {
-                    return refuse(pending, Halted::Undone(error));
+        match self.decide(&mut pending).await {
+            // One of them may be the reason, so each is tried by itself.
+            Err(Halted::Undone(error)) if pending.len() > 1 && trouble::is_one_calls_own(&error) => {
+                for call in pending {
+                    let mut one = vec![call];
+                    if let Err(halted) = self.decide(&mut one).await {
+                        refuse(one, halted);
+                    }
                 }
-                // One of them may be the reason, so each is tried by itself.
-                Err(Halted::Undone(_)) => {}
             }
-        }
-        for mut call in pending {
-            call.answer = None;
-            let mut one = [call];
-            match self.single(&mut one).await {
-                Ok(()) => answer(one),
-                Err(halted) => refuse(one, halted),
-            }
+            Err(halted) => refuse(pending, halted),
+            Ok(()) => {}
         }
     }
 
-    /// Decides one call, alone if that can be.
-    async fn single(&self, one: &mut [Pending; 1]) -> Result<(), Halted> {
-        if let Some(kind) = Kind::of(&one[0].request) {
+    /// Decides and answers these calls, by themselves if they are of one kind. Those that are left when it fails have
+    /// changed nothing.
+    async fn decide(&self, pending: &mut Vec<Pending>) -> Result<(), Halted> {
+        if let Some(kind) = only_kind(pending) {
             let mut connection = self.connect().await?;
-            let outcome = self.pen().alone(&mut connection, kind, &one[0].request).await;
-            if let Some(answer) = self.settle(connection, outcome).await? {
-                one[0].answer = Some(answer);
-                return Ok(());
-            }
+            let outcome = self.pen().alone(&mut connection, kind, pending).await;
+            self.settle(connection, outcome).await?;
+            answer_decided(pending);
         }
-        self.together(one).await
-    }
-
-    async fn together(&self, pending: &mut [Pending]) -> Result<(), Halted> {
-        let mut connection = self.connect().await?;
-        let outcome = self.pen().together(&mut connection, pending).await;
-        self.settle(connection, outcome).await
+        if !pending.is_empty() {
+            let mut connection = self.connect().await?;
+            let outcome = self.pen().together(&mut connection, pending).await;
+            self.settle(connection, outcome).await?;
+            answer_decided(pending);
+        }
+        Ok(())
     }
 
     async fn connect(&self) -> Result<InUse, Halted> {
@@ -166,9 +156,17 @@ impl Writer {
     }
 }
 
-fn answer(calls: impl IntoIterator<Item = Pending>) {
-    for call in calls {
-        let answer = call.answer.unwrap_or_else(|| Err(trouble::confused()));
+/// The kind of all of these, if they go into one trip.
+fn only_kind(pending: &[Pending]) -> Option<Kind> {
+    let (first, others) = pending.split_first()?;
+    let kind = Kind::of(&first.request)?;
+    let same = others.len() < Many::MOST && others.iter().all(|call| Kind::of(&call.request) == Some(kind));
+    same.then_some(kind)
+}
+
+fn answer_decided(pending: &mut Vec<Pending>) {
+    for mut call in pending.extract_if(.., |call| call.answer.is_some()) {
+        let answer = call.answer.take().unwrap_or_else(|| Err(trouble::confused()));
         // A caller that is gone has not asked to be told.
         let _ = call.reply.send(answer);
     }

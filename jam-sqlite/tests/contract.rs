@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use jam_core::{ErrorKind, Load, ManualClock, Record, Registry, Rename, Renewal, SessionStore, StoreConfig, Timestamp};
 use jam_sqlite::{Durability, SqliteFactory, SqliteOptions, SqliteStore};
-use sqlx::SqlitePool;
 use support::*;
 
 #[tokio::test]
@@ -144,6 +143,32 @@ async fn of_writes_that_share_a_commit_each_is_decided_by_itself() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_inserts_at_once_each_place_takes_one_and_refuses_the_others() {
+    let place = Place::new();
+    let store = Arc::new(place.open().await);
+    let expired = Record::new("{}", Some(Timestamp::from_secs(1)));
+    store.insert(&id("user1", "7"), &expired).await.expect("insert");
+    let tasks: Vec<_> = (0..64)
+        .map(|number| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let id = id("user1", &(number % 24).to_string());
+                store.insert(&id, &record(number.to_string())).await
+            })
+        })
+        .collect();
+    let mut inserted = 0;
+    for task in tasks {
+        match task.await.expect("no panic") {
+            Ok(()) => inserted += 1,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
+        }
+    }
+    assert_eq!(inserted, 24);
+    assert_eq!(all(&store).await.len(), 24);
+}
+
 #[tokio::test]
 async fn a_renewal_is_made_when_due_and_changes_no_version() {
     let place = Place::new();
@@ -262,70 +287,6 @@ async fn several_tables_in_one_file_do_not_meet() {
         place.query("SELECT table_name FROM jam_schema ORDER BY 1").await,
         ["jam_sessions", "Other_1"]
     );
-}
-
-#[tokio::test]
-async fn an_application_shares_its_pool_and_its_database_stays_as_it_is() {
-    let folder = tempfile::tempdir().expect("tempdir");
-    let path = folder.path().join("app.db");
-    let pool = SqlitePool::connect(&format!("sqlite:{}?mode=rwc", path.display()))
-        .await
-        .expect("pool");
-    sqlx::query("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
-        .execute(&pool)
-        .await
-        .expect("create");
-    let before = query(
-        &path,
-        "PRAGMA journal_mode; PRAGMA application_id; PRAGMA user_version; PRAGMA auto_vacuum",
-    )
-    .await;
-    let store = SqliteStore::from_pool(pool.clone()).await.expect("open");
-    let a = id("user1", "a");
-    store.insert(&a, &record("{\"n\":1}")).await.expect("insert");
-    let seen = version(&store, &a).await;
-    store
-        .replace(&a, Some(&seen), &record("{\"n\":2}"))
-        .await
-        .expect("replace");
-    let joined = "SELECT data ->> '$.n' FROM jam_sessions LEFT JOIN orders ON false";
-    assert_eq!(query(&path, joined).await, ["2"]);
-    store.close().await.expect("close");
-    sqlx::query("INSERT INTO orders VALUES (1)")
-        .execute(&pool)
-        .await
-        .expect("the pool goes on");
-    let after = query(
-        &path,
-        "PRAGMA journal_mode; PRAGMA application_id; PRAGMA user_version; PRAGMA auto_vacuum",
-    )
-    .await;
-    assert_eq!(before, after);
-    pool.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_pool_of_one_connection_is_enough() {
-    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
-    let store = Arc::new(
-        SqliteStore::from_pool(pool.connect("sqlite::memory:").await.expect("pool"))
-            .await
-            .expect("open"),
-    );
-    let tasks: Vec<_> = (0..16)
-        .map(|number| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                let a = id("user1", &number.to_string());
-                store.insert(&a, &record("{}")).await.expect("insert");
-                assert!(payload(&store, &a).await.is_some());
-                assert!(store.remove(&a).await.expect("remove"));
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("no panic");
-    }
 }
 
 #[tokio::test]

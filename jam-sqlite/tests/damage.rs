@@ -80,6 +80,19 @@ async fn a_table_of_that_name_that_jam_did_not_make_is_refused_and_left_alone() 
 }
 
 #[tokio::test]
+async fn a_table_whose_index_would_have_the_name_of_another_table_is_refused() {
+    let place = Place::new();
+    let first = place.options().table("a_sweep").open().await.expect("open");
+    first.insert(&id("user1", "a"), &record("{}")).await.expect("insert");
+    for name in ["a", "A"] {
+        let error = place.options().table(name).open().await.expect_err("taken");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.message().to_lowercase().contains("a_sweep"), "{error}");
+    }
+    assert_eq!(place.query("SELECT table_name FROM jam_schema").await, ["a_sweep"]);
+}
+
+#[tokio::test]
 async fn a_table_of_a_later_version_is_refused_and_left_alone() {
     let place = filled().await;
     place.query("UPDATE jam_schema SET version = 2").await;

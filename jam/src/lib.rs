@@ -42,11 +42,14 @@
 //! | `axum` | the same, with extractors for axum | |
 //! | `actix` | sessions as middleware and extractors of actix-web, `[jam.session.cookie]` in the config | |
 //! | `http` | what web layers stand on, to write another one; they bring it | |
-//! | `full` | all of them | |
+//! | `full` | all of the above | |
+//! | `cli` | the command `jam`, and [`cli`](crate::cli) for one with backends of your own | |
 //!
 //! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod config;
 mod registry;
 #[cfg(feature = "tokio")]

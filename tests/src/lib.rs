@@ -16,8 +16,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jam::{Clock, ErrorKind, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder, Timestamp};
+use jam_core::Durability;
 use jam_crypto::{AesIds, AesSealer, KeyRing};
-use jam_json::{Durability, JsonDir, JsonFile};
+use jam_json::{JsonDir, JsonFile};
 use jam_redis::RedisStore;
 use jam_sqlite::SqliteStore;
 use jam_test_servers::{Kind, Server};
@@ -115,7 +116,7 @@ impl Stage {
     pub async fn sqlite() -> Self {
         Self::set(async |clock, directory| {
             let options = SqliteStore::options(directory.path().join("sessions.db"));
-            let options = options.durability(jam_sqlite::Durability::Os).clock(clock);
+            let options = options.durability(Durability::Os).clock(clock);
             Arc::new(options.open().await.expect("SqliteStore opens")) as Arc<dyn SessionStore>
         })
         .await

@@ -55,11 +55,7 @@ async fn sqlite_keeps_the_contract_outlives_closing_and_is_shared() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("sessions.db");
     let current: Arc<Mutex<Arc<dyn Clock>>> = Arc::new(Mutex::new(Arc::new(SystemClock)));
-    let options = move |clock| {
-        SqliteStore::options(&path)
-            .durability(jam_sqlite::Durability::Os)
-            .clock(clock)
-    };
+    let options = move |clock| SqliteStore::options(&path).durability(Durability::Os).clock(clock);
     let (first, second) = (options.clone(), options);
     let remembered = Arc::clone(&current);
     let open = move |clock: Arc<dyn Clock>| {

@@ -139,6 +139,13 @@ impl StoreConfig {
         self
     }
 
+    /// Sets a field, as if it stood in the config.
+    #[must_use]
+    pub fn with_field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.into(), value.into());
+        self
+    }
+
     /// Looks at a field without taking it.
     pub fn peek(&self, name: &str) -> Option<&Value> {
         self.fields.get(name)

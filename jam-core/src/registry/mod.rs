@@ -12,7 +12,8 @@ use async_trait::async_trait;
 pub use self::config::StoreConfig;
 pub use self::suggest::did_you_mean;
 use self::suggest::shown;
-use crate::{Error, ErrorKind, MemoryStore, Result, SessionStore};
+use crate::diagnosis::try_out;
+use crate::{Error, ErrorKind, Finding, MemoryStore, Result, SessionStore};
 
 /// Opens the stores of one backend from a [`StoreConfig`]. Backend crates publish one; whoever wires stores by name
 /// registers it in a [`Registry`].
@@ -54,6 +55,32 @@ pub trait StoreFactory: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`Config`](ErrorKind::Config) for a setting that is wrong; whatever the store gives when it cannot be opened.
     async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>>;
+
+    /// Looks at the store for the one who runs it (`jam doctor`): whether it can be reached, what keeps it from doing its
+    /// work now or will one day, and what to do. What is wrong is a finding, not an error, so that the rest is looked at
+    /// too.
+    ///
+    /// Without an implementation of its own a backend's store is opened and [tried out](crate::diagnosis::try_out). One
+    /// of its own says more: which server, how durable, whose files, whose clock.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for a setting that is wrong or that nobody knows.
+    async fn diagnose(&self, config: &mut StoreConfig) -> Result<Vec<Finding>> {
+        match self.open(config).await {
+            Ok(store) => {
+                let mut findings = vec![try_out(&*store).await];
+                if let Err(error) = store.close().await {
+                    findings.push(Finding::error("closing", &error));
+                }
+                Ok(findings)
+            }
+            Err(error) => {
+                // A field nobody knows is not the store's fault.
+                config.finish()?;
+                Ok(vec![Finding::error("opening", &error)])
+            }
+        }
+    }
 }
 
 /// The backends that can be opened by name. An ordinary value: no globals, nothing before `main`.

@@ -57,17 +57,14 @@ impl Sessions {
         .await
     }
 
-    /// The same for a session that was loaded, unless somebody else has rotated it since, or it has ended, or an old id
-    /// reached it: then there is `None` to give to the client. So of the requests of one page, whose answers arrive in any
-    /// order, one alone carries a new id, and the client does not end up with one that was rotated away again.
+    /// The same for a session that was loaded, unless somebody else has rotated it since, or it has ended: then there is
+    /// `None` to give to the client. So of the requests of one page, whose answers arrive in any order, one alone carries a
+    /// new id, and the client does not end up with one that was rotated away again.
     ///
     /// # Errors
     /// As [`rework_with_grace`](Self::rework_with_grace).
     pub async fn rework_loaded_with_grace(&self, session: &Session) -> Result<Option<SessionId>> {
         self.check_grace()?;
-        if session.through_grace() {
-            return Ok(None);
-        }
         let rotation = Rotation {
             operation: "rework_with_grace",
             login: None,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Session;
-use super::state::{Change, Seat, visitor_key};
+use super::state::{Change, Seat, apart, visitor_key};
 use crate::Result;
 
 impl Session {
@@ -87,7 +87,7 @@ impl Session {
             changes.apply(data);
             change(data)
         });
-        match modified.await {
+        match apart(modified).await {
             Ok(outcome) => {
                 state.changes.clear();
                 state.renew();
@@ -116,7 +116,7 @@ impl Session {
 
     /// Begins a session.
     pub(super) async fn begin(&self, state: &mut super::State, key: String, data: Data) -> Result<()> {
-        let created = self.shared.config.sessions().create(key, data).await;
+        let created = apart(self.shared.config.sessions().create(key, data)).await;
         state.sit_down(created.map_err(|error| self.error(error))?);
         Ok(())
     }

@@ -6,28 +6,23 @@ use http::{HeaderValue, StatusCode};
 use jam_core::{Data, ErrorKind, Result};
 
 use super::Session;
-use super::state::{News, Renewal, Seat, State, visitor_key};
+use super::state::{News, Renewal, Seat, State, apart, visitor_key};
 use crate::config::{Carrier, Inner};
 use crate::{Closing, Error, wire};
 
 impl Session {
-    /// Closes a session that nobody looked at, and tells whether that was so.
-    pub(crate) fn close_untouched(&self) -> bool {
-        match self.shared.state.try_lock() {
-            Some(mut state) if !self.shared.looked_at.load(Ordering::Relaxed) => {
-                state.closed = true;
-                true
-            }
-            _ => false,
-        }
+    /// Lets no more changes in, and tells whether anybody has looked at the session.
+    pub(crate) fn shut(&self) -> bool {
+        // A task that looks at this moment either sees that it is too late, or is seen.
+        self.shared.closed.store(true, Ordering::SeqCst);
+        self.shared.looked_at.load(Ordering::SeqCst)
     }
 
     /// Writes what was changed, and says what the response has to carry.
     pub(crate) async fn close(&self, status: StatusCode) -> Closing {
         let config = self.shared.config.inner();
         let mut state = self.shared.state.lock().await;
-        state.closed = true;
-        if !self.shared.looked_at.load(Ordering::Relaxed) {
+        if !self.shut() {
             return Closing::untouched();
         }
         let mut error = None;
@@ -68,16 +63,16 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             let written = match loaded {
                 Some(mut loaded) => {
                     changes.apply(loaded.data_mut()?);
-                    match config.sessions.commit(*loaded).await {
+                    match apart(config.sessions.commit(*loaded)).await {
                         Err(error) if error.kind() == ErrorKind::Conflict => {
                             // It may have been rotated.
                             state.renewal = Renewal::Outdated;
-                            config.sessions.modify(&id, |data| changes.apply(data)).await
+                            apart(config.sessions.modify(&id, |data| changes.apply(data))).await
                         }
                         written => written,
                     }
                 }
-                None => config.sessions.modify(&id, |data| changes.apply(data)).await,
+                None => apart(config.sessions.modify(&id, |data| changes.apply(data))).await,
             };
             if !written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
                 state.seat = Seat::Taken(id, None);
@@ -90,7 +85,7 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
         Seat::Empty if changes.sets_something() => {
             let mut data = Data::new();
             changes.apply(&mut data);
-            let created = config.sessions.create(visitor_key(config), data).await;
+            let created = apart(config.sessions.create(visitor_key(config), data)).await;
             created.map(|id| state.sit_down(id))
         }
         seat => {
@@ -112,7 +107,7 @@ async fn rotate(config: &Inner, state: &mut State) {
     let (News::None, Seat::Taken(..), Some(session)) = (state.news, &state.seat, state.due.take()) else {
         return;
     };
-    match config.sessions.rework_loaded_with_grace(&session).await {
+    match apart(config.sessions.rework_loaded_with_grace(&session)).await {
         Ok(Some(id)) => state.sit_down(id),
         Ok(None) => state.renewal = Renewal::Outdated,
         Err(error) => tracing::warn!(

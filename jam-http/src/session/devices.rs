@@ -5,6 +5,7 @@ use std::ops::Deref;
 use jam_core::{Error as CoreError, ErrorKind, SessionInfo};
 
 use super::Session;
+use super::state::apart;
 use crate::Result;
 
 /// A line of [`Session::list`]: a session of the same key, and whether it is the one of this request.
@@ -40,7 +41,7 @@ impl Session {
         let (Some(key), Some(own)) = (self.key().await?, self.handle().await?) else {
             return Ok(Vec::new());
         };
-        let listed = self.shared.config.sessions().list(&key).await;
+        let listed = apart(self.shared.config.sessions().list(&key)).await;
         let device = |info: SessionInfo| Device {
             current: *info.handle() == own,
             info,
@@ -64,7 +65,7 @@ impl Session {
         let Some((key, own)) = loaded.map(|loaded| (loaded.key().clone(), loaded.handle().clone())) else {
             return Ok(false);
         };
-        let revoked = config.sessions.revoke(&key, handle.as_ref()).await;
+        let revoked = apart(config.sessions.revoke(&key, handle.as_ref())).await;
         let revoked = revoked.map_err(|error| self.error(error))?;
         if own.as_str() == handle.as_ref() {
             state.stand_up(self.shared.brought);
@@ -82,7 +83,7 @@ impl Session {
         let mut state = self.change().await?;
         let id = state.id(config).await.map_err(|error| self.error(error))?;
         let id = id.ok_or_else(|| CoreError::from(ErrorKind::NotFound))?;
-        let cleared = config.sessions.clear_others(&id).await;
+        let cleared = apart(config.sessions.clear_others(&id)).await;
         cleared.map_err(|error| self.error(error))
     }
 }

@@ -3,7 +3,7 @@
 use jam_core::{Data, Error as CoreError, ErrorKind, SessionKey, SessionOptions};
 
 use super::Session;
-use super::state::{Seat, is_visitor};
+use super::state::{Seat, apart, is_visitor};
 use crate::Result;
 
 impl Session {
@@ -38,7 +38,7 @@ impl Session {
         let stays = loaded.map(|loaded| is_visitor(config, loaded.key()) || *loaded.key() == user);
         let id = state.id(config).await.map_err(|error| self.error(error))?;
         match (id, stays) {
-            (Some(id), Some(true)) => match config.sessions.rework_as(&id, &user, options).await {
+            (Some(id), Some(true)) => match apart(config.sessions.rework_as(&id, &user, options)).await {
                 Ok(id) => {
                     state.sit_down(id);
                     return Ok(());
@@ -48,7 +48,7 @@ impl Session {
                 Err(error) => return Err(self.error(error)),
             },
             (Some(id), _) => {
-                let deleted = config.sessions.delete(&id).await;
+                let deleted = apart(config.sessions.delete(&id)).await;
                 deleted.map_err(|error| self.error(error))?;
                 let changes = std::mem::take(&mut state.changes);
                 state.stand_up(self.shared.brought);
@@ -56,7 +56,7 @@ impl Session {
             }
             (None, _) => {}
         }
-        let created = config.sessions.create_with(&user, Data::new(), options).await;
+        let created = apart(config.sessions.create_with(&user, Data::new(), options)).await;
         state.sit_down(created.map_err(|error| self.error(error))?);
         Ok(())
     }
@@ -71,7 +71,7 @@ impl Session {
         let mut state = self.change().await?;
         let existed = match state.id_unseen() {
             Some(id) => {
-                let deleted = config.sessions.delete(&id).await;
+                let deleted = apart(config.sessions.delete(&id)).await;
                 deleted.map_err(|error| self.error(error))?
             }
             None => false,
@@ -90,7 +90,7 @@ impl Session {
         let loaded = state.load(config).await.map_err(|error| self.error(error))?;
         let ended = match loaded.map(|loaded| loaded.key().clone()) {
             Some(key) => {
-                let cleared = config.sessions.clear(&key).await;
+                let cleared = apart(config.sessions.clear(&key)).await;
                 cleared.map_err(|error| self.error(error))?
             }
             None => 0,
@@ -109,7 +109,7 @@ impl Session {
         let mut state = self.change().await?;
         let id = state.id(config).await.map_err(|error| self.error(error))?;
         let id = id.ok_or_else(|| CoreError::from(ErrorKind::NotFound))?;
-        let reworked = config.sessions.rework(&id).await;
+        let reworked = apart(config.sessions.rework(&id)).await;
         if matches!(&reworked, Err(error) if error.kind() == ErrorKind::NotFound) {
             state.seat = Seat::Ended;
         }

@@ -39,9 +39,10 @@ use crate::{Error, Result, SessionConfig};
 /// field changes go nowhere, the response leaves as it is, and the client's cookie is left alone: it may be that of
 /// a new login already.
 ///
-/// **Once the headers have left** (a streaming body, a spawned task) the session can be read; changing it is
-/// [`Error::Late`]. A body that shows something of the session needs a handler that looked at it before (an extractor such as
-/// `User` is enough): else the headers, which say that the page is for this client alone, have left without saying so.
+/// **Once the headers have left, or the client has hung up** (a streaming body, a spawned task), the session can be read;
+/// changing it is [`Error::Late`]. A body that shows something of the session needs a handler that looked at it before (an
+/// extractor such as `User` is enough): else the headers, which say that the page is for this client alone, have left
+/// without saying so.
 ///
 /// # Errors
 /// Those all methods share: [`Error::Ambiguous`] if the request carries two session ids; [`Error::Unavailable`] if the store
@@ -60,6 +61,8 @@ struct Shared {
     /// Whether the request named a session, if only by a text that is no id.
     brought: bool,
     ambiguous: bool,
+    /// Whether the response has left, or the client.
+    closed: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -71,6 +74,7 @@ impl Session {
                 looked_at: AtomicBool::new(false),
                 brought: !matches!(arrived, Arrived::Nothing),
                 ambiguous: matches!(arrived, Arrived::Ambiguous),
+                closed: AtomicBool::new(false),
                 state: Mutex::new(State::new(arrived)),
             }),
         }
@@ -85,7 +89,7 @@ impl Session {
     /// The state, for reading. The lock is held across calls to the store, never across the handler's own code, but for a
     /// closure given to [`modify`](Self::modify).
     async fn look(&self) -> Result<MutexGuard<'_, State>> {
-        self.shared.looked_at.store(true, Ordering::Relaxed);
+        self.shared.looked_at.store(true, Ordering::SeqCst);
         if self.shared.ambiguous {
             return Err(Error::Ambiguous);
         }
@@ -95,7 +99,7 @@ impl Session {
     /// The state, for changing.
     async fn change(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.look().await?;
-        if state.closed {
+        if self.shared.closed.load(Ordering::SeqCst) {
             return Err(Error::Late);
         }
         Ok(state)

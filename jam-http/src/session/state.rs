@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::Pin;
 
 use jam_core::{Data, ErrorKind, Result, Session as Loaded, SessionId, SessionKey};
 use serde_json::Value;
@@ -23,7 +24,6 @@ pub(super) struct State {
     pub(super) due: Option<Box<Loaded>>,
     /// That the session cannot be read was logged.
     complained: bool,
-    pub(super) closed: bool,
 }
 
 /// Who sits there.
@@ -91,7 +91,6 @@ impl State {
             unreadable: None,
             due: None,
             complained: false,
-            closed: false,
         }
     }
 
@@ -121,7 +120,7 @@ impl State {
 
     /// Loads a session and makes sure that it can be read.
     async fn read(&mut self, config: &Inner, id: &SessionId) -> Result<Option<Loaded>> {
-        let found = match config.sessions.get(id).await {
+        let found = match apart(config.sessions.get(id)).await {
             Ok(Some(loaded)) => loaded.data().map(drop).map(|()| Some(loaded)),
             other => other,
         };
@@ -243,11 +242,21 @@ impl Changes {
     }
 }
 
+/// Puts a call to the manager in a place of its own, or the future of every handler would carry the room for all of them, and
+/// be copied from layer to layer with it.
+pub(super) fn apart<F: Future>(call: F) -> Pin<Box<F>> {
+    Box::pin(call)
+}
+
 /// Whether a session is to get a new id by routine.
 fn is_due(config: &Inner, loaded: &Loaded) -> bool {
-    let Some(every) = config.rotate_every else { return false };
-    let age = |issued| config.sessions.clock().now().since(issued);
-    !loaded.through_grace() && loaded.issued().is_some_and(|issued| age(issued) >= every)
+    let (Some(every), Some(grace)) = (config.rotate_every, config.sessions.grace()) else {
+        return false;
+    };
+    // Who still comes with the old id so late has not heard of the new one: that answer was lost.
+    let age = if loaded.through_grace() { grace / 2 } else { every };
+    let now = config.sessions.clock().now();
+    loaded.issued().is_some_and(|issued| now.since(issued) >= age)
 }
 
 /// A session key for a visitor, of their own.

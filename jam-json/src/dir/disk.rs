@@ -192,7 +192,7 @@ impl Disk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        if self.durability != Durability::Sync {
+        if self.durability == Durability::Os {
             return Ok(());
         }
         let synced = self.pool.wait(|| self.fs.sync_dir(dir));

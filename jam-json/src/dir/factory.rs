@@ -1,11 +1,13 @@
 //! Opening a `JsonDir` by name, from a config or a URL.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jam_core::{Result, SessionStore, StoreConfig, StoreFactory};
+use jam_core::diagnosis::try_out;
+use jam_core::{Finding, Result, SessionStore, StoreConfig, StoreFactory};
 
-use super::JsonDir;
+use super::{JsonDir, JsonDirOptions};
 use crate::Durability;
 
 /// Opens [`JsonDir`] stores by name: `json-dir` or `file`.
@@ -25,21 +27,45 @@ impl StoreFactory for JsonDirFactory {
     }
 
     async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
-        let mut options = JsonDir::options().clock(config.clock());
-        let location = config.location().map(str::to_owned);
-        match (config.string("storage_path")?, location) {
-            (Some(_), Some(_)) => return Err(config.invalid("storage_path", "left out where the URL names a path")),
-            (Some(path), None) | (None, Some(path)) => options = options.storage_path(path),
-            (None, None) => {}
-        }
-        if let Some(prefix) = config.string("file_prefix")? {
-            options = options.file_prefix(prefix);
-        }
-        if let Some(word) = config.one_of("durability", &Durability::WORDS)? {
-            options = options.durability(Durability::from_word(word).unwrap_or_default());
-        }
-        // Before anything is opened: a mistake in the config shall leave no files behind.
-        config.finish()?;
+        let (_, _, options) = read(config)?;
         Ok(Arc::new(options.open().await?))
     }
+
+    async fn diagnose(&self, config: &mut StoreConfig) -> Result<Vec<Finding>> {
+        let (path, durability, options) = read(config)?;
+        let store = match options.open().await {
+            Ok(store) => store,
+            Err(error) => return Ok(vec![Finding::error("opening", &error)]),
+        };
+        let mut findings = vec![durability.finding(), try_out(&store).await];
+        findings.extend(path.and_then(|path| Finding::of_file("permissions", Path::new(&path))));
+        if let Err(error) = store.close().await {
+            findings.push(Finding::error("closing", &error));
+        }
+        Ok(findings)
+    }
+}
+
+/// What the fields say, all of which are known afterwards, before anything is opened: a mistake in the config shall
+/// leave no files behind.
+fn read(config: &mut StoreConfig) -> Result<(Option<String>, Durability, JsonDirOptions)> {
+    let mut storage = None;
+    let mut options = JsonDir::options().clock(config.clock());
+    let location = config.location().map(str::to_owned);
+    match (config.string("storage_path")?, location) {
+        (Some(_), Some(_)) => return Err(config.invalid("storage_path", "left out where the URL names a path")),
+        (Some(path), None) | (None, Some(path)) => {
+            options = options.storage_path(&path);
+            storage = Some(path);
+        }
+        (None, None) => {}
+    }
+    if let Some(prefix) = config.string("file_prefix")? {
+        options = options.file_prefix(prefix);
+    }
+    let durability = config.one_of("durability", &Durability::WORDS)?;
+    let durability = durability.and_then(Durability::from_word).unwrap_or_default();
+    options = options.durability(durability);
+    config.finish()?;
+    Ok((storage, durability, options))
 }

@@ -196,7 +196,7 @@ impl<'a> Folder<'a> {
         let temp = temp_file(&self.dir);
         let written = self.create(&temp).and_then(|mut file| {
             file.write_all(content)?;
-            if self.disk.durability == Durability::Sync {
+            if self.disk.durability != Durability::Os {
                 self.disk.pool.wait(|| file.sync())?;
             }
             fs.rename(&temp, path)?;
@@ -231,7 +231,7 @@ impl<'a> Folder<'a> {
 
     /// Makes it durable that there is nothing: who ended it may have died before the sync, and would bring it back.
     fn sync_miss(&self) -> Result<()> {
-        if self.disk.durability != Durability::Sync {
+        if self.disk.durability == Durability::Os {
             return Ok(());
         }
         let dir = &self.dir;

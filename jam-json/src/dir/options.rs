@@ -111,7 +111,7 @@ impl JsonDirOptions {
         let layout = Layout::new(root, self.file_prefix);
         let disk = Disk::new(self.fs, layout, self.durability, self.clock);
         // Whatever a crashed process created there becomes durable before anybody builds on it.
-        if disk.durability == Durability::Sync {
+        if disk.durability != Durability::Os {
             let root = disk.layout.root();
             let synced = disk.fs.sync_dir(root);
             synced.map_err(|error| trouble::failed("syncing the storage directory", root, error))?;
@@ -148,7 +148,7 @@ fn create_default(fs: &dyn Fs, durability: Durability) -> Result<PathBuf> {
 
 /// Makes the storage directory's own name durable, whichever process gave it.
 fn sync_parent(fs: &dyn Fs, path: &Path, was_there: bool, durability: Durability) -> Result<()> {
-    let Some(parent) = path.parent().filter(|_| durability == Durability::Sync) else {
+    let Some(parent) = path.parent().filter(|_| durability != Durability::Os) else {
         return Ok(());
     };
     match fs.sync_dir(parent) {

@@ -1,11 +1,13 @@
 //! The store by name: from a config or a URL.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jam_core::{Error, ErrorKind, Result, SessionStore, StoreConfig, StoreFactory};
+use jam_core::diagnosis::try_out;
+use jam_core::{Error, ErrorKind, Finding, Result, SessionStore, StoreConfig, StoreFactory};
 
-use super::JsonFile;
+use super::{JsonFile, JsonFileOptions};
 use crate::Durability;
 
 /// Opens a [`JsonFile`] as `json`.
@@ -41,29 +43,52 @@ impl StoreFactory for JsonFileFactory {
     }
 
     async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
-        let field = config.string("json_path")?;
-        let path = match (config.location(), field) {
-            (Some(_), Some(_)) => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!(
-                        "{}: the path is there twice, as location and as `json_path`",
-                        config.origin()
-                    ),
-                ));
-            }
-            (Some(location), None) => location.to_owned(),
-            (None, field) => field.unwrap_or_else(|| JsonFile::DEFAULT_PATH.to_owned()),
-        };
-        let durability = config.one_of("durability", &Durability::WORDS)?;
-        let durability = durability.and_then(Durability::from_word).unwrap_or_default();
-        let accept = config.boolean("accept_edited_document")?.unwrap_or(false);
-        let options = JsonFile::options(path)
-            .durability(durability)
-            .clock(config.clock())
-            .accept_edited_document(accept);
-        // Before anything is opened: a mistake in the config shall leave no files behind.
-        config.finish()?;
+        let (_, _, options) = read(config)?;
         Ok(Arc::new(options.open().await?))
     }
+
+    async fn diagnose(&self, config: &mut StoreConfig) -> Result<Vec<Finding>> {
+        let (path, durability, options) = read(config)?;
+        let store = match options.open().await {
+            Ok(store) => store,
+            Err(error) => return Ok(vec![Finding::error("opening", &error)]),
+        };
+        let mut findings = vec![durability.finding(), try_out(&store).await];
+        if let Some(damage) = store.recovery().damage_finding() {
+            findings.push(damage);
+        }
+        findings.extend(Finding::of_file("permissions", Path::new(&path)));
+        if let Err(error) = store.close().await {
+            findings.push(Finding::error("closing", &error));
+        }
+        Ok(findings)
+    }
+}
+
+/// What the fields say, all of which are known afterwards, before anything is opened: a mistake in the config shall
+/// leave no files behind.
+fn read(config: &mut StoreConfig) -> Result<(String, Durability, JsonFileOptions)> {
+    let field = config.string("json_path")?;
+    let path = match (config.location(), field) {
+        (Some(_), Some(_)) => {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "{}: the path is there twice, as location and as `json_path`",
+                    config.origin()
+                ),
+            ));
+        }
+        (Some(location), None) => location.to_owned(),
+        (None, field) => field.unwrap_or_else(|| JsonFile::DEFAULT_PATH.to_owned()),
+    };
+    let durability = config.one_of("durability", &Durability::WORDS)?;
+    let durability = durability.and_then(Durability::from_word).unwrap_or_default();
+    let accept = config.boolean("accept_edited_document")?.unwrap_or(false);
+    let options = JsonFile::options(&path)
+        .durability(durability)
+        .clock(config.clock())
+        .accept_edited_document(accept);
+    config.finish()?;
+    Ok((path, durability, options))
 }

@@ -77,8 +77,8 @@ impl Journal {
     /// Brings all of it to the device, whatever the durability: another journal shall begin.
     pub(super) fn seal(&mut self) -> io::Result<()> {
         match self.durability {
-            Durability::Sync => Ok(()),
             Durability::Os => self.file.sync(),
+            _ => Ok(()),
         }
     }
 
@@ -94,8 +94,8 @@ impl Journal {
 
     fn make_durable(&mut self) -> io::Result<()> {
         match self.durability {
-            Durability::Sync => self.file.sync(),
             Durability::Os => Ok(()),
+            _ => self.file.sync(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use jam_core::Finding;
+
 /// What opening a store found and did. [`JsonFile::recovery`](crate::JsonFile::recovery) gives it.
 ///
 /// After [`close`](jam_core::SessionStore::close) the next opening has nothing to do and the report is empty. After a
@@ -25,6 +27,18 @@ impl RecoveryReport {
     /// Whether there was nothing to do.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    pub(super) fn damage_finding(&self) -> Option<Finding> {
+        let damage = self.damage.first()?;
+        Some(Finding::warning(
+            "recovery",
+            format!(
+                "{} bytes at the end of a journal were damaged and cut off",
+                damage.dropped
+            ),
+            "after a crash that is as it should be; otherwise look at the disk",
+        ))
     }
 }
 

@@ -4,6 +4,8 @@ mod cookie;
 mod document;
 mod environment;
 mod settings;
+#[cfg(feature = "cli")]
+mod survey;
 
 use std::fmt;
 use std::path::Path;
@@ -15,6 +17,8 @@ use serde_json::{Map, Value};
 use self::cookie::Cookie;
 use self::environment::Environment;
 use self::settings::Settings;
+#[cfg(feature = "cli")]
+pub(crate) use self::survey::Survey;
 
 /// Opens sessions from a URL (`json:sessions.json`, `sqlite:sessions.db`, `memory:`) or the path of a config file (`jam.toml`).
 ///

@@ -1,6 +1,6 @@
 //! The fields of a configuration, sorted into those of the manager and those of the backend.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,17 +26,20 @@ pub(super) struct Manager {
     max_sessions: Option<usize>,
     when_full: Option<WhenFull>,
     grace: Option<Duration>,
-    layout: Layout,
-    encryption: Option<Encryption>,
+    pub(super) layout: Layout,
+    pub(super) encryption: Option<Encryption>,
 }
 
 /// What is encrypted, with which keys.
 #[cfg_attr(not(feature = "crypto"), expect(dead_code, reason = "refused without the feature"))]
-struct Encryption {
+pub(super) struct Encryption {
     origin: String,
-    secrets: Vec<String>,
-    data: bool,
-    accept_plaintext: bool,
+    pub(super) secrets: Vec<String>,
+    /// Those of the keys that came from files.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command looks at them"))]
+    pub(super) files: Vec<PathBuf>,
+    pub(super) data: bool,
+    pub(super) accept_plaintext: bool,
 }
 
 impl Settings {
@@ -185,6 +188,11 @@ impl Encryption {
             )));
         }
         let origin = config.origin().to_owned();
+        let files = secrets
+            .iter()
+            .map(PathBuf::from)
+            .filter(|path| path.is_file())
+            .collect();
         let secrets = secrets
             .into_iter()
             .map(|secret| read_if_file(&origin, secret))
@@ -192,6 +200,7 @@ impl Encryption {
         Ok(Some(Self {
             origin,
             secrets,
+            files,
             data: data.unwrap_or(true),
             accept_plaintext: accept_plaintext.unwrap_or(false),
         }))

@@ -83,8 +83,9 @@ async fn read(response: HttpResponse) -> Response<String> {
     *read.status_mut() = StatusCode::from_u16(response.status().as_u16()).expect("a status");
     for (name, value) in response.headers() {
         let name = HeaderName::from_bytes(name.as_str().as_bytes()).expect("a name");
-        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
-        read.headers_mut().append(name, value);
+        let mut copy = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
+        copy.set_sensitive(value.is_sensitive());
+        read.headers_mut().append(name, copy);
     }
     let body = to_bytes(response.into_body()).await.expect("a body");
     *read.body_mut() = String::from_utf8(body.to_vec()).expect("text");

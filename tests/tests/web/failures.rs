@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
-use jam_http::{Error, Session, SessionConfig};
+use jam_http::{Error, Exchange, Session, SessionConfig};
 use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework, Site};
 use tokio::sync::{Notify, mpsc};
@@ -159,6 +159,21 @@ async fn a_change_after_the_headers_left_is_an_error<F: Framework>() {
         assert!(is_late(session.revoke("any").await.unwrap_err()));
         assert!(is_late(session.clear_others().await.unwrap_err()));
         assert_eq!(browser.read("/read").await, if begun { "1" } else { "none" });
+    }
+}
+
+#[tokio::test]
+async fn a_change_after_the_client_hung_up_is_an_error() {
+    for look in [false, true] {
+        let config = SessionConfig::new(sessions());
+        let exchange = Exchange::begin(&config, &http::HeaderMap::new());
+        let session = exchange.session();
+        if look {
+            session.insert("n", 1).await.unwrap();
+        }
+        drop(exchange);
+        assert!(matches!(session.insert("n", 2).await, Err(Error::Late)));
+        assert!(matches!(session.login("user1").await, Err(Error::Late)));
     }
 }
 

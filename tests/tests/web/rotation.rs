@@ -16,6 +16,7 @@ on_every_framework!(
     parallel_requests_of_a_page_are_not_logged_out,
     of_parallel_requests_one_alone_gets_the_new_id,
     a_request_that_came_through_the_grace_does_not_rotate_again,
+    a_client_that_never_heard_of_its_new_id_gets_another_one,
     after_the_grace_the_old_id_is_dead,
     there_is_no_grace_at_a_login,
     a_rotation_that_fails_is_made_up_for_later,
@@ -104,6 +105,23 @@ async fn a_request_that_came_through_the_grace_does_not_rotate_again<F: Framewor
     browser.visit("/user").await;
     assert_eq!(header(&late.visit("/user").await, &SET_COOKIE), None);
     assert_eq!(header(&browser.visit("/user").await, &SET_COOKIE), None);
+}
+
+async fn a_client_that_never_heard_of_its_new_id_gets_another_one<F: Framework>() {
+    let (app, _, clock) = app::<F>().await;
+    let browser = Browser::new(&app);
+    browser.visit("/login").await;
+    clock.advance(secs(900));
+    // The answer with the new cookie never arrives.
+    Browser::with_cookie(&app, browser.cookie().unwrap())
+        .visit("/user")
+        .await;
+    clock.advance(secs(14));
+    assert_eq!(header(&browser.visit("/user").await, &SET_COOKIE), None);
+    clock.advance(secs(1));
+    assert!(header(&browser.visit("/user").await, &SET_COOKIE).is_some());
+    clock.advance(secs(600));
+    assert_eq!(browser.read("/user").await, "user1");
 }
 
 async fn after_the_grace_the_old_id_is_dead<F: Framework>() {

@@ -1,0 +1,179 @@
+//! What a backend finds out about itself, for people who run it: `jam doctor`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::{
+    Clock, Error, ErrorKind, IdFactory, Load, Record, RecordId, Result, SessionKey, SessionStore, SystemClock, UuidV4,
+};
+
+/// How bad a [`Finding`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Severity {
+    /// As it should be, or good to know.
+    Fine,
+    /// It works, and a day may come on which it does not, or it could not be looked at.
+    Warning,
+    /// Sessions cannot be kept, are lost, or are open to others.
+    Wrong,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Fine => "fine",
+            Self::Warning => "warning",
+            Self::Wrong => "wrong",
+        })
+    }
+}
+
+/// One thing that was looked at: what was found, and what to do about it. Holds no id, no data and no password.
+///
+/// ```
+/// use jam_core::{Finding, Severity};
+///
+/// let finding = Finding::wrong("memory", "the server evicts sessions", "set `maxmemory-policy noeviction`");
+/// assert_eq!(finding.severity, Severity::Wrong);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was looked at, in a word or two.
+    pub subject: Cow<'static, str>,
+    /// What was found.
+    pub found: Cow<'static, str>,
+    /// What to do about it.
+    pub advice: Option<Cow<'static, str>>,
+}
+
+impl Finding {
+    /// As it should be, or good to know.
+    pub fn fine(subject: impl Into<Cow<'static, str>>, found: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            severity: Severity::Fine,
+            subject: subject.into(),
+            found: found.into(),
+            advice: None,
+        }
+    }
+
+    /// It works for now.
+    pub fn warning(
+        subject: impl Into<Cow<'static, str>>,
+        found: impl Into<Cow<'static, str>>,
+        advice: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            severity: Severity::Warning,
+            advice: Some(advice.into()),
+            ..Self::fine(subject, found)
+        }
+    }
+
+    /// It must be mended.
+    pub fn wrong(
+        subject: impl Into<Cow<'static, str>>,
+        found: impl Into<Cow<'static, str>>,
+        advice: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            severity: Severity::Wrong,
+            ..Self::warning(subject, found, advice)
+        }
+    }
+
+    /// An error of a store, which is always wrong.
+    pub fn error(subject: impl Into<Cow<'static, str>>, error: &Error) -> Self {
+        let mut found = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            found = format!("{found}: {cause}");
+            source = cause.source();
+        }
+        let advice = match error.kind() {
+            ErrorKind::Config => "mend the setting",
+            ErrorKind::Unavailable => "see that it runs, can be reached and written to, and is nobody else's",
+            ErrorKind::Corrupt => "restore it from a backup",
+            ErrorKind::Unsupported => "use a newer server, or another store",
+            _ => "see the message",
+        };
+        Self::wrong(subject, found, advice)
+    }
+
+    /// Whether a file or directory is open to others than its owner. Elsewhere than on Unix, and where there is no such
+    /// file, nothing is found.
+    pub fn of_file(subject: impl Into<Cow<'static, str>>, path: &Path) -> Option<Self> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let (subject, shown) = (subject.into(), path.display());
+            let metadata = path.metadata().ok()?;
+            let mode = metadata.permissions().mode() & 0o777;
+            let others = mode & 0o077;
+            if others == 0 {
+                return Some(Self::fine(
+                    subject,
+                    format!("{shown} is its owner's alone (mode {mode:o})"),
+                ));
+            }
+            let mend = if metadata.is_dir() { "700" } else { "600" };
+            Some(Self::wrong(
+                subject,
+                format!("{shown} is open to others on this machine (mode {mode:o})"),
+                format!("chmod {mend} {shown}"),
+            ))
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = (subject.into(), path);
+            None
+        }
+    }
+}
+
+/// Keeps a record that is no session, reads it back and removes it: whether the store does its work at all.
+pub async fn try_out(store: &dyn SessionStore) -> Finding {
+    match write_and_read(store).await {
+        Ok(()) => Finding::fine("a write", "a record was kept, read back and removed"),
+        Err(error) => Finding::error("a write", &error),
+    }
+}
+
+async fn write_and_read(store: &dyn SessionStore) -> Result<()> {
+    const SOON: Duration = Duration::from_mins(1);
+    let id = RecordId::new(SessionKey::new("jam-doctor")?, UuidV4.next_id())?.reserved()?;
+    let record = Record::new("{}", Some(SystemClock.now().plus(SOON)));
+    store.insert(&id, &record).await?;
+    let read = store.load(&id, Load::new().fresh()).await;
+    let removed = store.remove(&id).await?;
+    if removed && read?.is_some_and(|stored| stored.payload == record.payload) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unexpected,
+        "a record of one minute's life was not there when it was read back; a clock may be wrong",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryStore;
+
+    #[test]
+    fn trying_a_store_out_leaves_nothing_behind() {
+        futures_lite::future::block_on(async {
+            let store = MemoryStore::new();
+            assert_eq!(try_out(&store).await.severity, Severity::Fine);
+            assert!(store.scan(None, 10).await.unwrap().entries.is_empty());
+            store.close().await.unwrap();
+            assert_eq!(try_out(&store).await.severity, Severity::Wrong);
+        });
+    }
+}

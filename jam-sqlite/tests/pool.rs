@@ -1,0 +1,98 @@
+//! A store on the application's own pool.
+#![cfg(test)]
+
+mod support;
+
+use std::sync::Arc;
+
+use jam_core::SessionStore;
+use jam_sqlite::SqliteStore;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use support::*;
+
+/// Everything that many tasks do at once, with reads among the writes.
+async fn at_once(pool: SqlitePool) {
+    let store = Arc::new(SqliteStore::from_pool(pool).await.expect("open"));
+    let tasks: Vec<_> = (0..16)
+        .map(|task| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let user = format!("user{}", task % 4);
+                for number in 0..20 {
+                    let a = id(&user, &format!("{task} {number}"));
+                    store.insert(&a, &record("{}")).await.expect("insert");
+                    assert!(payload(&store, &a).await.is_some());
+                    let listed = store.list(&key(&user)).await.expect("list");
+                    assert!(listed.iter().any(|entry| entry.id == a));
+                    assert!(store.remove(&a).await.expect("remove"));
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    assert!(all(&store).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_pool_of_one_connection_is_enough() {
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    at_once(pool.connect("sqlite::memory:").await.expect("pool")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_database_in_memory_may_have_many_connections() {
+    at_once(SqlitePool::connect("sqlite::memory:").await.expect("pool")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_database_without_a_write_ahead_log_is_slower_and_works() {
+    let folder = tempfile::tempdir().expect("tempdir");
+    let options = SqliteConnectOptions::new()
+        .filename(folder.path().join("app.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Delete);
+    at_once(SqlitePool::connect_with(options).await.expect("pool")).await;
+}
+
+#[tokio::test]
+async fn an_application_shares_its_pool_and_its_database_stays_as_it_is() {
+    let folder = tempfile::tempdir().expect("tempdir");
+    let path = folder.path().join("app.db");
+    let pool = SqlitePool::connect(&format!("sqlite:{}?mode=rwc", path.display()))
+        .await
+        .expect("pool");
+    sqlx::query("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+        .execute(&pool)
+        .await
+        .expect("create");
+    let before = query(
+        &path,
+        "PRAGMA journal_mode; PRAGMA application_id; PRAGMA user_version; PRAGMA auto_vacuum",
+    )
+    .await;
+    let store = SqliteStore::from_pool(pool.clone()).await.expect("open");
+    let a = id("user1", "a");
+    store.insert(&a, &record("{\"n\":1}")).await.expect("insert");
+    let seen = version(&store, &a).await;
+    store
+        .replace(&a, Some(&seen), &record("{\"n\":2}"))
+        .await
+        .expect("replace");
+    let joined = "SELECT data ->> '$.n' FROM jam_sessions LEFT JOIN orders ON false";
+    assert_eq!(query(&path, joined).await, ["2"]);
+    store.close().await.expect("close");
+    sqlx::query("INSERT INTO orders VALUES (1)")
+        .execute(&pool)
+        .await
+        .expect("the pool goes on");
+    let after = query(
+        &path,
+        "PRAGMA journal_mode; PRAGMA application_id; PRAGMA user_version; PRAGMA auto_vacuum",
+    )
+    .await;
+    assert_eq!(before, after);
+    pool.close().await;
+}

@@ -1,0 +1,397 @@
+//! Moving from one store to another: nothing lost, nothing changed, nothing that ended brought back.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use jam::{Clock, ErrorKind, Record, RecordId, SessionKey, SystemClock, Timestamp};
+use jam_test_servers::{Kind, Proxy, Server};
+use serde_json::json;
+
+use crate::support::{Shell, block_on, insert_expired, store, text};
+
+fn says(error: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(error.contains(part), "`{part}` is missing in: {error}");
+    }
+}
+
+type Records = BTreeMap<(String, String), (Vec<u8>, Option<Timestamp>)>;
+
+/// Everything in a store but the mark.
+fn records(url: &str) -> Records {
+    block_on(async {
+        let store = store(url).await;
+        let (mut records, mut cursor) = (Records::new(), None);
+        loop {
+            let page = store.scan(cursor, 100).await.unwrap();
+            for entry in page.entries {
+                let id = (entry.id.key().as_str().to_owned(), entry.id.id().to_owned());
+                records.insert(id, (entry.stored.payload.to_vec(), entry.expires_at));
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        store.close().await.unwrap();
+        records.retain(|(key, _), _| key != "jam-migration");
+        records
+    })
+}
+
+/// Fills a store with records of every kind: many of one key, hostile keys, bytes that are no text, notes, no expiry.
+fn fill(url: &str, number: u64) {
+    block_on(async {
+        let store = store(url).await;
+        let later = SystemClock.now().as_millis() + 3_600_000;
+        for at in 0..number {
+            let key = match at % 10 {
+                0 => "../:🦀 b\n".to_owned(),
+                1..4 => "many".to_owned(),
+                _ => format!("user{at}"),
+            };
+            let id = format!("h{at}.t5o2k9.{at}{}", if at % 50 == 7 { "~" } else { "" });
+            let id = RecordId::new(SessionKey::new(key).unwrap(), id).unwrap();
+            let payload = match at % 3 {
+                0 => format!("{{ \"n\" :{at}}}").into_bytes(),
+                1 => vec![0, 159, 146, 150, u8::try_from(at % 256).unwrap()],
+                _ => format!("not an object {at}").into_bytes(),
+            };
+            let expires_at = (at % 5 != 0).then(|| Timestamp::from_millis(later + at));
+            store.insert(&id, &Record::new(payload, expires_at)).await.unwrap();
+        }
+        store.close().await.unwrap();
+    });
+}
+
+/// Makes `path` an absolute URL.
+fn url(scheme: &str, shell: &Shell, name: &str) -> String {
+    format!("{scheme}:{}?durability=os", text(&shell.path(name)))
+}
+
+#[test]
+fn every_record_arrives_as_it_was_from_each_backend_to_the_next() {
+    let shell = Shell::new();
+    let servers = [Server::start(Kind::New), Server::start(Kind::Old)];
+    let urls = [
+        url("json", &shell, "a.json"),
+        url("sqlite", &shell, "b.db"),
+        servers[0].url(),
+        url("json-dir", &shell, "c"),
+        servers[1].url(),
+        url("json", &shell, "d.json"),
+    ];
+    fill(&urls[0], 1200);
+    let original = records(&urls[0]);
+    assert_eq!(original.len(), 1200);
+    for pair in urls.windows(2) {
+        let said = shell.ok(&["migrate", &pair[0], &pair[1], "--verify"]);
+        assert_eq!(
+            said,
+            "1,176 sessions and 24 grace notes copied, 0 expired meanwhile\n1,176 sessions in FROM, 1,176 sessions in TO: the same"
+        );
+        assert!(records(&pair[1]) == original, "{}", pair[1].split(':').next().unwrap());
+    }
+    assert!(!shell.names().contains(&"jam-migration.json".to_owned()));
+}
+
+#[test]
+fn ids_work_in_the_new_store_encrypted_ones_too() {
+    let shell = Shell::new();
+    let key = shell.ok(&["keys", "aes"]);
+    let shell = shell.set("JAM_SESSION_AES_SECRET", &key);
+    let (from, to) = ("json:a.json?is_session_crypt=true", "sqlite:b.db?is_session_crypt=true");
+    let id = shell.ok(&["--url", from, "create", "user1", r#"{"n":1}"#]);
+    shell.ok(&["migrate", from, to]);
+    assert_eq!(shell.ok(&["--url", to, "get", &id]), r#"{"n":1}"#);
+}
+
+#[test]
+fn a_finished_migration_is_not_run_again_and_brings_nothing_back() {
+    let shell = Shell::new();
+    let id = shell.ok(&["--url", "json:a.json", "create", "user1", "{}"]);
+    shell.ok(&["migrate", "json:a.json", "sqlite:b.db"]);
+    shell.ok(&["--url", "sqlite:b.db", "delete", &id]);
+    for _ in 0..2 {
+        let error = shell.run(&["migrate", "json:a.json", "sqlite:b.db"]).failed(6);
+        says(&error, &["has filled TO", "bring back"]);
+    }
+    shell.run(&["--url", "sqlite:b.db", "get", &id]).failed(1);
+    // The mark is no session, and the next migration does not take it along.
+    assert_eq!(shell.json(&["--url", "sqlite:b.db", "stats"])["sessions"], 0);
+    assert_eq!(shell.ok(&["--url", "sqlite:b.db", "list", "jam-migration"]), "");
+    shell.ok(&["migrate", "sqlite:b.db", "json:c.json"]);
+    // Emptied on purpose, it may be filled again.
+    shell.ok(&["--url", "sqlite:b.db", "clear", "jam-migration"]);
+    shell.ok(&["migrate", "json:a.json", "sqlite:b.db"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_migration_goes_on_from_its_checkpoint_and_only_from_it() {
+    let shell = Shell::new();
+    let server = Server::start(Kind::New);
+    // A server far away, so that there is time to interrupt.
+    let proxy = Proxy::start(server.address());
+    proxy.delay(Duration::from_millis(20)..=Duration::from_millis(20));
+    let (from, to) = (url("json", &shell, "a.json"), proxy.url());
+    fill(&from, 6000);
+    let original = records(&from);
+    let mut interruptions = 0;
+    loop {
+        let mut child = shell.command(&["migrate", &from, &to]).spawn().unwrap();
+        // By signal once, then by `kill -9`, as soon as a few pages are noted.
+        let noted = || std::fs::read_to_string(shell.path("jam-migration.json")).unwrap_or_default();
+        let before = noted();
+        while noted() == before && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        if interruptions == 0 {
+            let kill = std::process::Command::new("kill").arg(child.id().to_string()).status();
+            assert!(kill.unwrap().success());
+        } else if interruptions < 3 {
+            let _ = child.kill();
+        }
+        let output = child.wait_with_output().unwrap();
+        if output.status.success() {
+            break;
+        }
+        if interruptions == 0 {
+            assert_eq!(output.status.code(), Some(130));
+            says(
+                &String::from_utf8(output.stderr).unwrap(),
+                &["interrupted", "jam-migration.json"],
+            );
+        }
+        interruptions += 1;
+        // Without its checkpoint nothing goes on, and half a store is no source.
+        says(
+            &shell.run(&["migrate", &from, &to, "--checkpoint", "other"]).failed(6),
+            &["not its checkpoint"],
+        );
+        says(
+            &shell
+                .run(&["migrate", &to, "json:z.json", "--checkpoint", "other"])
+                .failed(6),
+            &["FROM is itself"],
+        );
+        // The checkpoint of this one is none of another one.
+        says(
+            &shell.run(&["migrate", &from, "json:y.json"]).failed(6),
+            &["is the checkpoint of"],
+        );
+    }
+    assert!(interruptions >= 3, "{interruptions}");
+    proxy.heal();
+    assert!(records(&to) == original);
+    says(
+        &shell.ok(&["migrate", &from, &to, "--dry-run", "--verify"]),
+        &["the same"],
+    );
+    says(&shell.run(&["migrate", &from, &to]).failed(6), &["has filled TO"]);
+}
+
+#[test]
+fn a_checkpoint_does_not_fill_a_target_that_was_emptied_meanwhile() {
+    let shell = Shell::new();
+    let server = Server::start(Kind::New);
+    let proxy = Proxy::start(server.address());
+    proxy.delay(Duration::from_millis(20)..=Duration::from_millis(20));
+    let (from, to) = (url("json", &shell, "a.json"), proxy.url());
+    fill(&from, 2000);
+    let mut migration = shell.command(&["migrate", &from, &to]);
+    let mut child = migration.stderr(Stdio::null()).spawn().unwrap();
+    while !std::fs::read_to_string(shell.path("jam-migration.json")).is_ok_and(|text| !text.contains("null")) {
+        assert!(child.try_wait().unwrap().is_none(), "over before it could be killed");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    server.command(&["FLUSHALL"]);
+    says(&shell.run(&["migrate", &from, &to]).failed(6), &["emptied"]);
+}
+
+#[test]
+fn a_target_with_sessions_is_refused_and_left_alone() {
+    let shell = Shell::new();
+    let id = shell.ok(&["--url", "json:a.json", "create", "user1", r#"{"a":1}"#]);
+    let other = shell.ok(&["--url", "json:b.json", "create", "user2", r#"{"b":1}"#]);
+    for more in [&[][..], &["--dry-run"]] {
+        let words = [&["migrate", "json:a.json", "json:b.json"], more].concat();
+        says(&shell.run(&words).failed(6), &["TO holds sessions already"]);
+    }
+    assert_eq!(shell.ok(&["--url", "json:b.json", "get", &other]), r#"{"b":1}"#);
+    shell.run(&["--url", "json:b.json", "get", &id]).failed(1);
+}
+
+#[test]
+fn a_rehearsal_writes_nothing() {
+    let shell = Shell::new();
+    let from = url("json", &shell, "a.json");
+    fill(&from, 100);
+    let before = shell.names();
+    let said = shell.ok(&["migrate", &from, "sqlite:b.db", "--dry-run"]);
+    assert_eq!(said, "98 sessions and 2 grace notes would be copied");
+    assert_eq!(shell.names(), before);
+}
+
+#[test]
+fn verifying_finds_what_is_missing_changed_or_added() {
+    let shell = Shell::new();
+    let (from, to) = (url("json", &shell, "a.json"), url("sqlite", &shell, "b.db"));
+    fill(&from, 20);
+    shell.ok(&["migrate", &from, &to]);
+    let id = |at: u64| {
+        RecordId::new(
+            SessionKey::new(format!("user{at}")).unwrap(),
+            format!("h{at}.t5o2k9.{at}"),
+        )
+        .unwrap()
+    };
+    block_on(async {
+        let store = store(&to).await;
+        store.remove(&id(4)).await.unwrap();
+        store.replace(&id(5), None, &Record::new("{}", None)).await.unwrap();
+        let later = Timestamp::from_millis(SystemClock.now().as_millis() + 9_000_000);
+        assert!(store.touch(&id(6), later).await.unwrap());
+        store.insert(&id(1000), &Record::new("{}", None)).await.unwrap();
+        store.close().await.unwrap();
+    });
+    let ran = shell.run(&["migrate", &from, &to, "--dry-run", "--verify", "--json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (7, "jam: the two stores differ\n"));
+    let found: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let expected =
+        json!({"same": false, "from": 19, "to": 19, "missing": 1, "changed": 1, "other_expiry": 1, "added": 1});
+    assert_eq!(found["verified"], expected);
+}
+
+#[test]
+fn records_that_expire_meanwhile_are_neither_copied_nor_missed() {
+    let shell = Shell::new();
+    let (from, to) = (url("json", &shell, "a.json"), url("sqlite", &shell, "b.db"));
+    insert_expired(&from);
+    shell.ok(&["--url", &from, "create", "user2", "{}"]);
+    let said = shell.json(&["migrate", &from, &to, "--verify"]);
+    assert_eq!(said["copied"]["sessions"], 1);
+    assert_eq!(said["verified"]["same"], true);
+}
+
+#[test]
+fn stores_that_read_ids_or_data_differently_are_refused() {
+    let shell = Shell::new();
+    let (key, other) = (shell.ok(&["keys", "aes"]), shell.ok(&["keys", "aes"]));
+    shell.ok(&["--url", "json:a.json", "create", "user1", "{}"]);
+    let crypt = format!("?is_session_crypt=true&session_aes_secret={key}");
+    for (from, to, why) in [
+        (
+            "json:a.json".to_owned(),
+            "json:b.json?layout=jamlib".to_owned(),
+            "`layout`",
+        ),
+        ("json:a.json".to_owned(), format!("json:b.json{crypt}"), "TO encrypts"),
+        (format!("json:a.json{crypt}"), "json:b.json".to_owned(), "FROM encrypts"),
+        (
+            format!("json:a.json{crypt}"),
+            format!("json:b.json?is_session_crypt=true&session_aes_secret={other}"),
+            "key of FROM",
+        ),
+        (
+            format!("json:a.json{crypt}"),
+            format!("json:b.json{crypt}&encrypt_data=false"),
+            "`encrypt_data`",
+        ),
+    ] {
+        let error = shell.run(&["migrate", &from, &to]).failed(3);
+        says(&error, &[why]);
+        assert!(!error.contains(&key) && !error.contains(&other));
+    }
+    // A ring that has more keys opens what the old one sealed.
+    let ring = format!("json:b.json?is_session_crypt=true&session_aes_secret={other},{key}");
+    shell.ok(&["migrate", &format!("json:a.json{crypt}"), &ring, "--dry-run"]);
+}
+
+#[test]
+fn one_store_is_not_migrated_into_itself_nor_one_that_is_not_there() {
+    let shell = Shell::new();
+    shell.ok(&["--url", "json:a.json", "create", "user1", "{}"]);
+    says(
+        &shell.run(&["migrate", "json:a.json", "json:./a.json"]).failed(2),
+        &["same store"],
+    );
+    says(
+        &shell.run(&["migrate", "json:typo.json", "json:b.json"]).failed(4),
+        &["no store at typo.json"],
+    );
+    says(
+        &shell
+            .run(&["--url", "json:a.json", "migrate", "json:a.json", "json:b.json"])
+            .failed(2),
+        &["--url"],
+    );
+    let shell = shell.set("JAM_SESSION_JSON_PATH", "c.json");
+    says(
+        &shell.run(&["migrate", "json:a.json", "json:b.json"]).failed(3),
+        &["JAM_SESSION_JSON_PATH"],
+    );
+}
+
+#[test]
+fn two_migrations_into_one_store_do_not_both_begin() {
+    let shell = Shell::new();
+    let server = Server::start(Kind::New);
+    let (a, b) = (url("json", &shell, "a.json"), url("json", &shell, "b.json"));
+    fill(&a, 300);
+    fill(&b, 300);
+    let to = server.url();
+    let first = shell
+        .command(&["migrate", &a, &to, "--checkpoint", "1"])
+        .spawn()
+        .unwrap();
+    let second = shell
+        .command(&["migrate", &b, &to, "--checkpoint", "2"])
+        .spawn()
+        .unwrap();
+    let codes = [first, second].map(|child| child.wait_with_output().unwrap().status.code().unwrap());
+    assert!(codes == [0, 6] || codes == [6, 0], "{codes:?}");
+    assert_eq!(records(&to).len(), 300);
+}
+
+#[test]
+fn a_store_that_goes_away_is_named_and_the_rest_follows_later() {
+    let shell = Shell::new();
+    let server = Server::start(Kind::New);
+    let from = url("json", &shell, "a.json");
+    fill(&from, 100);
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let error = shell.run(&["migrate", &from, &server.url()]).failed(4);
+    says(&error, &["TO: "]);
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    shell.ok(&["migrate", &from, &server.url()]);
+    assert_eq!(records(&server.url()).len(), 100);
+}
+
+#[test]
+fn an_id_that_somebody_else_took_meanwhile_stops_the_migration() {
+    let shell = Shell::new();
+    let server = Server::start(Kind::New);
+    let from = url("json", &shell, "a.json");
+    fill(&from, 5);
+    // A migration that was broken off right after its mark was set, into a store that somebody writes to.
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    shell.run(&["migrate", &from, &server.url()]).failed(4);
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    let mark = std::fs::read_to_string(shell.path("jam-migration.json")).unwrap();
+    let mark: serde_json::Value = serde_json::from_str(&mark).unwrap();
+    block_on(async {
+        let store = store(&server.url()).await;
+        let mark = json!({"jam_migration": 1, "migration": mark["migration"], "state": "running", "at": 1});
+        let at = RecordId::new(SessionKey::new("jam-migration").unwrap(), "target~").unwrap();
+        store.insert(&at, &Record::new(mark.to_string(), None)).await.unwrap();
+        let taken = RecordId::new(SessionKey::new("user4").unwrap(), "h4.t5o2k9.4").unwrap();
+        store.insert(&taken, &Record::new("{}", None)).await.unwrap();
+        let error = store.insert(&taken, &Record::new("{}", None)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    });
+    let error = shell.run(&["migrate", &from, &server.url()]).failed(6);
+    says(&error, &["TO holds another session under an id of FROM"]);
+}

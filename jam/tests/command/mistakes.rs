@@ -1,0 +1,179 @@
+//! What a new user gets wrong: each mistake has its exit code and a message that helps, and shows no secret.
+
+use jam_test_servers::{Kind, Server};
+
+use crate::support::Shell;
+
+fn says(error: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(error.contains(part), "`{part}` is missing in: {error}");
+    }
+}
+
+#[test]
+fn without_a_store_the_command_says_how_to_name_one() {
+    let error = Shell::new().run(&["list", "user1"]).failed(3);
+    says(&error, &["--config", "--url", "JAM_CONFIG"]);
+}
+
+#[test]
+fn a_store_is_named_by_file_url_or_environment() {
+    let shell = Shell::new();
+    shell.write(
+        "jam.toml",
+        "[jam.session]\nsession_type = \"json\"\n[other]\nsession_type = \"json\"\njson_path = \"o.json\"\n",
+    );
+    shell.ok(&["--config", "jam.toml", "create", "a", "{}"]);
+    shell.ok(&["create", "b", "{}", "--url", "json:sessions.json"]);
+    assert_eq!(shell.json(&["stats", "--config", "jam.toml"])["users"], 2);
+    shell.ok(&["create", "c", "{}", "--config", "jam.toml", "--pointer", "other"]);
+    assert!(shell.names().contains(&"o.json".to_owned()));
+    let shell = shell.set("JAM_CONFIG", "jam.toml");
+    assert_eq!(shell.json(&["stats"])["users"], 2);
+    // An option comes before the variable.
+    assert_eq!(shell.json(&["stats", "--url", "json:o.json"])["users"], 1);
+    let shell = Shell::new().set("JAM_SESSION_URL", "json:e.json");
+    shell.ok(&["create", "a", "{}"]);
+    assert_eq!(shell.json(&["stats"])["users"], 1);
+}
+
+#[test]
+fn mistakes_of_the_command_line_are_code_2() {
+    let shell = Shell::on("json:sessions.json");
+    for words in [
+        &["crate", "user1", "{}"][..],
+        &["create", "user1"],
+        &["create", "user1", "{", "--json"],
+        &["create", "user1", "[]"],
+        &["create", "", "{}"],
+        &["get"],
+        &["update", "user1:x"],
+        &["update", "-", "-"],
+        &["revoke", "user1"],
+        &["revoke", "user1", "handle", "--all"],
+        &["get", "--id-file", "nowhere"],
+        &["get", "-"],
+        &["stats", "--config", "a.toml", "--url", "json:b"],
+        &["completions", "tcsh"],
+        &["migrate", "json:a"],
+    ] {
+        shell.run(words).failed(2);
+    }
+    says(&shell.run(&["crate", "user1", "{}"]).failed(2), &["create"]);
+    assert!(
+        shell.names().is_empty() || shell.names() == ["sessions.json", "sessions.json.lock"],
+        "{:?}",
+        shell.names()
+    );
+}
+
+#[test]
+fn mistakes_of_the_configuration_are_code_3() {
+    let shell = Shell::new();
+    shell.write(
+        "wrong.toml",
+        "[jam.session]\nsession_type = \"json\"\njsn_path = \"x\"\n",
+    );
+    says(
+        &shell.run(&["stats", "--config", "wrong.toml"]).failed(3),
+        &["wrong.toml", "jsn_path", "json_path"],
+    );
+    says(
+        &shell.run(&["stats", "--config", "nowhere.toml"]).failed(3),
+        &["nowhere.toml"],
+    );
+    says(&shell.run(&["stats", "--url", "jsn:x"]).failed(3), &["jsn", "json"]);
+    says(
+        &shell.run(&["stats", "--url", "sessions.json"]).failed(3),
+        &["json:sessions.json"],
+    );
+}
+
+#[test]
+fn looking_at_a_store_that_is_not_there_makes_none() {
+    for store in ["json:typo.json", "json-dir:typo", "sqlite:typo.db"] {
+        let shell = Shell::on(store);
+        for words in [&["stats"][..], &["list", "a"], &["get", "a:b"], &["sweep"]] {
+            says(&shell.run(words).failed(4), &["no store at typo"]);
+        }
+        assert!(shell.names().is_empty(), "{store}: {:?}", shell.names());
+    }
+}
+
+#[test]
+fn a_store_that_is_away_or_in_use_is_code_4() {
+    let server = Server::start(Kind::New);
+    let shell = Shell::on(&server.url());
+    server.shut_down();
+    says(&shell.run(&["stats"]).failed(4), &["unavailable"]);
+
+    let shell = Shell::on("json:sessions.json");
+    shell.ok(&["create", "user1", "{}"]);
+    let store = jam::json::JsonFile::options(shell.path("sessions.json"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _held = runtime.block_on(store.open()).unwrap();
+    says(&shell.run(&["stats"]).failed(4), &["open already"]);
+}
+
+#[test]
+fn data_that_does_not_open_is_code_5() {
+    let shell = Shell::new();
+    let (old, new) = (shell.ok(&["keys", "aes"]), shell.ok(&["keys", "aes"]));
+    let url = "json:sessions.json?is_session_crypt=true";
+    let shell = shell.set("JAM_CONFIG", url).set("JAM_SESSION_AES_SECRET", &old);
+    let id = shell.ok(&["create", "user1", "{}"]);
+    // The id opens with the second key of the ring; damage the data.
+    let path = shell.path("sessions.json");
+    let shell = shell.set("JAM_SESSION_AES_SECRET", &format!("{new},{old}"));
+    assert_eq!(shell.ok(&["get", &id]), "{}");
+    std::fs::write(
+        &path,
+        std::fs::read_to_string(&path).unwrap().replace("expires", "expirez"),
+    )
+    .unwrap();
+    shell.run(&["get", &id]).failed(5);
+}
+
+#[test]
+fn a_full_key_is_code_6() {
+    let shell = Shell::on("json:sessions.json?max_sessions=1&when_full=refuse");
+    shell.ok(&["create", "user1", "{}"]);
+    shell.run(&["create", "user1", "{}"]).failed(6);
+}
+
+#[test]
+fn no_mistake_shows_an_id_a_password_or_data() {
+    let shell = Shell::on("json:sessions.json");
+    let id = shell.ok(&["create", "user1", "{}"]);
+    let secret = id.rsplit('.').next().unwrap();
+    for words in [
+        &["get", &id, &id][..],
+        &["get", &format!("--{id}")],
+        &[id.as_str()],
+        &["delete", "--id-file", "nowhere", &id],
+        &["update", &id],
+        &["update", &id, r#"{"password": hunter2}"#],
+        &["stats", "--url", "redis://:hunter2@127.0.0.1:1/0"],
+        &["stats", "--url", "jsn://:hunter2@127.0.0.1"],
+        &["stats", "--url", "redis://:hunter2@127.0.0.1/0?x=hunter2"],
+        &["list", "hunter2", "hunter2"],
+    ] {
+        let ran = shell.run(words);
+        assert_ne!(ran.code, 0);
+        assert!(!ran.err.contains(secret) && !ran.err.contains("hunter2"), "{ran:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_on_standard_output() {
+    let shell = Shell::new();
+    assert_eq!(shell.ok(&["--version"]), concat!("jam ", env!("CARGO_PKG_VERSION")));
+    let help = shell.ok(&["--help"]);
+    says(&help, &["migrate", "JAM_CONFIG", "Exit codes"]);
+    says(
+        &shell.ok(&["help", "migrate"]),
+        &["--verify", "--dry-run", "--checkpoint"],
+    );
+    let ran = shell.run(&[]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+}
