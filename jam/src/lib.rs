@@ -39,7 +39,7 @@
 //! | `crypto` | encrypted ids, sealed data (`is_session_crypt = true`) | |
 //! | `tokio` | `spawn_sweeper` | |
 //! | `full` | all of the above | |
-//! | `cli` | the command `jam`, and [`cli`](crate::cli) for one with backends of your own | |
+//! | `cli` | the command `jam`, and `jam::cli` for one with backends of your own | |
 //!
 //! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
 #![forbid(unsafe_code)]
