@@ -188,8 +188,8 @@ pub(crate) fn fill(url: &str, number: u64) {
         let later = SystemClock.now().as_millis() + 3_600_000;
         for at in 0..number {
             let key = match at % 10 {
-                0 => "../:🦀 b\n".to_owned(),
-                1..4 => "many".to_owned(),
+                0 => format!("../:🦀 b\n{}", at / 1000),
+                1..4 => format!("many{}", at / 1000),
                 _ => format!("user{at}"),
             };
             let id = format!("h{at}.t5o2k9.{at}{}", if at % 50 == 7 { "~" } else { "" });
