@@ -19,7 +19,7 @@ use crate::{Layout, RedisOptions};
 
 /// Sessions in Redis or Valkey. See the [crate documentation](crate) for what it promises.
 ///
-/// Cloning the store is wrapping it in an [`Arc`]; one store serves any number of tasks over one connection.
+/// Cloning the store is wrapping it in an [`Arc`](std::sync::Arc); one store serves any number of tasks over one connection.
 /// That lives on the tokio runtime it was opened on: once the runtime has ended, the calls under way and the next one fail
 /// with [`Unavailable`](ErrorKind::Unavailable), and the store connects again on the runtime of the one after.
 pub struct RedisStore {

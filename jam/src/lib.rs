@@ -43,7 +43,7 @@
 //! | `actix` | sessions as middleware and extractors of actix-web, `[jam.session.cookie]` in the config | |
 //! | `http` | what web layers stand on, to write another one; they bring it | |
 //! | `full` | all of the above | |
-//! | `cli` | the command `jam`, and [`cli`](crate::cli) for one with backends of your own | |
+//! | `cli` | the command `jam`, and `jam::cli` for one with backends of your own | |
 //!
 //! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
 #![forbid(unsafe_code)]

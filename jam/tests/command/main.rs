@@ -3,6 +3,7 @@
 
 mod docs;
 mod doctor;
+mod far;
 mod migrate;
 mod mistakes;
 mod sessions;

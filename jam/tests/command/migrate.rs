@@ -1,6 +1,5 @@
 //! Moving from one store to another: nothing lost, nothing changed, nothing that ended brought back.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,66 +7,12 @@ use jam::{Clock, ErrorKind, Record, RecordId, SessionKey, SystemClock, Timestamp
 use jam_test_servers::{Kind, Proxy, Server};
 use serde_json::json;
 
-use crate::support::{Shell, block_on, insert_expired, store, text};
+use crate::support::{Shell, block_on, fill, insert_expired, records, store, url};
 
 fn says(error: &str, parts: &[&str]) {
     for part in parts {
         assert!(error.contains(part), "`{part}` is missing in: {error}");
     }
-}
-
-type Records = BTreeMap<(String, String), (Vec<u8>, Option<Timestamp>)>;
-
-/// Everything in a store but the mark.
-fn records(url: &str) -> Records {
-    block_on(async {
-        let store = store(url).await;
-        let (mut records, mut cursor) = (Records::new(), None);
-        loop {
-            let page = store.scan(cursor, 100).await.unwrap();
-            for entry in page.entries {
-                let id = (entry.id.key().as_str().to_owned(), entry.id.id().to_owned());
-                records.insert(id, (entry.stored.payload.to_vec(), entry.expires_at));
-            }
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        store.close().await.unwrap();
-        records.retain(|(key, _), _| key != "jam-migration");
-        records
-    })
-}
-
-/// Fills a store with records of every kind: many of one key, hostile keys, bytes that are no text, notes, no expiry.
-fn fill(url: &str, number: u64) {
-    block_on(async {
-        let store = store(url).await;
-        let later = SystemClock.now().as_millis() + 3_600_000;
-        for at in 0..number {
-            let key = match at % 10 {
-                0 => "../:🦀 b\n".to_owned(),
-                1..4 => "many".to_owned(),
-                _ => format!("user{at}"),
-            };
-            let id = format!("h{at}.t5o2k9.{at}{}", if at % 50 == 7 { "~" } else { "" });
-            let id = RecordId::new(SessionKey::new(key).unwrap(), id).unwrap();
-            let payload = match at % 3 {
-                0 => format!("{{ \"n\" :{at}}}").into_bytes(),
-                1 => vec![0, 159, 146, 150, u8::try_from(at % 256).unwrap()],
-                _ => format!("not an object {at}").into_bytes(),
-            };
-            let expires_at = (at % 5 != 0).then(|| Timestamp::from_millis(later + at));
-            store.insert(&id, &Record::new(payload, expires_at)).await.unwrap();
-        }
-        store.close().await.unwrap();
-    });
-}
-
-/// Makes `path` an absolute URL.
-fn url(scheme: &str, shell: &Shell, name: &str) -> String {
-    format!("{scheme}:{}?durability=os", text(&shell.path(name)))
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Runs the real command in a folder of its own.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use jam::{Record, RecordId, SessionKey, SessionStore, Timestamp};
+use jam::{Clock, Record, RecordId, SessionKey, SessionStore, SystemClock, Timestamp};
 use serde_json::Value;
 
 /// A folder with nothing in it, and the command run there.
@@ -154,4 +155,58 @@ pub(crate) fn insert_expired(url: &str) {
         store.insert(&id, &expired).await.unwrap();
         store.close().await.unwrap();
     });
+}
+
+pub(crate) type Records = BTreeMap<(String, String), (Vec<u8>, Option<Timestamp>)>;
+
+/// Everything in a store but the mark.
+pub(crate) fn records(url: &str) -> Records {
+    block_on(async {
+        let store = store(url).await;
+        let (mut records, mut cursor) = (Records::new(), None);
+        loop {
+            let page = store.scan(cursor, 100).await.unwrap();
+            for entry in page.entries {
+                let id = (entry.id.key().as_str().to_owned(), entry.id.id().to_owned());
+                records.insert(id, (entry.stored.payload.to_vec(), entry.expires_at));
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        store.close().await.unwrap();
+        records.retain(|(key, _), _| key != "jam-migration");
+        records
+    })
+}
+
+/// Fills a store with records of every kind: many of one key, hostile keys, bytes that are no text, notes, no expiry.
+pub(crate) fn fill(url: &str, number: u64) {
+    block_on(async {
+        let store = store(url).await;
+        let later = SystemClock.now().as_millis() + 3_600_000;
+        for at in 0..number {
+            let key = match at % 10 {
+                0 => format!("../:🦀 b\n{}", at / 1000),
+                1..4 => format!("many{}", at / 1000),
+                _ => format!("user{at}"),
+            };
+            let id = format!("h{at}.t5o2k9.{at}{}", if at % 50 == 7 { "~" } else { "" });
+            let id = RecordId::new(SessionKey::new(key).unwrap(), id).unwrap();
+            let payload = match at % 3 {
+                0 => format!("{{ \"n\" :{at}}}").into_bytes(),
+                1 => vec![0, 159, 146, 150, u8::try_from(at % 256).unwrap()],
+                _ => format!("not an object {at}").into_bytes(),
+            };
+            let expires_at = (at % 5 != 0).then(|| Timestamp::from_millis(later + at));
+            store.insert(&id, &Record::new(payload, expires_at)).await.unwrap();
+        }
+        store.close().await.unwrap();
+    });
+}
+
+/// Makes `path` an absolute URL.
+pub(crate) fn url(scheme: &str, shell: &Shell, name: &str) -> String {
+    format!("{scheme}:{}?durability=os", text(&shell.path(name)))
 }
