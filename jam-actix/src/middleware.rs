@@ -152,8 +152,9 @@ where
                 Ok(response) => response.status(),
                 Err(error) => error.as_response_error().status_code(),
             };
-            let closing = match exchange.finish_untouched() {
-                Some(exchange) => Some(exchange.finish(bridge::status_of(status)).await),
+            let status = bridge::status_of(status);
+            let closing = match exchange.finish_untouched(status) {
+                Some(exchange) => Some(exchange.finish(status).await),
                 None => None,
             };
             match output {

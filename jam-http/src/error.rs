@@ -13,6 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | error | status |
 /// |---|---|
 /// | [`Ambiguous`](Self::Ambiguous) | 400 |
+/// | [`InvalidUser`](Self::InvalidUser) | 400 |
 /// | [`LoginRequired`](Self::LoginRequired) | 401 |
 /// | [`Unavailable`](Self::Unavailable) | 503 with `Retry-After` |
 /// | [`Late`](Self::Late) | 500 |
@@ -29,6 +30,13 @@ pub enum Error {
     /// browser does; somebody may have planted one. Neither is believed.
     #[error("the request carries more than one session id; none of them is believed")]
     Ambiguous,
+    /// Nobody can be logged in under this name: it is empty, has more than 512 bytes, or begins like
+    /// [a visitor's](crate::SessionConfigBuilder::visitor_prefix).
+    #[error("nobody can be logged in under this session key")]
+    InvalidUser {
+        /// What is wrong with it.
+        source: jam_core::Error,
+    },
     /// Nobody is logged in, and the handler asked for a user.
     #[error("nobody is logged in")]
     LoginRequired,
@@ -41,10 +49,11 @@ pub enum Error {
         /// When it makes sense to try again.
         retry_after: Duration,
     },
-    /// The session was to be changed after the response's headers had left, by a task or a streaming body. Nothing was
-    /// changed.
+    /// The session was to be changed, or looked at for the first time, after the response's headers had left, by a task or
+    /// a streaming body. Nothing was changed.
     #[error(
-        "the session was to be changed after the response's headers had left; change it before the handler returns"
+        "the session was to be changed, or first looked at, after the response's headers had left; do that before the \
+         handler returns"
     )]
     Late,
     /// Any other error of the manager.
@@ -56,7 +65,7 @@ impl Error {
     /// The status of the response this error is.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Ambiguous => StatusCode::BAD_REQUEST,
+            Self::Ambiguous | Self::InvalidUser { .. } => StatusCode::BAD_REQUEST,
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Late => StatusCode::INTERNAL_SERVER_ERROR,
@@ -78,7 +87,9 @@ impl Error {
     /// The kind of the manager's error, if it is one.
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::Unavailable { source, .. } | Self::Sessions(source) => Some(source.kind()),
+            Self::Unavailable { source, .. } | Self::InvalidUser { source } | Self::Sessions(source) => {
+                Some(source.kind())
+            }
             _ => None,
         }
     }

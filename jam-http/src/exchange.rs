@@ -35,7 +35,11 @@ impl Exchange {
 
     /// Finishes at once, without a future, if the handler never looked at the session: the response stays as it is. Gives the
     /// exchange back if there is something to [finish](Self::finish).
-    pub fn finish_untouched(self) -> Option<Self> {
+    pub fn finish_untouched(self, status: StatusCode) -> Option<Self> {
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            // No page, and what comes after it may well look.
+            self.session.will_be_seen();
+        }
         self.session.shut().then_some(self)
     }
 

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
 use jam_http::{Closing, Exchange};
 use pin_project_lite::pin_project;
@@ -66,7 +67,8 @@ where
                 .as_ref()
                 .map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
             *this.output = Some(output);
-            if let Some(exchange) = this.exchange.take().and_then(Exchange::finish_untouched) {
+            let exchange = this.exchange.take();
+            if let Some(exchange) = exchange.and_then(|exchange| exchange.finish_untouched(status)) {
                 *this.finish = Some(Box::pin(exchange.finish(status)));
             }
         }
@@ -81,6 +83,9 @@ where
             let of_closing = closing.as_ref().and_then(Closing::error);
             if let Some(error) = of_closing.or(of_handler.as_deref()) {
                 *response = this.answer.answer(error);
+                if !response.headers().contains_key(RETRY_AFTER) {
+                    error.apply(response.headers_mut());
+                }
             }
             if let Some(closing) = closing {
                 closing.apply(response.headers_mut());

@@ -20,6 +20,9 @@ use crate::{Answer, Plain, ResponseFuture, Session};
 ///   done: let a handler that charges a card write to its session first, with
 ///   [`modify`](jam_http::Session::modify).
 /// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
+///
+/// One layer per request: a second one further in gives its handlers a session of its own, of which what the first one's
+/// middleware sees and changes knows nothing, and the response would carry two cookies.
 #[derive(Clone, Debug)]
 pub struct SessionLayer<A = Plain> {
     config: SessionConfig,

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{Error, ErrorKind, Result};
@@ -126,13 +126,77 @@ pub(crate) fn from_payload(serializer: Option<&dyn Serializer>, payload: &[u8]) 
     match serializer {
         Some(serializer) => serializer.deserialize(payload),
         // The parser's own error may quote what it read, so only the place is told.
-        None => serde_json::from_slice(payload).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Error::new(
-                ErrorKind::Corrupt,
-                format!("the stored session data is not a JSON object ({place})"),
-            )
-        }),
+        None => serde_json::from_slice(payload).map_err(|error| corrupt(&error)),
+    }
+}
+
+fn corrupt(error: &serde_json::Error) -> Error {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    Error::new(
+        ErrorKind::Corrupt,
+        format!("the stored session data is not a JSON object ({place})"),
+    )
+}
+
+/// One field of a JSON payload, or none, without making anything of the others.
+pub(crate) fn pick(payload: &[u8], field: Option<&str>) -> Result<Option<Value>> {
+    let mut parser = serde_json::Deserializer::from_slice(payload);
+    let picked = Pick(field).deserialize(&mut parser);
+    let picked = picked.map_err(|error| corrupt(&error))?;
+    parser.end().map_err(|error| corrupt(&error))?;
+    Ok(picked)
+}
+
+struct Pick<'a>(Option<&'a str>);
+
+impl<'de> DeserializeSeed<'de> for Pick<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pick<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let mut picked = None;
+        // As in the whole data, the last of one name counts.
+        while let Some(is_it) = fields.next_key_seed(IsName(self.0))? {
+            if is_it {
+                picked = Some(fields.next_value()?);
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(picked)
+    }
+}
+
+struct IsName<'a>(Option<&'a str>);
+
+impl<'de> DeserializeSeed<'de> for IsName<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for IsName<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<bool, E> {
+        Ok(self.0 == Some(name))
     }
 }
 
@@ -160,10 +224,12 @@ pub(crate) fn data_as<T: DeserializeOwned>(data: &Data) -> Result<T> {
 
 /// A field of the data as a type of the application's.
 pub(crate) fn field_as<T: DeserializeOwned>(data: &Data, field: &str) -> Result<Option<T>> {
-    let Some(value) = data.get(field) else { return Ok(None) };
-    T::deserialize(value)
-        .map(Some)
-        .map_err(|_| wrong_shape::<T>("a field of the session data does"))
+    data.get(field).map(value_as).transpose()
+}
+
+/// A value of the data as a type of the application's.
+pub(crate) fn value_as<'de, T: DeserializeOwned>(value: impl Deserializer<'de>) -> Result<T> {
+    T::deserialize(value).map_err(|_| wrong_shape::<T>("a field of the session data does"))
 }
 
 // The parser's error would quote the data, so it is left out of all of these.
@@ -187,4 +253,50 @@ fn not_an_object(what: &str) -> Error {
         ErrorKind::InvalidInput,
         format!("session data must be a JSON object, such as a struct or a map, and not {what}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_picked_is_that_of_the_whole() {
+        for text in [
+            r"{}",
+            r#"{"a":1}"#,
+            r#" { "b" : [1, {"a": 2}], "a" : {"a": null, "c": "\u00e9}"} } "#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"a\"b":"x","\u0061":true,"ä":1.5,"":{}}"#,
+        ] {
+            let whole = from_payload(None, text.as_bytes()).unwrap();
+            for field in ["a", "b", "a\"b", "ä", "", "c"] {
+                let picked = pick(text.as_bytes(), Some(field)).unwrap();
+                assert_eq!(picked.as_ref(), whole.get(field), "{field} of {text}");
+            }
+            assert_eq!(pick(text.as_bytes(), None).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_gives_no_field() {
+        for text in [
+            "",
+            "[]",
+            "null",
+            "1",
+            "\"a\"",
+            "{",
+            r#"{"a":1}x"#,
+            r#"{"a":}"#,
+            "{a:1}",
+            r#"{"a":1"#,
+            r#"{"a" 1}"#,
+        ] {
+            for field in [None, Some("a")] {
+                let error = pick(text.as_bytes(), field).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
+            }
+            assert!(from_payload(None, text.as_bytes()).is_err(), "{text}");
+        }
+    }
 }

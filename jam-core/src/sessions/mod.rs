@@ -172,6 +172,7 @@ impl Sessions {
                 at,
                 version: stored.version,
                 data: OnceLock::new(),
+                asked: OnceLock::new(),
                 changed: false,
             }))
         })

@@ -24,6 +24,8 @@ pub struct Session {
     pub(super) version: Version,
     pub(super) payload: Bytes,
     pub(super) data: OnceLock<Data>,
+    /// A field was asked for before all data was parsed.
+    pub(super) asked: OnceLock<()>,
     pub(super) changed: bool,
     pub(super) through_grace: bool,
 }
@@ -81,7 +83,23 @@ impl Session {
     /// # Errors
     /// As [`data_as`](Self::data_as).
     pub fn get<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>> {
+        // Whoever asks for one field often asks for no other, and need not pay for the rest. From the second on it pays.
+        if self.data.get().is_none() && self.inner.serializer.is_none() && self.asked.set(()).is_ok() {
+            let value = data::pick(&self.payload, Some(field))?;
+            return value.map(data::value_as).transpose();
+        }
         data::field_as(self.data()?, field)
+    }
+
+    /// Makes sure that the data is the JSON object that a session holds, for less than it costs to [have it](Self::data).
+    ///
+    /// # Errors
+    /// As [`data`](Self::data).
+    pub fn check(&self) -> Result<()> {
+        match self.inner.serializer {
+            None if self.data.get().is_none() => data::pick(&self.payload, None).map(drop),
+            _ => self.data().map(drop),
+        }
     }
 
     /// Sets a field, for the next commit.

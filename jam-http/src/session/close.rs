@@ -15,7 +15,16 @@ impl Session {
     pub(crate) fn shut(&self) -> bool {
         // A task that looks at this moment either sees that it is too late, or is seen.
         self.shared.closed.store(true, Ordering::SeqCst);
-        self.shared.looked_at.load(Ordering::SeqCst)
+        let looked_at = self.shared.looked_at.load(Ordering::SeqCst);
+        if !looked_at {
+            self.shared.unseen.store(true, Ordering::SeqCst);
+        }
+        looked_at
+    }
+
+    /// Counts as looked at from here on.
+    pub(crate) fn will_be_seen(&self) {
+        self.shared.looked_at.store(true, Ordering::SeqCst);
     }
 
     /// Writes what was changed, and says what the response has to carry.

@@ -4,19 +4,20 @@ use jam_core::{Data, Error as CoreError, ErrorKind, SessionKey, SessionOptions};
 
 use super::Session;
 use super::state::{Seat, apart, is_visitor};
-use crate::Result;
+use crate::{Error, Result};
 
 impl Session {
     /// Logs in: the session becomes this user's, under a new id, and nothing is left at the old one. So an id that somebody
     /// planted before the login is worthless after it (OWASP ASVS 5.0, 7.2.4). Without a session one begins.
     ///
     /// A visitor's data goes along, and so does that of the same user who authenticates again. The session of *another*
-    /// user ends, and none of its data goes over. Field changes of this request go along in any case.
+    /// user ends, and none of its data goes over; so does one that cannot be read, whatever
+    /// [`Undecodable`](crate::Undecodable) says, so that a key that was lost locks nobody out. Field changes of this request go along in any case.
     ///
     /// # Errors
-    /// Those [all methods share](Self#errors); [`Error::Sessions`](crate::Error::Sessions) of kind `InvalidInput` for a key that has
-    /// not 1 to 512 bytes or begins like [a visitor's](crate::SessionConfigBuilder::visitor_prefix), of kind
-    /// `LimitReached` if the user has as many sessions as they may.
+    /// Those [all methods share](Self#errors); [`Error::InvalidUser`] for a key that has not 1 to 512 bytes or begins like
+    /// [a visitor's](crate::SessionConfigBuilder::visitor_prefix); [`Error::Sessions`] of kind `LimitReached` if the user has as
+    /// many sessions as they may.
     pub async fn login(&self, user: impl AsRef<str>) -> Result<()> {
         self.login_with(user, SessionOptions::new()).await
     }
@@ -28,16 +29,19 @@ impl Session {
     /// As [`login`](Self::login).
     pub async fn login_with(&self, user: impl AsRef<str>, options: SessionOptions) -> Result<()> {
         let config = self.shared.config.inner();
-        let user = SessionKey::new(user)?;
+        let user = SessionKey::new(user).map_err(|source| Error::InvalidUser { source })?;
         if is_visitor(config, &user) {
-            let message = "nobody can log in under a session key that begins like a visitor's";
-            return Err(CoreError::new(ErrorKind::InvalidInput, message).into());
+            let message = "it begins like a visitor's";
+            let source = CoreError::new(ErrorKind::InvalidInput, message);
+            return Err(Error::InvalidUser { source });
         }
         let mut state = self.change().await?;
-        let loaded = state.load(config).await.map_err(|error| self.error(error))?;
-        let stays = loaded.map(|loaded| is_visitor(config, loaded.key()) || *loaded.key() == user);
-        let id = state.id(config).await.map_err(|error| self.error(error))?;
-        match (id, stays) {
+        let stays = match state.load(config).await {
+            Ok(loaded) => loaded.map(|loaded| is_visitor(config, loaded.key()) || *loaded.key() == user),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Crypto) => None,
+            Err(error) => return Err(self.error(error)),
+        };
+        match (state.id_unseen(), stays) {
             (Some(id), Some(true)) => match apart(config.sessions.rework_as(&id, &user, options)).await {
                 Ok(id) => {
                     state.sit_down(id);

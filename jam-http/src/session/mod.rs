@@ -39,10 +39,10 @@ use crate::{Error, Result, SessionConfig};
 /// field changes go nowhere, the response leaves as it is, and the client's cookie is left alone: it may be that of
 /// a new login already.
 ///
-/// **Once the headers have left, or the client has hung up** (a streaming body, a spawned task), the session can be read;
-/// changing it is [`Error::Late`]. A body that shows something of the session needs a handler that looked at it before (an
-/// extractor such as `User` is enough): else the headers, which say that the page is for this client alone, have left
-/// without saying so.
+/// **Once the headers have left, or the client has hung up** (a streaming body, a spawned task), the session can be read if
+/// the handler has looked at it (an extractor such as `User` is enough): else the headers have left without saying that the
+/// page is for this client alone, and the first look is [`Error::Late`]. Changing it is `Late` in any case. A connection
+/// that went over to another protocol (a WebSocket) may be the first to look.
 ///
 /// # Errors
 /// Those all methods share: [`Error::Ambiguous`] if the request carries two session ids; [`Error::Unavailable`] if the store
@@ -63,6 +63,8 @@ struct Shared {
     ambiguous: bool,
     /// Whether the response has left, or the client.
     closed: AtomicBool,
+    /// Whether it left before anybody looked at the session, and so without a word to caches.
+    unseen: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -75,6 +77,7 @@ impl Session {
                 brought: !matches!(arrived, Arrived::Nothing),
                 ambiguous: matches!(arrived, Arrived::Ambiguous),
                 closed: AtomicBool::new(false),
+                unseen: AtomicBool::new(false),
                 state: Mutex::new(State::new(arrived)),
             }),
         }
@@ -89,8 +92,14 @@ impl Session {
     /// The state, for reading. The lock is held across calls to the store, never across the handler's own code, but for a
     /// closure given to [`modify`](Self::modify).
     async fn look(&self) -> Result<MutexGuard<'_, State>> {
-        self.shared.looked_at.store(true, Ordering::SeqCst);
-        if self.shared.ambiguous {
+        let shared = &self.shared;
+        if !shared.looked_at.swap(true, Ordering::SeqCst) && shared.closed.load(Ordering::SeqCst) {
+            shared.unseen.store(true, Ordering::SeqCst);
+        }
+        if shared.unseen.load(Ordering::SeqCst) {
+            return Err(Error::Late);
+        }
+        if shared.ambiguous {
             return Err(Error::Ambiguous);
         }
         Ok(self.shared.state.lock().await)

@@ -121,7 +121,7 @@ impl State {
     /// Loads a session and makes sure that it can be read.
     async fn read(&mut self, config: &Inner, id: &SessionId) -> Result<Option<Loaded>> {
         let found = match apart(config.sessions.get(id)).await {
-            Ok(Some(loaded)) => loaded.data().map(drop).map(|()| Some(loaded)),
+            Ok(Some(loaded)) => loaded.check().map(|()| Some(loaded)),
             other => other,
         };
         match found {

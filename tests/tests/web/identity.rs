@@ -143,6 +143,8 @@ async fn nobody_logs_in_as_a_visitor<F: Framework>() {
         for key in ["guest/1", "guest/", ""] {
             let error = session.login(key).await.unwrap_err();
             assert_eq!(error.kind(), Some(ErrorKind::InvalidInput), "{key}");
+            // What somebody typed into a form is not the service's fault.
+            assert_eq!(error.status(), 400, "{key}");
         }
         session.login("visitor:1").await?;
         Ok("")

@@ -18,6 +18,7 @@ on_every_framework!(
     a_logout_that_fails_is_an_error_and_keeps_the_cookie,
     how_long_to_wait_is_configurable,
     a_session_that_cannot_be_read_is_an_error_and_stays,
+    a_session_that_cannot_be_read_keeps_nobody_from_logging_in,
     a_session_that_cannot_be_read_starts_fresh_where_configured,
     a_logout_after_a_fresh_start_ends_what_cannot_be_read,
 );
@@ -136,7 +137,7 @@ async fn a_session_that_cannot_be_read_is_an_error_and_stays<F: Framework>() {
     let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
     damage(&sessions).await;
     let browser = Browser::<F>::with_cookie(&serve(&sessions).await, cookie_of(&id));
-    for path in ["/read", "/write", "/login"] {
+    for path in ["/read", "/write"] {
         let response = browser.visit(path).await;
         assert_eq!(
             (response.status().as_u16(), header(&response, &SET_COOKIE)),
@@ -148,6 +149,22 @@ async fn a_session_that_cannot_be_read_is_an_error_and_stays<F: Framework>() {
     // The way out.
     assert_eq!(browser.status("/logout").await, 200);
     assert_eq!(browser.status("/login").await, 200);
+}
+
+async fn a_session_that_cannot_be_read_keeps_nobody_from_logging_in<F: Framework>() {
+    for undecodable in [Undecodable::Fail, Undecodable::StartFresh] {
+        let sessions = sessions();
+        let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
+        damage(&sessions).await;
+        let config = SessionConfig::builder(sessions.clone()).undecodable(undecodable);
+        let browser = Browser::<F>::with_cookie(&serve_with(config.build().unwrap()).await, cookie_of(&id));
+        assert_eq!(browser.status("/login").await, 200);
+        assert_eq!(browser.read("/user").await, "user1");
+        assert_eq!(browser.read("/read").await, "none");
+        // It ended, and would not come back if it could be read again.
+        assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
+        assert!(!sessions.delete(&id).await.unwrap());
+    }
 }
 
 async fn a_session_that_cannot_be_read_starts_fresh_where_configured<F: Framework>() {
