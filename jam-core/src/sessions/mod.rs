@@ -13,6 +13,7 @@ mod options;
 mod queue;
 mod rotate;
 mod session;
+mod superseded;
 mod sweep;
 mod trace;
 
