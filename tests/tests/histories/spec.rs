@@ -69,13 +69,9 @@ impl SequentialSpec for OneSession {
             Call::Update(id, _) | Call::Modify(id, _) | Call::Commit(id, ..) | Call::Rework(id, _) if !there(id) => {
                 Outcome::NotFound
             }
-            Call::Update(_, value) => {
-                self.value = value;
-                Outcome::Done
-            }
             Call::Modify(_, value) => Outcome::Value(Some(std::mem::replace(&mut self.value, value))),
             Call::Commit(_, seen, _) if seen != self.value => Outcome::Conflict,
-            Call::Commit(_, _, value) => {
+            Call::Update(_, value) | Call::Commit(_, _, value) => {
                 self.value = value;
                 Outcome::Done
             }
