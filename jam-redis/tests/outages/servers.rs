@@ -1,4 +1,4 @@
-//! A server that is killed, paused, restarted or still loading, under load.
+//! A server that is killed, paused, restarted or still loading, under load. `JAM_TEST_KILLS` says how often it is killed (2).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +30,9 @@ async fn on(server: &Arc<Server>, act: impl FnOnce(&Server) + Send + 'static) {
 async fn nothing_acknowledged_is_lost_when_it_is_killed(kind: Kind) {
     let server = Arc::new(lasting(kind).start());
     let store = options(&server.url()).open().await.unwrap();
+    let kills: u32 = std::env::var("JAM_TEST_KILLS").map_or(2, |kills| kills.parse().unwrap());
     let seen = Traffic::during(store, async {
-        for _ in 0..2 {
+        for _ in 0..kills {
             on(&server, Server::kill).await;
             a_while().await;
             on(&server, Server::restart).await;

@@ -1,8 +1,6 @@
 //! What the tests of the SQLite store share.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
-pub(crate) mod steps;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
