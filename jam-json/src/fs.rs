@@ -61,7 +61,16 @@ pub(crate) trait FsFile: fmt::Debug + Send {
 /// An exclusive lock between processes (and between handles of one process). Let go on drop, and by the system when the
 /// process dies.
 #[derive(Debug)]
-pub(crate) struct LockFile(#[expect(dead_code, reason = "held for its lock")] File);
+pub(crate) struct LockFile(File);
+
+/// Closing the file is not enough: a child process that is just being started, by any thread, holds a copy of it for a moment,
+/// and the lock with it.
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Where this fails, the closing that follows does it, a little later.
+        drop(self.0.unlock());
+    }
+}
 
 /// The real thing.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,6 +3,10 @@
 
 mod file_support;
 
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use file_support::{Place, all, id, payload, record};
 use jam_core::{ErrorKind, Load, Registry, SessionStore, StoreConfig};
 use jam_json::{JsonFile, JsonFileFactory};
@@ -98,6 +102,31 @@ async fn one_at_a_time_can_have_the_file_whatever_it_is_called() {
     assert_eq!(all(&store).await.len(), 1);
 }
 
+/// A child process holds copies of all open files from its birth to its first instruction, the lock's among them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_close_lets_go_of_the_file_while_the_process_starts_others() {
+    let starting = Arc::new(AtomicBool::new(true));
+    let starters: Vec<_> = (0..3)
+        .map(|_| {
+            let starting = Arc::clone(&starting);
+            std::thread::spawn(move || {
+                while starting.load(Ordering::Relaxed) {
+                    let status = Command::new("true").status().expect("a child");
+                    assert!(status.success());
+                }
+            })
+        })
+        .collect();
+    let place = Place::new();
+    for _ in 0..300 {
+        place.open().await.close().await.expect("close");
+    }
+    starting.store(false, Ordering::Relaxed);
+    for starter in starters {
+        starter.join().expect("no panic");
+    }
+}
+
 #[tokio::test]
 async fn two_files_are_two_stores() {
     let place = Place::new();
@@ -175,7 +204,7 @@ async fn a_journal_that_was_removed_is_noticed_and_nothing_acknowledged_is_lost(
 async fn a_call_that_meets_a_close_is_made_or_refused_and_never_unknown() {
     for _ in 0..150 {
         let place = Place::new();
-        let store = std::sync::Arc::new(place.open().await);
+        let store = Arc::new(place.open().await);
         let tasks = [0, 1, 2, 3].map(|task| {
             let store = store.clone();
             tokio::spawn(async move {
@@ -213,7 +242,7 @@ impl jam_core::Clock for BrokenClock {
 #[tokio::test]
 async fn after_a_panic_of_the_writer_nobody_is_told_that_the_store_was_closed() {
     let place = Place::new();
-    let clock = std::sync::Arc::new(BrokenClock);
+    let clock = Arc::new(BrokenClock);
     let store = place.options().clock(clock).open().await.expect("open");
     let first = store.insert(&id("u", "a"), &record("{}")).await.expect_err("panicked");
     assert!(first.outcome_unknown());
@@ -227,7 +256,7 @@ async fn after_a_panic_of_the_writer_nobody_is_told_that_the_store_was_closed() 
 #[tokio::test]
 async fn what_is_asked_for_before_a_drop_is_durable() {
     let place = Place::new();
-    let store = std::sync::Arc::new(place.open().await);
+    let store = Arc::new(place.open().await);
     let tasks: Vec<_> = (0..100)
         .map(|number| {
             let store = store.clone();
