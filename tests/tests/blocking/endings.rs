@@ -11,9 +11,9 @@ use jam::ErrorKind;
 use jam::blocking::Sessions;
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Proxy, Server};
-use jam_tests::{Hooked, Stage, kind};
+use jam_tests::{Hooked, Stage, eventually, kind};
 use serde_json::json;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 use crate::support::*;
 
@@ -78,45 +78,14 @@ fn expired_sessions_are_swept_in_the_background_until_it_is_stopped(stage: impl 
     // Inside async code too.
     let one = Builder::new_current_thread().build().unwrap();
     let sweeper = one.block_on(async { sessions.sweep_every(Duration::from_millis(1)) });
-    eventually("nothing is swept", || sweeps.load(SeqCst) > 3);
+    eventually("a sweep", || sweeps.load(SeqCst) > 3);
     sweeper.stop();
-    eventually("it goes on", || {
+    eventually("the end of the sweeps", || {
         let before = sweeps.load(SeqCst);
         thread::sleep(Duration::from_millis(50));
         sweeps.load(SeqCst) == before
     });
     assert!(sessions.create("user1", json!({})).is_ok());
-}
-
-/// One test, for the threads of a process are counted.
-#[test]
-fn the_thread_ends_with_the_last_clone_wherever_it_is_dropped() {
-    let mine = |before: &[String]| threads().into_iter().find(|thread| !before.contains(thread));
-    let several = Runtime::new().unwrap();
-    let one = Builder::new_current_thread().enable_all().build().unwrap();
-    let drops: [&dyn Fn(Sessions); 4] = [
-        &drop,
-        &|sessions| thread::spawn(|| drop(sessions)).join().unwrap(),
-        &|sessions| one.block_on(async move { drop(sessions) }),
-        &|sessions| {
-            let task = several.spawn(async move { drop(sessions) });
-            several.block_on(task).unwrap();
-        },
-    ];
-    for end in drops {
-        let before = threads();
-        let sessions = jam::blocking::open("memory:").unwrap();
-        sessions.sweep_every(Duration::from_millis(1));
-        eventually("there is no thread", || mine(&before).is_some());
-        let thread = mine(&before).unwrap();
-        let clone = sessions.clone();
-        end(sessions);
-        assert!(clone.create("user1", json!({})).is_ok());
-        let started = Instant::now();
-        end(clone);
-        assert!(started.elapsed() < Duration::from_secs(5));
-        eventually("the thread goes on", || !threads().contains(&thread));
-    }
 }
 
 #[test]
@@ -162,7 +131,7 @@ fn while_a_server_is_away_every_thread_gets_an_error_in_time_and_afterwards_all_
             }
         });
         proxy.heal();
-        eventually("the server is back, and nobody noticed", || sessions.get(&id).is_ok());
+        eventually("an answer", || sessions.get(&id).is_ok());
     }
     proxy.black_hole();
     assert_eq!(kind(sessions.get(&id)), ErrorKind::Unavailable);

@@ -1,7 +1,9 @@
 //! Where a call works, and where it is refused instead of hanging.
 
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use jam::blocking::Sessions;
 use jam::{ErrorKind, MemoryStore, SessionOptions};
@@ -170,16 +172,21 @@ fn async_code_that_cannot_be_told_is_held_up_and_no_more() {
 
 #[test]
 fn a_call_from_inside_a_change_is_refused_instead_of_waiting_for_itself() {
-    let sessions = memory();
-    let id = sessions.create("user1", json!({"n": 1})).unwrap();
-    let inner = sessions.modify(&id, |data| {
-        data["n"] = 2.into();
-        sessions.modify(&id, |data| data["n"] = 3.into())
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let sessions = memory();
+        let id = sessions.create("user1", json!({"n": 1})).unwrap();
+        let inner = sessions.modify(&id, |data| {
+            data["n"] = 2.into();
+            sessions.modify(&id, |data| data["n"] = 3.into())
+        });
+        let n = sessions.get(&id).unwrap().unwrap().get::<u64>("n").unwrap();
+        tell.send((inner.unwrap().unwrap_err(), n)).unwrap();
     });
-    let error = inner.unwrap().unwrap_err();
+    let (error, n) = told.recv_timeout(Duration::from_secs(20)).expect("it waits for itself");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("inside another one"), "{error}");
-    assert_eq!(sessions.get(&id).unwrap().unwrap().get::<u64>("n").unwrap(), Some(2));
+    assert_eq!(n, Some(2));
 }
 
 #[test]

@@ -1,8 +1,5 @@
 //! Setting the stage without a runtime of the test's own.
 
-use std::fs;
-use std::time::{Duration, Instant};
-
 use jam::SessionsBuilder;
 use jam::blocking::Sessions;
 use jam_tests::Stage;
@@ -43,21 +40,3 @@ macro_rules! on_every_store_blocking {
     };
 }
 pub(crate) use on_every_store_blocking;
-
-/// Waits until it is so.
-pub(crate) fn eventually(what: &str, so: impl Fn() -> bool) {
-    let since = Instant::now();
-    while !so() {
-        assert!(since.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The threads of this process that blocking managers have, by number.
-pub(crate) fn threads() -> Vec<String> {
-    let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap());
-    threads
-        .filter(|thread| fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.trim() == "jam-blocking"))
-        .map(|thread| thread.file_name().into_string().unwrap())
-        .collect()
-}
