@@ -39,6 +39,7 @@
 //! | `crypto` | encrypted ids, sealed data (`is_session_crypt = true`) | |
 //! | `tokio` | `spawn_sweeper` | |
 //! | `blocking` | [`blocking`]: the manager for callers without async | |
+//! | `metrics` | [`metrics`]: operations, durations, retries and outages, counted through the `metrics` facade | |
 //! | `tower` | sessions as a tower layer, `[jam.session.cookie]` in the config | |
 //! | `axum` | the same, with extractors for axum | |
 //! | `actix` | sessions as middleware and extractors of actix-web, `[jam.session.cookie]` in the config | |
@@ -103,4 +104,6 @@ mod guide {
     struct Blocking;
     #[doc = include_str!("../../docs/guide/keys.md")]
     struct Keys;
+    #[doc = include_str!("../../docs/guide/observability.md")]
+    struct Observability;
 }

@@ -1,5 +1,6 @@
 //! Rotation with grace: the note at an old id that leads to the session's new one.
 
+use super::facts::note;
 use super::{Located, Sessions};
 use crate::{Error, ErrorKind, Load, Record, RecordId, Result, SealDomain, Stored};
 
@@ -28,6 +29,7 @@ impl Sessions {
                     return Ok(None);
                 }
                 if let Some(stored) = self.inner.store.load(&target, how).await? {
+                    note(|facts| facts.grace = true);
                     return Ok(Some((self.located(target), stored)));
                 }
                 trail.push(target);
@@ -61,7 +63,9 @@ impl Sessions {
                 }
             };
             match written.map_err(|error| (error.kind(), error)) {
-                Err((ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::NotFound, _)) => {}
+                Err((ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::NotFound, _)) => {
+                    note(|facts| facts.retries += 1);
+                }
                 Err((_, error)) => return Err(error),
                 Ok(()) => return Ok(()),
             }
