@@ -68,7 +68,7 @@ pub fn describe() {
 }
 
 /// The operations of the manager, those of every request first.
-const OPERATION_NAMES: [&str; 17] = [
+const OPERATION_NAMES: [&str; 19] = [
     "get",
     "commit",
     "modify",
@@ -84,6 +84,8 @@ const OPERATION_NAMES: [&str; 17] = [
     "revoke",
     "clear",
     "clear_others",
+    "mark_superseded",
+    "was_superseded",
     "remove_expired",
     "close",
 ];

@@ -16,6 +16,7 @@ mod outcome;
 mod queue;
 mod rotate;
 mod session;
+mod superseded;
 mod sweep;
 mod trace;
 

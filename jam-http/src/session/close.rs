@@ -92,6 +92,13 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             written
         }
         Seat::Empty if changes.sets_something() => {
+            state.seat = Seat::Empty;
+            if !state.may_begin(config).await? {
+                tracing::info!(
+                    "a session went on under a new id while a request with the old one changed it; the changes are dropped"
+                );
+                return Ok(());
+            }
             let mut data = Data::new();
             changes.apply(&mut data);
             let created = apart(config.sessions.create(visitor_key(config), data)).await;

@@ -158,6 +158,22 @@ impl Sessions {
         self.wait("rework_as", self.inner.sessions.rework_as(id, new_key, options))
     }
 
+    /// Notes that this session's id is about to be replaced, by a login or a rework; for web layers.
+    ///
+    /// # Errors
+    /// As [`jam::Sessions::mark_superseded`](crate::Sessions::mark_superseded).
+    pub fn mark_superseded(&self, session: &Session, lasting: Duration) -> Result<()> {
+        self.wait("mark_superseded", self.inner.sessions.mark_superseded(session, lasting))
+    }
+
+    /// Whether the session that was at this id was to go on under another one a moment ago; for web layers.
+    ///
+    /// # Errors
+    /// As [`jam::Sessions::was_superseded`](crate::Sessions::was_superseded).
+    pub fn was_superseded(&self, id: impl AsRef<str>) -> Result<bool> {
+        self.wait("was_superseded", self.inner.sessions.was_superseded(id))
+    }
+
     /// The sessions of a key, oldest first, to be shown and [revoked](Self::revoke) by handle.
     ///
     /// # Errors

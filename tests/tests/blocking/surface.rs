@@ -57,6 +57,9 @@ fn every_operation_does_what_the_async_one_does(stage: impl Future<Output = Stag
     let session = sessions.get(&rotated).unwrap().unwrap();
     let again = sessions.rework_loaded_with_grace(&session).unwrap().unwrap();
     assert_eq!(sessions.rework_loaded_with_grace(&session).unwrap(), None);
+    let session = sessions.get(&again).unwrap().unwrap();
+    sessions.mark_superseded(&session, minute).unwrap();
+    assert!(sessions.was_superseded(&again).unwrap());
     let options = SessionOptions::new().ttl(Duration::from_hours(30 * 24));
     let login = sessions.rework_as(&again, "user2", options).unwrap();
     assert_eq!(data(&sessions, &login), Some(json!({"visits": 3, "by": "early"})));

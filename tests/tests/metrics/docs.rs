@@ -95,6 +95,22 @@ async fn every_value_of_a_label_is_documented_and_every_operation_counts() {
 }
 
 #[test]
+fn every_operation_that_the_manager_runs_is_documented() {
+    let documented = table(&chapter(), "| label | values |");
+    let row = documented.iter().find(|row| one(&row[0]) == "operation").unwrap();
+    let mut run = BTreeSet::new();
+    for file in fs::read_dir(root().join("jam-core/src/sessions")).unwrap() {
+        let source = fs::read_to_string(file.unwrap().path()).unwrap();
+        for begins in ["run(", "run_found(", "run_told(", "operation: "] {
+            let named = source.split(begins).skip(1).map(str::trim_start);
+            let names = named.filter_map(|rest| rest.strip_prefix('"')?.split('"').next());
+            run.extend(names.map(str::to_owned));
+        }
+    }
+    assert_eq!(run, quoted(&row[1]));
+}
+
+#[test]
 fn the_chapter_lists_every_field_of_the_span() {
     let source = fs::read_to_string(root().join("jam-core/src/sessions/trace.rs")).unwrap();
     let (_, span) = source.split_once("debug_span!(").unwrap();

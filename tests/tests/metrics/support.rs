@@ -145,6 +145,10 @@ pub(crate) async fn everything(moody: &Moody) -> Vec<String> {
     let graced = sessions.rework_with_grace(&id).await.unwrap();
     assert!(sessions.exists(&id).await.unwrap());
     secrets.extend([id.as_str().to_owned(), graced.as_str().to_owned()]);
+    let session = sessions.get(&graced).await.unwrap().unwrap();
+    let half_a_minute = Duration::from_secs(30);
+    sessions.mark_superseded(&session, half_a_minute).await.unwrap();
+    assert!(sessions.was_superseded(&graced).await.unwrap());
     let id = sessions.rework_as(&graced, "bob", SessionOptions::new()).await.unwrap();
     secrets.push(id.as_str().to_owned());
     sessions.clear_others(&id).await.unwrap();
