@@ -21,7 +21,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`Corrupt`](Self::Corrupt) | stored bytes are damaged | restore from a backup |
 /// | [`Crypto`](Self::Crypto) | a sealed id or payload does not open | check the key ring |
 /// | [`Config`](Self::Config) | a setting is wrong | fix the setting the message names |
-/// | [`Unsupported`](Self::Unsupported) | this store or server cannot do that | choose another store or setting |
+/// | [`Unsupported`](Self::Unsupported) | this store or server cannot do that, or not from here | choose another store, setting or place to call from |
 /// | [`Unexpected`](Self::Unexpected) | a bug, or a failure nobody foresaw | report it |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -46,7 +46,7 @@ pub enum ErrorKind {
     Crypto,
     /// A setting is wrong.
     Config,
-    /// This store, server or layout cannot do that.
+    /// This store, server or layout cannot do that; or a call that waits was made inside async code.
     Unsupported,
     /// A bug, or a failure nobody foresaw.
     Unexpected,

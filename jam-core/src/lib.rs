@@ -43,11 +43,12 @@
 //! and the example `custom_backend` of the repository are complete stores to start from. Stores in memory may build on
 //! [`memory::Table`].
 //!
-//! # Logs
+//! # Logs and metrics
 //!
 //! Every operation of the manager runs in a `tracing` span `jam` (level DEBUG) with the fields `operation`, `backend`
-//! and `outcome`: `ok`, `missing`, or the kind of the error. No span, event, error or `Debug` shows an id, a session
-//! key or data.
+//! and `outcome` (`ok`, `missing`, `cancelled`, or the kind of the error), and, where they apply, `retries`, `grace`, `evicted` and
+//! `expired`. With the feature `metrics` the same is counted: see `jam_core::metrics`. No span, event, label, error or `Debug` shows
+//! an id, a session key or data.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "conformance")]
@@ -58,6 +59,8 @@ mod error;
 mod id;
 mod key;
 pub mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod record;
 mod registry;
 mod seal;

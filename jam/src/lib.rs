@@ -38,6 +38,8 @@
 //! | `yaml` | config files in YAML | |
 //! | `crypto` | encrypted ids, sealed data (`is_session_crypt = true`) | |
 //! | `tokio` | `spawn_sweeper` | |
+//! | `blocking` | [`blocking`]: the manager for callers without async | |
+//! | `metrics` | [`metrics`]: operations, durations, retries and outages, counted through the `metrics` facade | |
 //! | `tower` | sessions as a tower layer, `[jam.session.cookie]` in the config | |
 //! | `axum` | the same, with extractors for axum | |
 //! | `actix` | sessions as middleware and extractors of actix-web, `[jam.session.cookie]` in the config | |
@@ -48,6 +50,8 @@
 //! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod config;
@@ -96,6 +100,10 @@ mod guide {
     struct Readme;
     #[doc = include_str!("../../docs/guide/backend.md")]
     struct Backend;
+    #[doc = include_str!("../../docs/guide/blocking.md")]
+    struct Blocking;
     #[doc = include_str!("../../docs/guide/keys.md")]
     struct Keys;
+    #[doc = include_str!("../../docs/guide/observability.md")]
+    struct Observability;
 }

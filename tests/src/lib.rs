@@ -13,7 +13,7 @@ pub mod web;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam::{Clock, ErrorKind, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder, Timestamp};
 use jam_core::Durability;
@@ -170,6 +170,15 @@ pub async fn data(sessions: &Sessions, id: impl AsRef<str>) -> Option<Value> {
 /// The kind of an error there has to be.
 pub fn kind<T>(result: jam::Result<T>) -> ErrorKind {
     result.err().expect("an error").kind()
+}
+
+/// Waits until it is so, for what happens on threads that nobody can be asked about; fails after 20 seconds.
+pub fn eventually(what: &str, so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !so() {
+        assert!(since.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// How many rounds a racing test runs: `JAM_TEST_ROUNDS`, or this default.

@@ -193,7 +193,7 @@ async fn every_operation_has_a_span_that_says_how_it_went(stage: Stage) {
         ("create", "ok"),
         ("get", "ok"),
         ("get", "missing"),
-        ("update", "not found"),
+        ("update", "not_found"),
         ("clear", "ok"),
     ] {
         let span = format!("span jam operation={operation} backend={backend} outcome={outcome}");

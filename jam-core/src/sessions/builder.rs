@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cap::Cap;
 use super::expiry::Expiry;
+use super::outage::Outage;
 use super::queue::Queue;
 use super::{Inner, Serializer, Sessions, WhenFull};
 use crate::{
@@ -165,6 +166,8 @@ impl SessionsBuilder {
         let factory = self.factory.or(default);
         Sessions {
             inner: Arc::new(Inner {
+                #[cfg(feature = "metrics")]
+                meters: crate::metrics::Meters::new(self.store.name()),
                 store: self.store,
                 codec: self.codec,
                 factory,
@@ -176,6 +179,7 @@ impl SessionsBuilder {
                 grace: self.grace,
                 attempts: self.attempts,
                 queue: Queue::default(),
+                outage: Outage::default(),
             }),
         }
     }

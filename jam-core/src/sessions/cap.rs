@@ -1,5 +1,6 @@
 //! The cap on sessions per key: insert first, then trim, so that it holds whoever creates at the same time.
 
+use super::facts::note;
 use super::queue::Turn;
 use super::{Located, Sessions, WhenFull};
 use crate::{Entry, Error, ErrorKind, Handle, RecordId, Result, SessionKey, Timestamp};
@@ -67,7 +68,9 @@ impl Sessions {
             let surplus = ranked.len().saturating_sub(max);
             let mut all_ended = true;
             for record in ranked.iter().filter(|record| *record != newcomer).take(surplus) {
-                all_ended &= self.inner.store.remove(record).await?;
+                let ended = self.inner.store.remove(record).await?;
+                note(|facts| facts.evicted += u64::from(ended));
+                all_ended &= ended;
             }
             if all_ended {
                 return Ok(());

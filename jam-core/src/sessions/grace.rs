@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Located, Sessions};
+use super::{Located, Sessions, facts};
 use crate::{Error, ErrorKind, Load, Record, RecordId, Result, SealDomain, Stored};
 
 /// What a note begins with; no JSON object does, so no application data can pass for one.
@@ -39,6 +39,7 @@ impl Sessions {
                     return Ok(None);
                 }
                 if let Some(stored) = self.inner.store.load(&target, how).await? {
+                    facts::note(|facts| facts.grace = true);
                     return Ok(Some((self.located(target), stored)));
                 }
                 trail.push(target);
@@ -78,7 +79,9 @@ impl Sessions {
                 Some(stored) => store.replace(&note_id, Some(&stored.version), &record).await,
             };
             match written.map_err(|error| (error.kind(), error)) {
-                Err((ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::NotFound, _)) => {}
+                Err((ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::NotFound, _)) => {
+                    facts::note(|facts| facts.retries += 1);
+                }
                 Err((_, error)) => return Err(error),
                 Ok(()) => return Ok(()),
             }

@@ -5,11 +5,14 @@ mod cap;
 mod data;
 mod devices;
 mod expiry;
+mod facts;
 mod grace;
 mod lifetime;
 mod locate;
 mod modify;
 mod options;
+mod outage;
+mod outcome;
 mod queue;
 mod rotate;
 mod session;
@@ -29,8 +32,13 @@ use self::cap::Cap;
 pub use self::data::{Data, Serializer};
 pub use self::devices::SessionInfo;
 use self::expiry::Expiry;
+#[cfg(feature = "metrics")]
+pub(crate) use self::facts::Facts;
 use self::locate::Located;
 pub use self::options::{SessionOptions, WhenFull};
+use self::outage::Outage;
+#[cfg(feature = "metrics")]
+pub(crate) use self::outcome::Outcome;
 use self::queue::Queue;
 pub use self::session::Session;
 use crate::{
@@ -88,6 +96,9 @@ struct Inner {
     grace: Option<Duration>,
     attempts: u32,
     queue: Queue,
+    outage: Outage,
+    #[cfg(feature = "metrics")]
+    meters: crate::metrics::Meters,
 }
 
 impl Sessions {

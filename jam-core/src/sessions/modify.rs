@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use super::data::{self, Data};
+use super::facts::note;
 use super::{Session, Sessions};
 use crate::{ErrorKind, Load, Result};
 
@@ -71,7 +72,7 @@ impl Sessions {
                     .await
                 {
                     Ok(()) => return Ok(Ok(outcome)),
-                    Err(error) if is_race(error.kind()) => {}
+                    Err(error) if is_race(error.kind()) => note(|facts| facts.retries += 1),
                     Err(error) => return Err(error),
                 }
             }

@@ -1,5 +1,6 @@
 //! New ids for old sessions.
 
+use super::facts::note;
 use super::modify::is_race;
 use super::{Located, Session, SessionOptions, Sessions};
 use crate::{Bytes, Error, ErrorKind, InnerId, Life, Record, RecordId, Rename, Result, SessionId, SessionKey, Stored};
@@ -170,7 +171,7 @@ impl Sessions {
                     }
                     return Ok(session_id);
                 }
-                Err(error) if is_race(error.kind()) => {}
+                Err(error) if is_race(error.kind()) => note(|facts| facts.retries += 1),
                 Err(error) => return Err(error),
             }
         }

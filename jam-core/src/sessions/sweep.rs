@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::Sessions;
+use super::facts::note;
 use crate::Result;
 
 impl Sessions {
@@ -13,10 +14,11 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable).
     pub async fn remove_expired(&self) -> Result<u64> {
-        self.run(
-            "remove_expired",
-            self.inner.store.remove_expired(self.inner.clock.now()),
-        )
+        self.run("remove_expired", async {
+            let removed = self.inner.store.remove_expired(self.inner.clock.now()).await?;
+            note(|facts| facts.expired += removed);
+            Ok(removed)
+        })
         .await
     }
 

@@ -1,4 +1,4 @@
-//! One span per operation: which backend, which operation, how it went. Never an id, never data.
+//! One span per operation, and its metrics: which backend, which operation, how it went. Never an id, never data.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,12 +8,13 @@ use pin_project_lite::pin_project;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::Sessions;
+use super::facts::{Facts, Noting};
+use super::outcome::Outcome;
+use super::{Inner, Sessions};
 use crate::Result;
 
 impl Sessions {
-    /// Runs an operation in a span `jam` (level DEBUG) with the fields `operation`, `backend` and `outcome` (`ok`, or
-    /// the kind of the error), and puts operation and backend into its errors.
+    /// Runs an operation in a span `jam` (level DEBUG), counts it, and puts operation and backend into its errors.
     pub(super) fn run<T>(
         &self,
         operation: &'static str,
@@ -40,36 +41,96 @@ impl Sessions {
         self.observe(operation, work, |found: &bool| *found)
     }
 
-    fn observe<F, T, P>(&self, operation: &'static str, work: F, found: P) -> Observed<F, P>
+    fn observe<F, T, P>(&self, operation: &'static str, work: F, found: P) -> Observed<'_, F, P>
     where
         F: Future<Output = Result<T>>,
         P: Fn(&T) -> bool,
     {
-        let backend = self.inner.store.name();
         Observed {
             work,
             found,
-            span: None,
+            seen: None,
             operation,
-            backend,
+            inner: &self.inner,
         }
+    }
+}
+
+/// What is seen of an operation that has begun.
+struct Seen {
+    span: Span,
+    facts: Facts,
+    #[cfg(feature = "metrics")]
+    began: std::time::Instant,
+}
+
+impl Seen {
+    fn begin(operation: &'static str, inner: &Inner) -> Self {
+        Self {
+            span: tracing::debug_span!(
+                "jam",
+                operation,
+                backend = inner.store.name(),
+                outcome = Empty,
+                retries = Empty,
+                grace = Empty,
+                evicted = Empty,
+                expired = Empty
+            ),
+            facts: Facts::default(),
+            #[cfg(feature = "metrics")]
+            began: std::time::Instant::now(),
+        }
+    }
+
+    fn end(self, operation: &'static str, inner: &Inner, outcome: Outcome) {
+        let Facts {
+            retries,
+            grace,
+            evicted,
+            expired,
+        } = self.facts;
+        self.span.record("outcome", outcome.name());
+        for (field, number) in [("retries", retries), ("evicted", evicted), ("expired", expired)] {
+            if number > 0 {
+                self.span.record(field, number);
+            }
+        }
+        if grace {
+            self.span.record("grace", true);
+        }
+        #[cfg(feature = "metrics")]
+        inner
+            .meters
+            .count(operation, outcome, self.began.elapsed(), &self.facts);
+        #[cfg(not(feature = "metrics"))]
+        let _ = (operation, inner);
     }
 }
 
 pin_project! {
     /// An operation in its span. Written out, for an async function would move the operation from one place to the next.
-    struct Observed<F, P> {
+    struct Observed<'a, F, P> {
         #[pin]
         work: F,
         found: P,
-        // None before the first poll: a future that nobody polls has no span.
-        span: Option<Span>,
+        // None before the first poll: a future that nobody polls has no span. None again when it is over.
+        seen: Option<Seen>,
         operation: &'static str,
-        backend: &'static str,
+        inner: &'a Inner,
+    }
+
+    impl<F, P> PinnedDrop for Observed<'_, F, P> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(seen) = this.seen.take() {
+                seen.end(this.operation, this.inner, Outcome::Cancelled);
+            }
+        }
     }
 }
 
-impl<T, F, P> Future for Observed<F, P>
+impl<T, F, P> Future for Observed<'_, F, P>
 where
     F: Future<Output = Result<T>>,
     P: Fn(&T) -> bool,
@@ -78,18 +139,23 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (operation, backend) = (*this.operation, *this.backend);
-        let span = this
-            .span
-            .get_or_insert_with(|| tracing::debug_span!("jam", operation, backend, outcome = Empty));
+        let (operation, inner) = (*this.operation, *this.inner);
+        let seen = this.seen.get_or_insert_with(|| Seen::begin(operation, inner));
         let result = {
-            let _entered = span.enter();
+            let _entered = seen.span.enter();
+            let _noting = Noting::into(&mut seen.facts);
             ready!(this.work.poll(context))
         };
-        match &result {
-            Ok(value) => span.record("outcome", if (this.found)(value) { "ok" } else { "missing" }),
-            Err(error) => span.record("outcome", tracing::field::display(error.kind())),
+        let outcome = match &result {
+            Ok(value) if (this.found)(value) => Outcome::Ok,
+            Ok(_) => Outcome::Missing,
+            Err(error) => Outcome::Failed(error.kind()),
         };
+        if let Some(seen) = this.seen.take() {
+            inner.watch_store(operation, outcome, result.as_ref().err());
+            seen.end(operation, inner, outcome);
+        }
+        let backend = inner.store.name();
         Poll::Ready(result.map_err(|error| error.with("operation", operation).with("backend", backend)))
     }
 }

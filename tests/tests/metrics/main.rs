@@ -1,0 +1,8 @@
+//! What operators see: every documented metric, field and event, and nothing that is secret.
+#![cfg(test)]
+
+mod counts;
+mod docs;
+mod outages;
+mod spans;
+mod support;
