@@ -5,6 +5,7 @@ mod cap;
 mod data;
 mod devices;
 mod expiry;
+mod fields;
 mod grace;
 mod lifetime;
 mod locate;
@@ -171,8 +172,8 @@ impl Sessions {
                 through_grace,
                 at,
                 version: stored.version,
+                fields: OnceLock::new(),
                 data: OnceLock::new(),
-                asked: OnceLock::new(),
                 changed: false,
             }))
         })

@@ -97,8 +97,7 @@ impl Sessions {
             if self.is_over(&session.at) {
                 return Err(ErrorKind::NotFound.into());
             }
-            let payload = data::to_payload(self.inner.serializer.as_deref(), session.data()?)?;
-            let record = self.record(&session.at, payload.into())?;
+            let record = self.record(&session.at, session.to_payload()?.into())?;
             match self
                 .inner
                 .store

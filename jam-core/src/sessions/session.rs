@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::data::{self, Data};
+use super::fields::Fields;
 use super::{Inner, Located};
 use crate::{ErrorKind, Handle, Result, SessionKey, Timestamp, Version};
 
@@ -23,9 +24,10 @@ pub struct Session {
     pub(super) at: Located,
     pub(super) version: Version,
     pub(super) payload: Bytes,
+    /// The fields of the payload, once one was asked for or set. Counts while the data was not parsed as a whole.
+    pub(super) fields: OnceLock<Fields>,
+    /// Once it is there, it is what counts.
     pub(super) data: OnceLock<Data>,
-    /// A field was asked for before all data was parsed.
-    pub(super) asked: OnceLock<()>,
     pub(super) changed: bool,
     pub(super) through_grace: bool,
 }
@@ -66,7 +68,11 @@ impl Session {
         if let Some(data) = self.data.get() {
             return Ok(data);
         }
-        let data = data::from_payload(self.inner.serializer.as_deref(), &self.payload)?;
+        let serializer = self.inner.serializer.as_deref();
+        let data = match self.fields.get() {
+            Some(fields) if self.changed => data::from_payload(serializer, &fields.to_payload())?,
+            _ => data::from_payload(serializer, &self.payload)?,
+        };
         Ok(self.data.get_or_init(|| data))
     }
 
@@ -83,12 +89,10 @@ impl Session {
     /// # Errors
     /// As [`data_as`](Self::data_as).
     pub fn get<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>> {
-        // Whoever asks for one field often asks for no other, and need not pay for the rest. From the second on it pays.
-        if self.data.get().is_none() && self.inner.serializer.is_none() && self.asked.set(()).is_ok() {
-            let value = data::pick(&self.payload, Some(field))?;
-            return value.map(data::value_as).transpose();
+        match self.fields()? {
+            Some(fields) => fields.get(field)?.map(data::value_as).transpose(),
+            None => data::field_as(self.data()?, field),
         }
-        data::field_as(self.data()?, field)
     }
 
     /// Makes sure that the data is the JSON object that a session holds, for less than it costs to [have it](Self::data).
@@ -96,9 +100,35 @@ impl Session {
     /// # Errors
     /// As [`data`](Self::data).
     pub fn check(&self) -> Result<()> {
-        match self.inner.serializer {
-            None if self.data.get().is_none() => data::pick(&self.payload, None).map(drop),
-            _ => self.data().map(drop),
+        match self.fields()? {
+            Some(_) => Ok(()),
+            None => self.data().map(drop),
+        }
+    }
+
+    /// The fields, if the data was not parsed as a whole and need not be.
+    fn fields(&self) -> Result<Option<&Fields>> {
+        if self.data.get().is_some() || self.inner.serializer.is_some() {
+            return Ok(None);
+        }
+        if let Some(fields) = self.fields.get() {
+            return Ok(Some(fields));
+        }
+        let fields = Fields::of(&self.payload)?;
+        Ok(Some(self.fields.get_or_init(|| fields)))
+    }
+
+    /// The same for a change.
+    fn fields_mut(&mut self) -> Result<Option<&mut Fields>> {
+        let few = self.fields()?.is_some_and(|fields| !fields.are_many());
+        Ok(if few { self.fields.get_mut() } else { None })
+    }
+
+    /// What a store is to keep of it.
+    pub(super) fn to_payload(&self) -> Result<Vec<u8>> {
+        match self.fields()? {
+            Some(fields) => Ok(fields.to_payload()),
+            None => data::to_payload(self.inner.serializer.as_deref(), self.data()?),
         }
     }
 
@@ -107,8 +137,13 @@ impl Session {
     /// # Errors
     /// As [`data`](Self::data); [`InvalidInput`](ErrorKind::InvalidInput) if the value cannot be written as JSON.
     pub fn insert(&mut self, field: impl Into<String>, value: impl Serialize) -> Result<()> {
-        let value = data::to_value(value)?;
-        self.data_mut()?.insert(field.into(), value);
+        if let Some(fields) = self.fields_mut()? {
+            fields.set(field.into(), &value)?;
+            self.changed = true;
+        } else {
+            let value = data::to_value(value)?;
+            self.data_mut()?.insert(field.into(), value);
+        }
         Ok(())
     }
 
@@ -117,7 +152,12 @@ impl Session {
     /// # Errors
     /// As [`data`](Self::data).
     pub fn remove(&mut self, field: &str) -> Result<Option<Value>> {
-        Ok(self.data_mut()?.remove(field))
+        let Some(fields) = self.fields_mut()? else {
+            return Ok(self.data_mut()?.remove(field));
+        };
+        let removed = fields.remove(field)?;
+        self.changed = true;
+        Ok(removed)
     }
 
     /// The data to change, for the next commit.

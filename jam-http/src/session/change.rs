@@ -31,7 +31,7 @@ impl Session {
         self.settle(&mut state).await?;
         let before = match (state.changes.of(field), state.loaded()) {
             (Some(Change::Set(value)), _) => Some(value.clone()),
-            (None, Some(loaded)) => loaded.data()?.get(field).cloned(),
+            (None, Some(loaded)) => loaded.get(field)?,
             (Some(Change::Removed), _) | (None, None) => None,
         };
         if before.is_some() {

@@ -71,7 +71,7 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
         Seat::Taken(id, loaded) => {
             let written = match loaded {
                 Some(mut loaded) => {
-                    changes.apply(loaded.data_mut()?);
+                    changes.apply_to(&mut loaded)?;
                     match apart(config.sessions.commit(*loaded)).await {
                         Err(error) if error.kind() == ErrorKind::Conflict => {
                             // It may have been rotated.

@@ -232,6 +232,17 @@ impl Changes {
         self.0.clear();
     }
 
+    /// The same on a session that was loaded.
+    pub(super) fn apply_to(&self, loaded: &mut Loaded) -> Result<()> {
+        for (field, change) in &self.0 {
+            match change {
+                Change::Set(value) => loaded.insert(field, value)?,
+                Change::Removed => drop(loaded.remove(field)?),
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn apply(&self, data: &mut Data) {
         for (field, change) in &self.0 {
             match change {
