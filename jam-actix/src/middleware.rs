@@ -153,9 +153,9 @@ where
                 Err(error) => error.as_response_error().status_code(),
             };
             let status = bridge::status_of(status);
-            let closing = match exchange.finish_untouched(status) {
-                Some(exchange) => Some(exchange.finish(status).await),
-                None => None,
+            let closing = match exchange.finish_at_once(status) {
+                Ok(closing) => closing,
+                Err(exchange) => Some(exchange.finish(status).await),
             };
             match output {
                 Ok(response) => Ok(complete(response, closing, &answer, replaces)),

@@ -33,14 +33,23 @@ impl Exchange {
         self.session.clone()
     }
 
-    /// Finishes at once, without a future, if the handler never looked at the session: the response stays as it is. Gives the
-    /// exchange back if there is something to [finish](Self::finish).
-    pub fn finish_untouched(self, status: StatusCode) -> Option<Self> {
+    /// Finishes at once, without a future, if there is nothing to write; `None` if the handler never looked at the session, so
+    /// that the response stays as it is.
+    ///
+    /// # Errors
+    /// The exchange, if there is something to write: [`finish`](Self::finish) it.
+    pub fn finish_at_once(self, status: StatusCode) -> Result<Option<Closing>, Self> {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             // No page, and what comes after it may well look.
             self.session.will_be_seen();
         }
-        self.session.shut().then_some(self)
+        if !self.session.shut() {
+            return Ok(None);
+        }
+        match self.session.close_unchanged(status) {
+            Some(closing) => Ok(Some(closing)),
+            None => Err(self),
+        }
     }
 
     /// Writes what the handler changed and gives what the response has to carry; to be called when the handler has

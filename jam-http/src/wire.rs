@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, header};
-use jam_core::{Error, ErrorKind, Result, SessionId};
+use jam_core::{Bytes, Error, ErrorKind, Result, SessionId};
 
 use crate::config::Carrier;
 
@@ -24,6 +24,16 @@ pub(crate) enum Arrived {
 /// Every character is a `cookie-octet` (RFC 6265, 4.1.1) and fits a `token68` (RFC 9110, 11.2).
 pub(crate) fn encode(id: &SessionId) -> String {
     URL_SAFE_NO_PAD.encode(id.as_str())
+}
+
+/// The same behind what a text holds.
+pub(crate) fn encode_into(id: &SessionId, text: &mut String) {
+    URL_SAFE_NO_PAD.encode_string(id.as_str(), text);
+}
+
+/// How long an id is as it travels.
+pub(crate) fn encoded_len(id: &SessionId) -> usize {
+    (id.as_str().len() * 4).div_ceil(3)
 }
 
 /// The id that travelled as this; only what [`encode`] writes is one.
@@ -91,8 +101,8 @@ fn bearer(credentials: &[u8]) -> Option<&[u8]> {
 }
 
 /// A header value that logs do not show.
-pub(crate) fn to_header(value: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(value)
+pub(crate) fn to_header(value: impl Into<Bytes>) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(value.into())
         .map_err(|_| Error::new(ErrorKind::Unexpected, "what the session sends is no header value"))?;
     value.set_sensitive(true);
     Ok(value)

@@ -32,10 +32,11 @@ use self::expiry::Expiry;
 use self::locate::Located;
 pub use self::options::{SessionOptions, WhenFull};
 use self::queue::Queue;
+use self::session::Loaded;
 pub use self::session::Session;
 use crate::{
-    Clock, Error, ErrorKind, IdCodec, IdFactory, Life, Load, Record, Result, Sealer, SessionId, SessionKey,
-    SessionStore,
+    Bytes, Clock, Error, ErrorKind, IdCodec, IdFactory, InnerId, Life, Load, Record, Result, Sealer, SessionId,
+    SessionKey, SessionStore,
 };
 
 /// The session manager: what an application calls. Owns ids, expiry, encryption, typing and concurrency; the
@@ -138,18 +139,36 @@ impl Sessions {
             let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
             let life = self.new_life(options)?;
             let inner_id = self.new_id(SessionKey::new(key)?, life)?;
-            let (id, record_id) = self.inner.codec.issue(&inner_id)?;
-            let at = self.located(record_id);
-            let _turn = self.cap_turn(at.record.key()).await;
-            self.check_room(at.record.key()).await?;
-            self.inner
-                .store
-                .insert(&at.record, &self.record(&at, payload.into())?)
-                .await?;
-            self.trim(&at.record).await?;
-            Ok(id)
+            self.keep(&inner_id, payload.into()).await
         })
         .await
+    }
+
+    /// Creates a session for somebody nobody knows yet: its key is `prefix` and a text that no other key has. Where ids
+    /// tell a session's [handle](Session::handle), and no [id factory](IdFactory) makes it, that text is the handle.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_visitor(&self, prefix: &str, data: impl Serialize) -> Result<SessionId> {
+        self.run("create", async {
+            let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
+            let life = self.new_life(SessionOptions::new())?;
+            let inner_id = self.new_visitor_id(prefix, life)?;
+            self.keep(&inner_id, payload.into()).await
+        })
+        .await
+    }
+
+    /// Keeps a new session, if there is room.
+    async fn keep(&self, inner_id: &InnerId, payload: Bytes) -> Result<SessionId> {
+        let (id, record_id) = self.inner.codec.issue(inner_id)?;
+        let at = self.located(record_id);
+        let _turn = self.cap_turn(at.record.key()).await;
+        self.check_room(at.record.key()).await?;
+        let record = self.record(&at, payload)?;
+        self.inner.store.insert(&at.record, &record).await?;
+        self.trim(&at.record).await?;
+        Ok(id)
     }
 
     /// Loads a session; `None` if there is none (any more) under this id.
@@ -161,12 +180,15 @@ impl Sessions {
             let Some(at) = self.locate(id.as_ref())? else {
                 return Ok(None);
             };
-            let asked = at.record.clone();
-            let Some((at, stored)) = self.find(at).await? else {
-                return Ok(None);
+            let how = self.as_a_reader(&at);
+            let (at, stored, through_grace) = match self.inner.store.load(&at.record, how).await? {
+                Some(stored) => (at, stored, false),
+                None => match self.successor(&at, how).await? {
+                    Some((at, stored)) => (at, stored, true),
+                    None => return Ok(None),
+                },
             };
-            let through_grace = at.record != asked;
-            Ok(Some(Session {
+            Ok(Some(Session(Box::new(Loaded {
                 payload: self.inner.open(&at, &stored.payload)?,
                 inner: Arc::clone(&self.inner),
                 through_grace,
@@ -175,7 +197,7 @@ impl Sessions {
                 fields: OnceLock::new(),
                 data: OnceLock::new(),
                 changed: false,
-            }))
+            }))))
         })
         .await
     }
@@ -198,7 +220,8 @@ impl Sessions {
             let Some(at) = self.locate(id.as_ref())? else {
                 return Ok(false);
             };
-            Ok(self.find(at).await?.is_some())
+            let how = self.as_a_reader(&at);
+            Ok(self.inner.store.load(&at.record, how).await?.is_some() || self.successor(&at, how).await?.is_some())
         })
         .await
     }
@@ -316,7 +339,7 @@ impl Sessions {
         Ok(Life::new(self.inner.clock.now(), options.ttl))
     }
 
-    fn record(&self, at: &Located, payload: crate::Bytes) -> Result<Record> {
+    fn record(&self, at: &Located, payload: Bytes) -> Result<Record> {
         Ok(Record {
             payload: self.inner.seal(at, payload)?,
             expires_at: self.expires_at(at),

@@ -72,7 +72,7 @@ impl Sessions {
             only_there: true,
         };
         match self
-            .run(rotation.operation, self.rotate_at(&session.at, &rotation))
+            .run(rotation.operation, self.rotate_at(&session.0.at, &rotation))
             .await
         {
             Err(error) if is_race(error.kind()) => Ok(None),

@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode};
 use jam_core::{Data, ErrorKind, Result};
 
 use super::Session;
-use super::state::{News, Renewal, Seat, State, apart, visitor_key};
+use super::state::{News, Renewal, Seat, State, apart};
 use crate::config::{Carrier, Inner};
 use crate::{Closing, Error, wire};
 
@@ -47,17 +47,29 @@ impl Session {
         if error.is_none() {
             rotate(config, &mut state).await;
         }
-        let news = news(config, &state).unwrap_or_else(|failure| {
-            error = Some(Error::Sessions(failure));
-            None
-        });
-        Closing {
-            error,
-            news,
-            looked_at: true,
-            bearer: matches!(config.carrier, Carrier::Bearer),
-            challenge: status == StatusCode::UNAUTHORIZED,
-        }
+        closing(config, &state, status, error)
+    }
+
+    /// The same at once, if there is nothing to write and nobody is at work on the session.
+    pub(crate) fn close_unchanged(&self, status: StatusCode) -> Option<Closing> {
+        let state = self.shared.state.try_lock()?;
+        let unchanged = state.changes.is_empty() && state.due.is_none();
+        unchanged.then(|| closing(self.shared.config.inner(), &state, status, None))
+    }
+}
+
+/// What the response has to carry.
+fn closing(config: &Inner, state: &State, status: StatusCode, mut error: Option<Error>) -> Closing {
+    let news = news(config, state).unwrap_or_else(|failure| {
+        error = Some(Error::Sessions(failure));
+        None
+    });
+    Closing {
+        error,
+        news,
+        looked_at: true,
+        bearer: matches!(config.carrier, Carrier::Bearer),
+        challenge: status == StatusCode::UNAUTHORIZED,
     }
 }
 
@@ -72,7 +84,7 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             let written = match loaded {
                 Some(mut loaded) => {
                     changes.apply_to(&mut loaded)?;
-                    match apart(config.sessions.commit(*loaded)).await {
+                    match apart(config.sessions.commit(loaded)).await {
                         Err(error) if error.kind() == ErrorKind::Conflict => {
                             // It may have been rotated.
                             state.renewal = Renewal::Outdated;
@@ -94,8 +106,8 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
         Seat::Empty if changes.sets_something() => {
             let mut data = Data::new();
             changes.apply(&mut data);
-            let created = apart(config.sessions.create(visitor_key(config), data)).await;
-            created.map(|id| state.sit_down(id))
+            let created = apart(config.sessions.create_visitor(&config.visitor_prefix, data)).await;
+            created.map(|id| state.begin(id))
         }
         seat => {
             state.seat = seat;
@@ -129,14 +141,17 @@ async fn rotate(config: &Inner, state: &mut State) {
 /// What the client is told about its id.
 fn news(config: &Inner, state: &State) -> Result<Option<HeaderValue>> {
     match (&config.carrier, state.news, &state.seat) {
-        (Carrier::Cookie(cookie), News::NewId, Seat::Taken(id, _)) => cookie.write(&config.sessions, id).map(Some),
+        (Carrier::Cookie(cookie), News::NewId, Seat::Taken(id, _)) => {
+            let max_age = cookie.max_age(&config.sessions, id, state.remembered);
+            cookie.write(id, max_age).map(Some)
+        }
         (Carrier::Cookie(cookie), News::None, Seat::Taken(id, _))
-            if state.renewal == Renewal::Due && cookie.follows(&config.sessions, id) =>
+            if state.renewal == Renewal::Due && cookie.follows(&config.sessions, id, state.remembered) =>
         {
-            cookie.write(&config.sessions, id).map(Some)
+            cookie.write(id, config.sessions.lifetime(id)).map(Some)
         }
         (Carrier::Cookie(cookie), News::Gone, _) => cookie.write_removal().map(Some),
-        (Carrier::Bearer, News::NewId, Seat::Taken(id, _)) => wire::to_header(&wire::encode(id)).map(Some),
+        (Carrier::Bearer, News::NewId, Seat::Taken(id, _)) => wire::to_header(wire::encode(id)).map(Some),
         (Carrier::Bearer, News::Gone, _) => wire::to_header("").map(Some),
         _ => Ok(None),
     }

@@ -18,10 +18,12 @@ pub(super) struct State {
     pub(super) changes: Changes,
     pub(super) news: News,
     pub(super) renewal: Renewal,
+    /// Whether the session has a ttl of its own; `None`: nobody asked its id.
+    pub(super) remembered: Option<bool>,
     /// The id of a session that cannot be read, and that counts as none.
     pub(super) unreadable: Option<SessionId>,
     /// The session as it was found, if its id has had its time.
-    pub(super) due: Option<Box<Loaded>>,
+    pub(super) due: Option<Loaded>,
     /// That the session cannot be read was logged.
     complained: bool,
 }
@@ -34,7 +36,7 @@ pub(super) enum Seat {
     /// Nobody.
     Empty,
     /// A session; loaded, or known to be there because this request made it or gave it a new id.
-    Taken(SessionId, Option<Box<Loaded>>),
+    Taken(SessionId, Option<Loaded>),
     /// A session that ended while this request worked with it.
     Ended,
 }
@@ -88,6 +90,7 @@ impl State {
             changes: Changes::default(),
             news: News::None,
             renewal: Renewal::None,
+            remembered: None,
             unreadable: None,
             due: None,
             complained: false,
@@ -96,56 +99,60 @@ impl State {
 
     /// The session, loaded if that was not done yet; `None` if there is none.
     pub(super) async fn load(&mut self, config: &Inner) -> Result<Option<&Loaded>> {
-        let id = match &self.seat {
-            Seat::Unknown(id) | Seat::Taken(id, None) => id.clone(),
-            _ => return Ok(self.loaded()),
-        };
-        self.seat = match self.read(config, &id).await? {
-            Some(loaded) => {
-                if loaded.through_grace() {
-                    self.renewal = Renewal::Outdated;
-                } else if config.sessions.renews_on_read() {
-                    self.renew();
-                }
-                if is_due(config, &loaded) {
-                    self.due = Some(Box::new(loaded.clone()));
-                }
-                Seat::Taken(id, Some(Box::new(loaded)))
-            }
-            None if matches!(self.seat, Seat::Taken(..)) => Seat::Ended,
-            None => Seat::Empty,
-        };
+        if matches!(self.seat, Seat::Unknown(_) | Seat::Taken(_, None)) {
+            self.look_up(config).await?;
+        }
         Ok(self.loaded())
     }
 
-    /// Loads a session and makes sure that it can be read.
-    async fn read(&mut self, config: &Inner, id: &SessionId) -> Result<Option<Loaded>> {
+    /// Finds out who sits there.
+    async fn look_up(&mut self, config: &Inner) -> Result<()> {
+        let (Seat::Unknown(id) | Seat::Taken(id, _)) = &self.seat else {
+            return Ok(());
+        };
         let found = match apart(config.sessions.get(id)).await {
             Ok(Some(loaded)) => loaded.check().map(|()| Some(loaded)),
             other => other,
         };
-        match found {
+        let found = match found {
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Crypto) => {
                 if !std::mem::replace(&mut self.complained, true) {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(error, "a session is there and cannot be read");
                 }
                 match config.undecodable {
-                    Undecodable::Fail => Err(error),
+                    Undecodable::Fail => return Err(error),
                     Undecodable::StartFresh => {
                         self.unreadable = Some(id.clone());
-                        Ok(None)
+                        None
                     }
                 }
             }
-            other => other,
+            found => found?,
+        };
+        if let Some(loaded) = &found {
+            self.remembered = Some(loaded.life().is_some_and(|life| life.ttl().is_some()));
+            if loaded.through_grace() {
+                self.renewal = Renewal::Outdated;
+            } else if config.sessions.renews_on_read() {
+                self.renew();
+            }
+            if is_due(config, loaded) {
+                self.due = Some(loaded.clone());
+            }
         }
+        self.seat = match (std::mem::replace(&mut self.seat, Seat::Empty), found) {
+            (Seat::Unknown(id) | Seat::Taken(id, _), Some(loaded)) => Seat::Taken(id, Some(loaded)),
+            (Seat::Taken(..), None) => Seat::Ended,
+            _ => Seat::Empty,
+        };
+        Ok(())
     }
 
     /// The session, if it is loaded.
     pub(super) fn loaded(&self) -> Option<&Loaded> {
         match &self.seat {
-            Seat::Taken(_, loaded) => loaded.as_deref(),
+            Seat::Taken(_, loaded) => loaded.as_ref(),
             _ => None,
         }
     }
@@ -180,7 +187,14 @@ impl State {
     pub(super) fn sit_down(&mut self, id: SessionId) {
         self.seat = Seat::Taken(id, None);
         self.news = News::NewId;
+        self.remembered = None;
         self.unreadable = None;
+    }
+
+    /// Takes the seat with a session that was made without options.
+    pub(super) fn begin(&mut self, id: SessionId) {
+        self.sit_down(id);
+        self.remembered = Some(false);
     }
 
     /// Leaves the seat empty because the handler ended the session. The client is told if it `brought` an id; of one that
@@ -268,12 +282,6 @@ fn is_due(config: &Inner, loaded: &Loaded) -> bool {
     let age = if loaded.through_grace() { grace / 2 } else { every };
     let now = config.sessions.clock().now();
     loaded.issued().is_some_and(|issued| now.since(issued) >= age)
-}
-
-/// A session key for a visitor, of their own.
-pub(super) fn visitor_key(config: &Inner) -> String {
-    let unique = jam_core::IdFactory::next_id(&jam_core::UuidV4);
-    [&config.visitor_prefix, unique.as_str()].concat()
 }
 
 /// Whether this is a visitor's key.
