@@ -26,9 +26,13 @@ pub(crate) fn encode(id: &SessionId) -> String {
     URL_SAFE_NO_PAD.encode(id.as_str())
 }
 
-/// The same behind what a text holds.
-pub(crate) fn encode_into(id: &SessionId, text: &mut String) {
-    URL_SAFE_NO_PAD.encode_string(id.as_str(), text);
+/// The same behind what is there.
+pub(crate) fn encode_into(id: &SessionId, text: &mut Vec<u8>) {
+    let start = text.len();
+    text.resize(start + encoded_len(id), 0);
+    // There is just the room it needs.
+    let written = URL_SAFE_NO_PAD.encode_slice(id.as_str(), &mut text[start..]);
+    text.truncate(start + written.unwrap_or(0));
 }
 
 /// How long an id is as it travels.
@@ -78,12 +82,30 @@ impl Arrived {
 /// Every cookie of a request, as exact bytes: no decoding of percents, no folding of cases, no taking off of quotes.
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let lines = headers.get_all(header::COOKIE).iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| {
-            let at = pair.iter().position(|byte| *byte == b'=')?;
-            Some((trim(&pair[..at]), trim(&pair[at + 1..])))
-        })
+    lines.flat_map(|line| Pairs(Some(line.as_bytes()))).filter_map(|pair| {
+        let (name, value) = split_at(b'=', pair)?;
+        Some((trim(name), trim(value)))
+    })
+}
+
+/// What stands between semicolons.
+struct Pairs<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let line = self.0?;
+        let (pair, rest) = split_at(b';', line).unzip();
+        self.0 = rest;
+        Some(pair.unwrap_or(line))
+    }
+}
+
+/// What stands before and behind the first such mark.
+fn split_at(mark: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(mark, bytes)?;
+    Some((&bytes[..at], &bytes[at + 1..]))
 }
 
 /// Takes off the spaces and tabs around (and nothing else, in particular no Unicode space).

@@ -1,6 +1,6 @@
 //! The inner id: session key, handle, life and secret, before a codec turns it into what the client holds.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use uuid::fmt::Hyphenated;
 
@@ -69,8 +69,10 @@ impl InnerId {
 
     /// Handle and life, with a `.` behind each.
     fn write_visible(&self, text: &mut String) {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{}.{}.", self.unique, self.life);
+        text.push_str(self.unique.as_str());
+        text.push('.');
+        self.life.write_to(text);
+        text.push('.');
     }
 
     /// The same with `secret` behind them.

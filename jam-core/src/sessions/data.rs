@@ -50,7 +50,9 @@ pub(crate) fn to_payload(serializer: Option<&dyn Serializer>, data: &impl Serial
         return match json.first() {
             Some(b'{') => {
                 check_readable(&json, MAX_DEPTH)?;
-                Ok(json)
+                // A store may keep the bytes as they are, and much more room than they need with them.
+                let roomy = json.capacity() > 2 * json.len();
+                Ok(if roomy { json.as_slice().to_vec() } else { json })
             }
             first => Err(not_an_object(match first {
                 Some(b'[') => "a list",

@@ -35,8 +35,8 @@ use self::queue::Queue;
 use self::session::Loaded;
 pub use self::session::Session;
 use crate::{
-    Bytes, Clock, Error, ErrorKind, IdCodec, IdFactory, InnerId, Life, Load, Record, Result, Sealer, SessionId,
-    SessionKey, SessionStore,
+    Bytes, Clock, Error, ErrorKind, IdCodec, IdFactory, InnerId, Life, Load, Record, RecordId, Result, Sealer,
+    SessionId, SessionKey, SessionStore,
 };
 
 /// The session manager: what an application calls. Owns ids, expiry, encryption, typing and concurrency; the
@@ -138,8 +138,9 @@ impl Sessions {
         self.run("create", async {
             let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
             let life = self.new_life(options)?;
-            let inner_id = self.new_id(SessionKey::new(key)?, life)?;
-            self.keep(&inner_id, payload.into()).await
+            let (id, record_id, record) = self.issue(&self.new_id(SessionKey::new(key)?, life)?, payload)?;
+            self.insert(&record_id, &record).await?;
+            Ok(id)
         })
         .await
     }
@@ -153,22 +154,19 @@ impl Sessions {
         self.run("create", async {
             let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
             let life = self.new_life(SessionOptions::new())?;
-            let inner_id = self.new_visitor_id(prefix, life)?;
-            self.keep(&inner_id, payload.into()).await
+            let (id, record_id, record) = self.issue(&self.new_visitor_id(prefix, life)?, payload)?;
+            self.insert(&record_id, &record).await?;
+            Ok(id)
         })
         .await
     }
 
-    /// Keeps a new session, if there is room.
-    async fn keep(&self, inner_id: &InnerId, payload: Bytes) -> Result<SessionId> {
+    /// A new session: its id for the client, and what the store is to keep where.
+    fn issue(&self, inner_id: &InnerId, payload: Vec<u8>) -> Result<(SessionId, RecordId, Record)> {
         let (id, record_id) = self.inner.codec.issue(inner_id)?;
         let at = self.located(record_id);
-        let _turn = self.cap_turn(at.record.key()).await;
-        self.check_room(at.record.key()).await?;
-        let record = self.record(&at, payload)?;
-        self.inner.store.insert(&at.record, &record).await?;
-        self.trim(&at.record).await?;
-        Ok(id)
+        let record = self.record(&at, payload.into())?;
+        Ok((id, at.record, record))
     }
 
     /// Loads a session; `None` if there is none (any more) under this id.

@@ -141,7 +141,7 @@ impl Sessions {
             _cap_turn = self.cap_turn(key).await;
             self.check_room(key).await?;
         }
-        let (session_id, to) = self.issue(at, rotation.login.as_ref())?;
+        let (session_id, to) = self.reissue(at, rotation.login.as_ref())?;
         let mut noted: Option<RecordId> = None;
         for _ in 0..self.inner.attempts {
             let (from, stored) = self.find_fresh(at.clone()).await?.ok_or(ErrorKind::NotFound)?;
@@ -178,7 +178,7 @@ impl Sessions {
     }
 
     /// The new id: the same handle and life, issued now, unless it is a login or the ids cannot keep them.
-    fn issue(&self, at: &Located, login: Option<&(SessionKey, Life)>) -> Result<(SessionId, Located)> {
+    fn reissue(&self, at: &Located, login: Option<&(SessionKey, Life)>) -> Result<(SessionId, Located)> {
         let (key, life) = match (login, at.described.life) {
             (Some((key, life)), _) => (key.clone(), *life),
             (None, Some(life)) => (at.record.key().clone(), life.reissued(self.inner.clock.now())),

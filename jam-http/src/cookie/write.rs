@@ -1,6 +1,6 @@
 //! Writing the cookie, and the one that takes it away.
 
-use std::fmt::Write;
+use std::io::Write;
 use std::time::Duration;
 
 use cookie::Cookie;
@@ -75,16 +75,16 @@ impl CookieWriter {
         wire::to_header(self.render(None, Some(Duration::ZERO)))
     }
 
-    fn render(&self, id: Option<&SessionId>, max_age: Option<Duration>) -> String {
+    fn render(&self, id: Option<&SessionId>, max_age: Option<Duration>) -> Vec<u8> {
         let id_len = id.map_or(0, wire::encoded_len);
-        let mut cookie = String::with_capacity(self.head.len() + id_len + self.tail.len());
-        cookie.push_str(&self.head);
+        let mut cookie = Vec::with_capacity(self.head.len() + id_len + self.tail.len());
+        cookie.extend_from_slice(self.head.as_bytes());
         if let Some(id) = id {
             wire::encode_into(id, &mut cookie);
         }
-        cookie.push_str(&self.tail);
+        cookie.extend_from_slice(self.tail.as_bytes());
         if let Some(max_age) = max_age {
-            // Writing to a text cannot fail.
+            // Writing to memory cannot fail.
             let _ = write!(cookie, "; Max-Age={}", max_age.as_secs());
         }
         cookie
