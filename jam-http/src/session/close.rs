@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use http::{HeaderValue, StatusCode};
-use jam_core::{Data, ErrorKind, Result};
+use jam_core::{ErrorKind, Result};
 
 use super::Session;
 use super::state::{News, Renewal, Seat, State, apart};
@@ -104,9 +104,10 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             written
         }
         Seat::Empty if changes.sets_something() => {
-            let mut data = Data::new();
-            changes.apply(&mut data);
-            let created = apart(config.sessions.create_visitor(&config.visitor_prefix, data)).await;
+            let created = config
+                .sessions
+                .create_visitor(&config.visitor_prefix, changes.as_data());
+            let created = apart(created).await;
             created.map(|id| state.begin(id))
         }
         seat => {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use jam_core::{Data, ErrorKind, Result, Session as Loaded, SessionId, SessionKey};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::config::{Inner, Undecodable};
@@ -68,6 +69,18 @@ pub(super) struct Changes(BTreeMap<String, Change>);
 pub(super) enum Change {
     Set(Value),
     Removed,
+}
+
+struct AsData<'a>(&'a Changes);
+
+impl Serialize for AsData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let fields = self.0.0.iter().filter_map(|(field, change)| match change {
+            Change::Set(value) => Some((field, value)),
+            Change::Removed => None,
+        });
+        serializer.collect_map(fields)
+    }
 }
 
 /// Shows no data.
@@ -244,6 +257,11 @@ impl Changes {
 
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// What they make of no data at all.
+    pub(super) fn as_data(&self) -> impl Serialize {
+        AsData(self)
     }
 
     /// The same on a session that was loaded.
