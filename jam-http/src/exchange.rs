@@ -1,6 +1,6 @@
 //! One request and its response.
 
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::wire::Arrived;
 use crate::{Closing, Session, SessionConfig};
@@ -17,12 +17,17 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The request headers it looks at, for web layers that have to translate them.
-    pub const HEADERS: [HeaderName; 2] = [header::COOKIE, header::AUTHORIZATION];
-
     /// Begins with the headers of the request.
     pub fn begin(config: &SessionConfig, headers: &HeaderMap) -> Self {
-        let arrived = Arrived::read(&config.inner().carrier, headers);
+        Self::begin_with(config, |name| headers.get_all(name).iter().map(HeaderValue::as_bytes))
+    }
+
+    /// The same for a web layer that has another type of headers: `values` gives those of the one header it asks for.
+    pub fn begin_with<'a, I>(config: &SessionConfig, values: impl FnOnce(&HeaderName) -> I) -> Self
+    where
+        I: Iterator<Item = &'a [u8]>,
+    {
+        let arrived = Arrived::read(&config.inner().carrier, values);
         Self {
             session: Session::new(config.clone(), arrived),
         }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use jam_core::{Bytes, Error, ErrorKind, Result, SessionId};
 
 use crate::config::Carrier;
@@ -51,16 +51,19 @@ fn decode(text: &[u8]) -> Option<SessionId> {
 }
 
 impl Arrived {
-    /// Looks through a request's headers.
-    pub(crate) fn read(carrier: &Carrier, headers: &HeaderMap) -> Self {
+    /// Looks through the values of the header that matters.
+    pub(crate) fn read<'a, I>(carrier: &Carrier, values: impl FnOnce(&HeaderName) -> I) -> Self
+    where
+        I: Iterator<Item = &'a [u8]>,
+    {
         match carrier {
-            Carrier::Cookie(cookie) => Self::of(cookies(headers).filter_map(|(name, value)| {
+            Carrier::Cookie(cookie) => Self::of(cookies(values(&header::COOKIE)).filter_map(|(name, value)| {
                 let ours = name == cookie.name().as_bytes();
                 ours.then_some(value)
             })),
             Carrier::Bearer => {
-                let mut all = headers.get_all(header::AUTHORIZATION).iter();
-                let first = all.next().and_then(|value| bearer(value.as_bytes()));
+                let mut all = values(&header::AUTHORIZATION);
+                let first = all.next().and_then(bearer);
                 if all.next().is_some() {
                     Self::Ambiguous
                 } else {
@@ -80,9 +83,8 @@ impl Arrived {
 }
 
 /// Every cookie of a request, as exact bytes: no decoding of percents, no folding of cases, no taking off of quotes.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let lines = headers.get_all(header::COOKIE).iter();
-    lines.flat_map(|line| Pairs(Some(line.as_bytes()))).filter_map(|pair| {
+fn cookies<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    lines.flat_map(|line| Pairs(Some(line))).filter_map(|pair| {
         let (name, value) = split_at(b'=', pair)?;
         Some((trim(name), trim(value)))
     })

@@ -84,3 +84,52 @@ impl OfKey {
         one.into_iter().chain(many.into_iter().flatten())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn one_record_or_many_are_kept_as_in_a_map(
+            steps in prop::collection::vec((0..4_u8, 0..3_usize, 0..5_u64), 1..30),
+        ) {
+            let ids: [Arc<str>; 3] = ["a".into(), "b".into(), "".into()];
+            let slot = |version| Slot { payload: Bytes::new(), expires_at: None, version };
+            let versions = |slot: Slot| slot.version;
+            let mut kept = OfKey::Many(HashMap::new());
+            let mut model = BTreeMap::new();
+            for (step, id, version) in steps {
+                let id = &ids[id];
+                match step {
+                    0 => {
+                        prop_assert_eq!(kept.take(id).map(versions), model.remove(id));
+                        if model.is_empty() {
+                            kept = OfKey::One(Arc::clone(id), slot(version));
+                            model.insert(Arc::clone(id), version);
+                        }
+                    }
+                    1 => {
+                        kept.retain(|slot| slot.version != version);
+                        model.retain(|_, own| *own != version);
+                    }
+                    _ => {
+                        let new = model.insert(Arc::clone(id), version).is_none();
+                        prop_assert_eq!(kept.put(Arc::clone(id), slot(version)), new);
+                    }
+                }
+                prop_assert_eq!(kept.len(), model.len());
+                prop_assert_eq!(kept.get(id).map(|slot| slot.version), model.get(id).copied());
+                let all: BTreeMap<_, _> = kept.iter().map(|(id, slot)| (Arc::clone(id), slot.version)).collect();
+                prop_assert_eq!(&all, &model);
+            }
+            let taken: BTreeMap<_, _> = kept.into_iter().map(|(id, slot)| (id, slot.version)).collect();
+            prop_assert_eq!(taken, model);
+        }
+    }
+}
