@@ -15,7 +15,7 @@ impl Sessions {
     /// Writes a new session, if its key has room for it.
     pub(super) async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
         match self.inner.cap {
-            None => self.inner.store.insert(id, record).await,
+            None => self.inner.store().insert(id, record).await,
             Some(_) => Box::pin(self.insert_capped(id, record)).await,
         }
     }
@@ -23,7 +23,7 @@ impl Sessions {
     async fn insert_capped(&self, id: &RecordId, record: &Record) -> Result<()> {
         let _turn = self.cap_turn(id.key()).await;
         self.check_room(id.key()).await?;
-        self.inner.store.insert(id, record).await?;
+        self.inner.store().insert(id, record).await?;
         self.trim(id).await
     }
 
@@ -82,7 +82,7 @@ impl Sessions {
             let surplus = ranked.len().saturating_sub(max);
             let mut all_ended = true;
             for record in ranked.iter().filter(|record| *record != newcomer).take(surplus) {
-                all_ended &= self.inner.store.remove(record).await?;
+                all_ended &= self.inner.store().remove(record).await?;
             }
             if all_ended {
                 return Ok(());
@@ -96,7 +96,7 @@ impl Sessions {
         if self.ranked(newcomer.key()).await?.len() <= max {
             return Ok(());
         }
-        self.inner.store.remove(newcomer).await?;
+        self.inner.store().remove(newcomer).await?;
         Err(limit_reached(max))
     }
 

@@ -70,7 +70,7 @@ impl Sessions {
     /// has moved it.
     pub(super) async fn find_fresh(&self, at: Located) -> Result<Option<(Located, Stored)>> {
         let how = Load::new().fresh();
-        match self.inner.store.load(&at.record, how).await? {
+        match self.inner.store().load(&at.record, how).await? {
             Some(stored) => Ok(Some((at, stored))),
             None => self.successor(&at, how).await,
         }
@@ -78,7 +78,7 @@ impl Sessions {
 
     /// Every session of a key, without notes and without those whose absolute lifetime is over.
     pub(super) async fn sessions_of(&self, key: &SessionKey) -> Result<Vec<(Located, Entry)>> {
-        let entries = self.inner.store.list(key).await?;
+        let entries = self.inner.store().list(key).await?;
         let sessions = entries.into_iter().filter(|entry| !entry.id.is_reserved());
         let located = sessions.map(|entry| (self.located(entry.id.clone()), entry));
         Ok(located.filter(|(at, _)| !self.is_over(at)).collect())

@@ -91,6 +91,13 @@ struct Inner {
     queue: Queue,
 }
 
+impl Inner {
+    /// The store itself: a call through its `Arc` would be a future around the store's own.
+    fn store(&self) -> &dyn SessionStore {
+        &*self.store
+    }
+}
+
 impl Sessions {
     /// A manager with the default settings, see [`SessionsBuilder`].
     pub fn new(store: impl SessionStore) -> Self {
@@ -179,7 +186,7 @@ impl Sessions {
                 return Ok(None);
             };
             let how = self.as_a_reader(&at);
-            let (at, stored, through_grace) = match self.inner.store.load(&at.record, how).await? {
+            let (at, stored, through_grace) = match self.inner.store().load(&at.record, how).await? {
                 Some(stored) => (at, stored, false),
                 None => match self.successor(&at, how).await? {
                     Some((at, stored)) => (at, stored, true),
@@ -219,7 +226,7 @@ impl Sessions {
                 return Ok(false);
             };
             let how = self.as_a_reader(&at);
-            Ok(self.inner.store.load(&at.record, how).await?.is_some() || self.successor(&at, how).await?.is_some())
+            Ok(self.inner.store().load(&at.record, how).await?.is_some() || self.successor(&at, how).await?.is_some())
         })
         .await
     }
@@ -238,7 +245,7 @@ impl Sessions {
             let mut at = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
             let record = self.record(&at, payload.into())?;
             for _ in 0..self.inner.attempts {
-                match self.inner.store.replace(&at.record, None, &record).await {
+                match self.inner.store().replace(&at.record, None, &record).await {
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         match self.successor(&at, Load::new().fresh()).await? {
                             Some((next, _)) => at = next,
@@ -264,8 +271,13 @@ impl Sessions {
             };
             for _ in 0..self.inner.attempts {
                 let alive = match self.expires_at(&at) {
-                    Some(expires_at) => self.inner.store.touch(&at.record, expires_at).await?,
-                    None => self.inner.store.load(&at.record, Load::new().fresh()).await?.is_some(),
+                    Some(expires_at) => self.inner.store().touch(&at.record, expires_at).await?,
+                    None => self
+                        .inner
+                        .store()
+                        .load(&at.record, Load::new().fresh())
+                        .await?
+                        .is_some(),
                 };
                 if alive {
                     return Ok(true);
@@ -291,7 +303,7 @@ impl Sessions {
                 return Ok(false);
             };
             for _ in 0..self.inner.attempts {
-                if self.inner.store.remove(&at.record).await? {
+                if self.inner.store().remove(&at.record).await? {
                     return Ok(!self.is_over(&at));
                 }
                 match self.successor(&at, Load::new().fresh()).await? {
@@ -310,8 +322,10 @@ impl Sessions {
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a key that has not 1 to 512 bytes;
     /// [`Unavailable`](ErrorKind::Unavailable).
     pub async fn clear(&self, key: impl AsRef<str>) -> Result<u64> {
-        self.run("clear", async { self.inner.store.clear(&SessionKey::new(key)?).await })
-            .await
+        self.run("clear", async {
+            self.inner.store().clear(&SessionKey::new(key)?).await
+        })
+        .await
     }
 
     /// Finishes what is under way and lets go of files and connections; afterwards every call gives
@@ -320,7 +334,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) if the store could not bring its files into their resting form.
     pub async fn close(&self) -> Result<()> {
-        self.run("close", self.inner.store.close()).await
+        self.run("close", self.inner.store().close()).await
     }
 
     fn new_life(&self, options: SessionOptions) -> Result<Life> {

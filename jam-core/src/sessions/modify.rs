@@ -66,7 +66,7 @@ impl Sessions {
                 let record = self.record(&at, data::to_payload(serializer, &data)?.into())?;
                 match self
                     .inner
-                    .store
+                    .store()
                     .replace(&at.record, Some(&stored.version), &record)
                     .await
                 {
@@ -100,7 +100,7 @@ impl Sessions {
             let record = self.record(&session.0.at, session.to_payload()?.into())?;
             match self
                 .inner
-                .store
+                .store()
                 .replace(&session.0.at.record, Some(&session.0.version), &record)
                 .await
             {

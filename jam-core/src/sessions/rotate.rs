@@ -163,7 +163,7 @@ impl Sessions {
                 to: &to.record,
                 record: &record,
             };
-            match self.inner.store.rename(rename).await {
+            match self.inner.store().rename(rename).await {
                 Ok(()) => {
                     if newcomer_of.is_some() {
                         self.trim(&to.record).await?;

@@ -15,7 +15,7 @@ impl Sessions {
     pub async fn remove_expired(&self) -> Result<u64> {
         self.run(
             "remove_expired",
-            self.inner.store.remove_expired(self.inner.clock.now()),
+            self.inner.store().remove_expired(self.inner.clock.now()),
         )
         .await
     }
