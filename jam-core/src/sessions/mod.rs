@@ -36,7 +36,7 @@ use self::session::Loaded;
 pub use self::session::Session;
 use crate::{
     Bytes, Clock, Error, ErrorKind, IdCodec, IdFactory, InnerId, Life, Load, Record, RecordId, Result, Sealer,
-    SessionId, SessionKey, SessionStore,
+    SessionId, SessionKey, SessionStore, Timestamp,
 };
 
 /// The session manager: what an application calls. Owns ids, expiry, encryption, typing and concurrency; the
@@ -144,8 +144,9 @@ impl Sessions {
     ) -> Result<SessionId> {
         self.run("create", async {
             let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
-            let life = self.new_life(options)?;
-            let (id, record_id, record) = self.issue(&self.new_id(SessionKey::new(key)?, life)?, payload)?;
+            let now = self.inner.clock.now();
+            let life = self.new_life(options, now)?;
+            let (id, record_id, record) = self.issue(&self.new_id(SessionKey::new(key)?, life)?, payload, now)?;
             self.insert(&record_id, &record).await?;
             Ok(id)
         })
@@ -160,8 +161,9 @@ impl Sessions {
     pub async fn create_visitor(&self, prefix: &str, data: impl Serialize) -> Result<SessionId> {
         self.run("create", async {
             let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
-            let life = self.new_life(SessionOptions::new())?;
-            let (id, record_id, record) = self.issue(&self.new_visitor_id(prefix, life)?, payload)?;
+            let now = self.inner.clock.now();
+            let life = self.new_life(SessionOptions::new(), now)?;
+            let (id, record_id, record) = self.issue(&self.new_visitor_id(prefix, life)?, payload, now)?;
             self.insert(&record_id, &record).await?;
             Ok(id)
         })
@@ -169,10 +171,11 @@ impl Sessions {
     }
 
     /// A new session: its id for the client, and what the store is to keep where.
-    fn issue(&self, inner_id: &InnerId, payload: Vec<u8>) -> Result<(SessionId, RecordId, Record)> {
+    fn issue(&self, inner_id: &InnerId, payload: Vec<u8>, now: Timestamp) -> Result<(SessionId, RecordId, Record)> {
         let (id, record_id) = self.inner.codec.issue(inner_id)?;
         let at = self.located(record_id);
-        let record = self.record(&at, payload.into())?;
+        let payload = self.inner.seal(&at, payload.into())?;
+        let record = Record::new(payload, self.inner.expiry.expires_at(at.life(), now));
         Ok((id, at.record, record))
     }
 
@@ -337,7 +340,7 @@ impl Sessions {
         self.run("close", self.inner.store().close()).await
     }
 
-    fn new_life(&self, options: SessionOptions) -> Result<Life> {
+    fn new_life(&self, options: SessionOptions, now: Timestamp) -> Result<Life> {
         if options.ttl.is_some() && !self.inner.codec.keeps_life() {
             let message = "a ttl of a session's own needs ids that can carry it; those of the jamlib layout cannot";
             return Err(Error::new(ErrorKind::Config, message));
@@ -348,7 +351,7 @@ impl Sessions {
                 "a session's own ttl must be at least one second",
             ));
         }
-        Ok(Life::new(self.inner.clock.now(), options.ttl))
+        Ok(Life::new(now, options.ttl))
     }
 
     fn record(&self, at: &Located, payload: Bytes) -> Result<Record> {

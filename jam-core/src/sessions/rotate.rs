@@ -97,7 +97,10 @@ impl Sessions {
         new_key: impl AsRef<str>,
         options: SessionOptions,
     ) -> Result<SessionId> {
-        let login = (SessionKey::new(new_key)?, self.new_life(options)?);
+        let login = (
+            SessionKey::new(new_key)?,
+            self.new_life(options, self.inner.clock.now())?,
+        );
         self.rotate(
             id.as_ref(),
             Rotation {
@@ -182,7 +185,10 @@ impl Sessions {
         let (key, life) = match (login, at.described.life) {
             (Some((key, life)), _) => (key.clone(), *life),
             (None, Some(life)) => (at.record.key().clone(), life.reissued(self.inner.clock.now())),
-            (None, None) => (at.record.key().clone(), self.new_life(SessionOptions::new())?),
+            (None, None) => (
+                at.record.key().clone(),
+                self.new_life(SessionOptions::new(), self.inner.clock.now())?,
+            ),
         };
         let id = if self.inner.codec.keeps_life() {
             InnerId::generate(key, at.described.handle.clone(), life)?

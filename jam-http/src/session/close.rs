@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use http::{HeaderValue, StatusCode};
-use jam_core::{ErrorKind, Result};
+use jam_core::{ErrorKind, Result, Session as Loaded, SessionId};
 
 use super::Session;
-use super::state::{News, Renewal, Seat, State, apart};
+use super::state::{Changes, News, Renewal, Seat, State, apart};
 use crate::config::{Carrier, Inner};
 use crate::{Closing, Error, wire};
 
@@ -82,17 +82,7 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
     let written = match std::mem::replace(&mut state.seat, Seat::Ended) {
         Seat::Taken(id, loaded) => {
             let written = match loaded {
-                Some(mut loaded) => {
-                    changes.apply_to(&mut loaded)?;
-                    match apart(config.sessions.commit(loaded)).await {
-                        Err(error) if error.kind() == ErrorKind::Conflict => {
-                            // It may have been rotated.
-                            state.renewal = Renewal::Outdated;
-                            apart(config.sessions.modify(&id, |data| changes.apply(data))).await
-                        }
-                        written => written,
-                    }
-                }
+                Some(loaded) => commit_loaded(config, state, &id, loaded, &changes).await,
                 None => apart(config.sessions.modify(&id, |data| changes.apply(data))).await,
             };
             if !written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
@@ -119,6 +109,25 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             tracing::info!("a session ended while a request changed it; the changes are dropped");
             Ok(())
+        }
+        written => written,
+    }
+}
+
+/// Writes changes to a session as it was loaded, or on top of what others made of it since.
+async fn commit_loaded(
+    config: &Inner,
+    state: &mut State,
+    id: &SessionId,
+    mut loaded: Loaded,
+    changes: &Changes,
+) -> Result<()> {
+    changes.apply_to(&mut loaded)?;
+    match apart(config.sessions.commit(loaded)).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            // It may have been rotated.
+            state.renewal = Renewal::Outdated;
+            apart(config.sessions.modify(id, |data| changes.apply(data))).await
         }
         written => written,
     }
