@@ -7,20 +7,15 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use jam::Sessions;
-use jam::tower::{CookieConfig, CrossOriginLayer, SessionConfig, SessionLayer};
+use jam::tower::{CrossOriginLayer, SessionConfigBuilder, SessionLayer};
 
 use crate::{actions, pages};
 
 /// The website on these sessions.
-pub(crate) fn app(sessions: &Sessions) -> jam::Result<Router> {
-    let config = SessionConfig::builder(sessions.clone())
-        // The demo is served over http, on this machine alone. A real site leaves this line out: the cookie is then
-        // `__Host-session` and travels over https only.
-        .cookie(CookieConfig::new().insecure_for_development(true))
-        // Rotation wants a grace, so that requests on their way are not logged out; a config without one goes without.
-        .rotate_every(sessions.grace().map(|_| Duration::from_mins(15)))
-        .build()?;
+pub(crate) fn app(config: SessionConfigBuilder) -> jam::Result<Router> {
+    // Rotation wants a grace, so that requests on their way are not logged out; a config without one goes without.
+    let every = config.sessions().grace().map(|_| Duration::from_mins(15));
+    let config = config.rotate_every(every).build()?;
     let pages = Router::new()
         .route("/", get(actions::home))
         .route("/sign-in", post(actions::sign_in))

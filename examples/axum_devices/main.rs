@@ -25,6 +25,8 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jam::Config;
+use jam::tower::CookieConfig;
 use tokio::net::TcpListener;
 
 /// A session ends after an hour without use and after 30 days in any case; a new id replaces the old one with half a minute
@@ -50,9 +52,15 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(store: &str, address: &str) -> Result<(), Box<dyn Error>> {
-    let sessions = jam::open(store).await?;
+    let mut config = Config::from_url_or_file(store)?.web().await?;
+    if store.contains(':') {
+        // A URL says nothing of cookies, and the demo is served over http, on this machine alone. A real site has no such line:
+        // the cookie is then `__Host-session` and travels over https only.
+        config = config.cookie(CookieConfig::new().insecure_for_development(true));
+    }
+    let sessions = config.sessions().clone();
     let sweeper = jam::spawn_sweeper(&sessions, Duration::from_mins(10));
-    let app = app::app(&sessions)?;
+    let app = app::app(config)?;
     let listener = TcpListener::bind(address).await?;
     println!("http://{}", listener.local_addr()?);
 

@@ -31,6 +31,9 @@ type Answer = Arc<dyn Fn(&jam_http::Error) -> HttpResponse + Send + Sync>;
 ///   [`modify`](jam_http::Session::modify).
 /// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
 ///
+/// A second one further in whose ids travel in the same place (a cookie of the same name) leaves the request to the first
+/// one, whatever its other choices. With another cookie name it is a session of its own, and its handlers get that one.
+///
 /// Both happen inside `wrap`, which runs what was wrapped last first: compress, log and refuse cross-origin requests
 /// further out.
 #[derive(Clone)]
@@ -136,7 +139,13 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let exchange = Exchange::begin_with(&self.middleware.config, |name| {
+        let config = &self.middleware.config;
+        let outer = request.extensions().get::<Session>().cloned();
+        if outer.is_some_and(|session| session.config().shares_place_with(config)) {
+            let passed_on = self.inner.call(request);
+            return async { Ok(passed_on.await?.map_into_left_body()) }.boxed_local();
+        }
+        let exchange = Exchange::begin_with(config, |name| {
             let values = request.headers().get_all(name.as_str());
             values.map(HeaderValue::as_bytes)
         });

@@ -80,6 +80,16 @@ impl SessionConfig {
         &self.inner.sessions
     }
 
+    /// Whether ids of both travel in one place: in cookies of one name, or both as bearer tokens. A web layer that finds itself
+    /// inside another of the same place has to leave the session to the outer one.
+    pub fn shares_place_with(&self, other: &Self) -> bool {
+        match (&self.inner.carrier, &other.inner.carrier) {
+            (Carrier::Cookie(cookie), Carrier::Cookie(other)) => cookie.name() == other.name(),
+            (Carrier::Bearer, Carrier::Bearer) => true,
+            _ => false,
+        }
+    }
+
     fn of(builder: SessionConfigBuilder, carrier: Carrier) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -132,6 +142,11 @@ pub struct SessionConfigBuilder {
 }
 
 impl SessionConfigBuilder {
+    /// The manager.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     fn new(sessions: Sessions) -> Self {
         Self {
             sessions,

@@ -21,8 +21,9 @@ pin_project! {
         // None where the service panicked before it gave a future, and once the handler is through.
         #[pin]
         handler: Option<F>,
-        // None once the handler is through.
+        // None once the handler is through, and where another layer further out has it.
         exchange: Option<Exchange>,
+        passed_on: bool,
         output: Option<F::Output>,
         // Boxed, which only requests that write to their session pay for.
         finish: Option<Finish>,
@@ -35,6 +36,19 @@ impl<F: Future, A> ResponseFuture<F, A> {
         Self {
             handler,
             exchange: Some(exchange),
+            passed_on: false,
+            output: None,
+            finish: None,
+            answer,
+        }
+    }
+
+    /// Of a request that a layer further out looks after.
+    pub(crate) fn passed_on(handler: F, answer: A) -> Self {
+        Self {
+            handler: Some(handler),
+            exchange: None,
+            passed_on: true,
             output: None,
             finish: None,
             answer,
@@ -52,6 +66,12 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if *this.passed_on {
+            return this
+                .handler
+                .as_pin_mut()
+                .map_or(Poll::Pending, |handler| handler.poll(context));
+        }
         let mut at_once = None;
         if this.exchange.is_some() {
             let polled = match this.handler.as_mut().as_pin_mut() {

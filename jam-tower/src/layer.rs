@@ -21,8 +21,8 @@ use crate::{Answer, Plain, ResponseFuture, Session};
 ///   [`modify`](jam_http::Session::modify).
 /// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
 ///
-/// One layer per request: a second one further in gives its handlers a session of its own, of which what the first one's
-/// middleware sees and changes knows nothing, and the response would carry two cookies.
+/// A second layer further in whose ids travel in the same place (a cookie of the same name) leaves the request to the first
+/// one, whatever its other choices. With another cookie name it is a session of its own, and its handlers get that one.
 #[derive(Clone, Debug)]
 pub struct SessionLayer<A = Plain> {
     config: SessionConfig,
@@ -43,7 +43,8 @@ impl SessionLayer {
 
 impl<A> SessionLayer<A> {
     /// Answers errors in a way of your own: those that handlers and extractors pass on as [`Error`](crate::Error), and those of writing the
-    /// changes afterwards. The error tells what happened and which [status](jam_http::Error::status) is its own.
+    /// changes afterwards. The error tells what happened and which [status](jam_http::Error::status) is its own. Your answer takes
+    /// the place of the whole response, headers that layers further in had added included.
     ///
     /// ```
     /// use http::Response;
@@ -101,6 +102,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let outer = request.extensions().get::<Session>();
+        if outer.is_some_and(|session| session.config().shares_place_with(&self.config)) {
+            return ResponseFuture::passed_on(self.inner.call(request), self.answer.clone());
+        }
         let exchange = Exchange::begin(&self.config, request.headers());
         request.extensions_mut().insert(Session(exchange.session()));
         let handler = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));

@@ -65,6 +65,15 @@ impl Turned {
         Self { store, clock, clocks }
     }
 
+    /// The same clocks over another store of the same sessions, such as one that was opened anew.
+    pub async fn over(&self, store: Arc<dyn SessionStore>) -> Self {
+        Self {
+            store,
+            clock: Arc::clone(&self.clock),
+            clocks: RwLock::new(*self.clocks.read().await),
+        }
+    }
+
     async fn clocks(&self) -> Result<RwLockReadGuard<'_, Clocks>> {
         let clocks = self.clocks.read().await;
         if clocks.turned == self.clock.now() {

@@ -9,8 +9,10 @@ fn every_row_of_the_asvs_table_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let table = fs::read_to_string(root.join("docs/asvs.md")).unwrap();
     let mut sources = fs::read_to_string(root.join("jam-http/tests/config.rs")).unwrap();
-    for file in fs::read_dir(root.join("tests/tests/web")).unwrap() {
-        sources.push_str(&fs::read_to_string(file.unwrap().path()).unwrap());
+    for folder in ["tests/tests/web", "tests/tests/browser"] {
+        for file in fs::read_dir(root.join(folder)).unwrap() {
+            sources.push_str(&fs::read_to_string(file.unwrap().path()).unwrap());
+        }
     }
     let is_name = |text: &&str| {
         text.len() > 20

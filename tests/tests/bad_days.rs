@@ -281,3 +281,33 @@ async fn a_rework_just_before_the_eviction_does_not_exceed_the_cap() {
     assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
     assert!(sessions.exists(&new).await.unwrap());
 }
+
+/// Ending sessions takes several steps; an error after the first of them is no "nothing happened".
+#[tokio::test]
+async fn an_ending_that_fails_half_way_says_that_it_may_have_happened() {
+    for others in [false, true] {
+        let store = Arc::new(MemoryStore::new());
+        let lists = AtomicU64::new(0);
+        let hooked = Hooked::new(Arc::clone(&store) as _, move |method| {
+            let down = method == "list" && lists.fetch_add(1, Ordering::SeqCst) == 1;
+            async move { if down { Err(unavailable()) } else { Ok(()) } }
+        });
+        let (sessions, healthy) = (Sessions::new(hooked), Sessions::new(store));
+        let mine = healthy.create("user1", json!({})).await.unwrap();
+        let handle = healthy.list("user1").await.unwrap().remove(0).handle().clone();
+        healthy.create("user1", json!({})).await.unwrap();
+        let error = if others {
+            sessions.clear_others(&mine).await.unwrap_err()
+        } else {
+            sessions.revoke("user1", &handle).await.unwrap_err()
+        };
+        assert_eq!(healthy.list("user1").await.unwrap().len(), 1);
+        assert!(error.outcome_unknown() && !error.is_retryable(), "{error}");
+        // Without an end to it, it says that nothing happened.
+        let error = Sessions::new(Hooked::new(Arc::new(MemoryStore::new()), |_| async {
+            Err(unavailable())
+        }));
+        let error = error.revoke("user1", &handle).await.unwrap_err();
+        assert!(!error.outcome_unknown() && error.is_retryable(), "{error}");
+    }
+}

@@ -22,6 +22,9 @@ on_every_store!(
     an_old_id_tells_when_the_new_one_was_issued,
     of_rotations_of_a_loaded_session_one_alone_gives_an_id,
     a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out,
+    a_superseded_id_is_known_as_such_and_leads_nowhere,
+    a_superseded_id_is_known_through_the_notes_of_rotations,
+    a_mark_that_comes_late_cuts_no_grace_short,
 );
 
 const GRACE: Duration = Duration::from_secs(30);
@@ -276,4 +279,68 @@ async fn a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out(stage: St
         assert!(!sessions.delete(&old).await.unwrap());
         assert!(sessions.exists(&victim).await.unwrap());
     }
+}
+
+async fn a_superseded_id_is_known_as_such_and_leads_nowhere(stage: Stage) {
+    // Without grace, and with one that is shorter than the notes last.
+    for grace in [None, Some(Duration::from_secs(2))] {
+        let sessions = stage.builder().grace(grace).build().unwrap();
+        let old = sessions.create("visitor", json!({"a": 1})).await.unwrap();
+        assert!(!sessions.was_superseded(&old).await.unwrap());
+        let session = sessions.get(&old).await.unwrap().unwrap();
+        sessions.mark_superseded(&session, GRACE).await.unwrap();
+        // Twice is as good as once, and a session that stays after all is as it was.
+        sessions.mark_superseded(&session, GRACE).await.unwrap();
+        assert!(sessions.exists(&old).await.unwrap());
+        assert_eq!(sessions.list("visitor").await.unwrap().len(), 1);
+        let options = SessionOptions::new();
+        let new = sessions.rework_as(&old, "user1", options).await.unwrap();
+        stage.advance(29);
+        assert!(sessions.was_superseded(&old).await.unwrap());
+        assert!(!sessions.exists(&old).await.unwrap());
+        assert!(!sessions.was_superseded(&new).await.unwrap());
+        assert!(sessions.list("visitor").await.unwrap().is_empty());
+        stage.advance(1);
+        assert!(!sessions.was_superseded(&old).await.unwrap(), "that was a moment ago");
+        assert!(sessions.delete(&new).await.unwrap());
+        assert!(
+            !sessions.was_superseded(&new).await.unwrap(),
+            "a logout supersedes nothing"
+        );
+        assert!(!sessions.was_superseded("no id at all").await.unwrap());
+    }
+}
+
+async fn a_superseded_id_is_known_through_the_notes_of_rotations(stage: Stage) {
+    let sessions = sessions(&stage);
+    let first = sessions.create("visitor", json!({})).await.unwrap();
+    let second = sessions.rework_with_grace(&first).await.unwrap();
+    let session = sessions.get(&first).await.unwrap().unwrap();
+    assert!(session.through_grace());
+    sessions
+        .mark_superseded(&session, Duration::from_secs(1))
+        .await
+        .unwrap();
+    // Another process rotates it once more in between: what was noted stays, and so does the way.
+    let third = sessions.rework_with_grace(&second).await.unwrap();
+    for id in [&first, &second, &third] {
+        assert!(sessions.exists(id).await.unwrap());
+    }
+    let options = SessionOptions::new();
+    sessions.rework_as(&first, "user1", options).await.unwrap();
+    for id in [&first, &second] {
+        assert!(!sessions.exists(id).await.unwrap());
+        assert!(sessions.was_superseded(id).await.unwrap());
+    }
+}
+
+async fn a_mark_that_comes_late_cuts_no_grace_short(stage: Stage) {
+    let sessions = sessions(&stage);
+    let first = sessions.create("visitor", json!({})).await.unwrap();
+    let before = sessions.get(&first).await.unwrap().unwrap();
+    sessions.rework_with_grace(&first).await.unwrap();
+    sessions.mark_superseded(&before, Duration::from_secs(1)).await.unwrap();
+    stage.advance(2);
+    assert!(sessions.exists(&first).await.unwrap());
+    assert!(sessions.was_superseded(&first).await.unwrap());
 }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::data::{self, Data};
 use super::{Inner, Located, Sessions};
-use crate::{Entry, ErrorKind, Handle, Result, SessionKey, Timestamp};
+use crate::{Entry, Error, ErrorKind, Handle, Result, SessionKey, Timestamp};
 
 /// One line of a listing. Holds no id and nothing an id could be made from.
 #[derive(Clone)]
@@ -94,14 +94,15 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`list`](Self::list); [`Conflict`](ErrorKind::Conflict) if it was reworked in each of
-    /// [`max_attempts`](super::SessionsBuilder::max_attempts) rounds.
+    /// [`max_attempts`](super::SessionsBuilder::max_attempts) rounds. If a session was ended before the error,
+    /// [`outcome_unknown`](Error::outcome_unknown).
     pub async fn revoke(&self, key: impl AsRef<str>, handle: impl AsRef<str>) -> Result<bool> {
         self.run_told("revoke", async {
             let key = SessionKey::new(key)?;
-            let removed = self
-                .remove_all(&key, |at| at.described.handle.as_str() == handle.as_ref())
-                .await?;
-            Ok(removed > 0)
+            let named = |at: &Located| at.described.handle.as_str() == handle.as_ref();
+            let mut ended = 0;
+            let outcome = self.remove_all(&key, named, &mut ended).await;
+            outcome.map(|()| ended > 0).map_err(|error| half_way(error, ended))
         })
         .await
     }
@@ -113,44 +114,54 @@ impl Sessions {
     pub async fn clear_others(&self, id: impl AsRef<str>) -> Result<u64> {
         self.run("clear_others", async {
             let asked = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
-            let mut removed = 0;
-            for _ in 0..self.inner.attempts {
-                // Looked up each time: ids that do not keep their handle may be reworked meanwhile.
-                let (own, _) = self.find_fresh(asked.clone()).await?.ok_or(ErrorKind::NotFound)?;
-                let mine = |at: &Located| at.described.handle == own.described.handle;
-                let (left, ended) = self.remove_where(own.record.key(), |at| !mine(at)).await?;
-                removed += ended;
-                if !left {
-                    return Ok(removed);
-                }
-            }
-            Err(self.gave_up())
+            let mut ended = 0;
+            let outcome = self.remove_others(asked, &mut ended).await;
+            outcome.map(|()| ended).map_err(|error| half_way(error, ended))
         })
         .await
     }
 
-    /// Removes until nothing that matches is left, so that a rework that runs meanwhile cannot slip through.
-    async fn remove_all(&self, key: &SessionKey, matches: impl Fn(&Located) -> bool) -> Result<u64> {
-        let mut removed = 0;
+    async fn remove_others(&self, asked: Located, ended: &mut u64) -> Result<()> {
         for _ in 0..self.inner.attempts {
-            let (left, ended) = self.remove_where(key, &matches).await?;
-            removed += ended;
-            if !left {
-                return Ok(removed);
+            // Looked up each time: ids that do not keep their handle may be reworked meanwhile.
+            let (own, _) = self.find_fresh(asked.clone()).await?.ok_or(ErrorKind::NotFound)?;
+            let other = |at: &Located| at.described.handle != own.described.handle;
+            if !self.remove_where(own.record.key(), other, ended).await? {
+                return Ok(());
             }
         }
         Err(self.gave_up())
     }
 
-    /// Removes what matches now; tells whether there was anything, and how much of it was still there to end.
-    async fn remove_where(&self, key: &SessionKey, matches: impl Fn(&Located) -> bool) -> Result<(bool, u64)> {
-        let (mut found, mut ended) = (false, 0);
+    /// Removes until nothing that matches is left, so that a rework that runs meanwhile cannot slip through.
+    async fn remove_all(&self, key: &SessionKey, matches: impl Fn(&Located) -> bool, ended: &mut u64) -> Result<()> {
+        for _ in 0..self.inner.attempts {
+            if !self.remove_where(key, &matches, ended).await? {
+                return Ok(());
+            }
+        }
+        Err(self.gave_up())
+    }
+
+    /// Removes what matches now and counts what was still there to end; tells whether there was anything.
+    async fn remove_where(
+        &self,
+        key: &SessionKey,
+        matches: impl Fn(&Located) -> bool,
+        ended: &mut u64,
+    ) -> Result<bool> {
+        let mut found = false;
         for (at, _) in self.sessions_of(key).await? {
             if matches(&at) {
                 found = true;
-                ended += u64::from(self.inner.store().remove(&at.record).await?);
+                *ended += u64::from(self.inner.store().remove(&at.record).await?);
             }
         }
-        Ok((found, ended))
+        Ok(found)
     }
+}
+
+/// The error of a call that had ended some sessions already: it did not do nothing.
+fn half_way(error: Error, ended: u64) -> Error {
+    if ended > 0 { error.with_outcome_unknown() } else { error }
 }

@@ -14,6 +14,7 @@ mod options;
 mod queue;
 mod rotate;
 mod session;
+mod superseded;
 mod sweep;
 mod trace;
 

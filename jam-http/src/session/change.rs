@@ -75,6 +75,9 @@ impl Session {
         let mut state = self.change().await?;
         self.settle(&mut state).await?;
         let Some(id) = state.id(config).await.map_err(|error| self.error(error))? else {
+            if !state.may_begin(config).await.map_err(|error| self.error(error))? {
+                return Err(CoreError::from(ErrorKind::NotFound).into());
+            }
             let mut data = Data::new();
             state.changes.apply(&mut data);
             let outcome = change(&mut data);

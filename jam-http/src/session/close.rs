@@ -94,6 +94,13 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             written
         }
         Seat::Empty if changes.sets_something() => {
+            state.seat = Seat::Empty;
+            if !state.may_begin(config).await? {
+                tracing::info!(
+                    "a session went on under a new id while a request with the old one changed it; the changes are dropped"
+                );
+                return Ok(());
+            }
             let created = config
                 .sessions
                 .create_visitor(&config.visitor_prefix, changes.as_data());

@@ -41,6 +41,7 @@ impl Session {
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Crypto) => None,
             Err(error) => return Err(self.error(error)),
         };
+        state.supersede(config).await.map_err(|error| self.error(error))?;
         match (state.id_unseen(), stays) {
             (Some(id), Some(true)) => match apart(config.sessions.rework_as(&id, &user, options)).await {
                 Ok(id) => {
@@ -113,6 +114,7 @@ impl Session {
         let mut state = self.change().await?;
         let id = state.id(config).await.map_err(|error| self.error(error))?;
         let id = id.ok_or_else(|| CoreError::from(ErrorKind::NotFound))?;
+        state.supersede(config).await.map_err(|error| self.error(error))?;
         let reworked = apart(config.sessions.rework(&id)).await;
         if matches!(&reworked, Err(error) if error.kind() == ErrorKind::NotFound) {
             state.seat = Seat::Ended;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use jam_core::{Data, ErrorKind, Result, Session as Loaded, SessionId, SessionKey};
 use serde::{Serialize, Serializer};
@@ -10,6 +11,9 @@ use serde_json::Value;
 
 use crate::config::{Inner, Undecodable};
 use crate::wire::Arrived;
+
+/// How long requests that left with an old id may be on their way.
+const ON_THEIR_WAY: Duration = Duration::from_secs(30);
 
 /// Everything that changes while a request runs.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct State {
     pub(super) remembered: Option<bool>,
     /// The id of a session that cannot be read, and that counts as none.
     pub(super) unreadable: Option<SessionId>,
+    /// The id that the client came with, if it led nowhere.
+    pub(super) dead: Option<SessionId>,
     /// The session as it was found, if its id has had its time.
     pub(super) due: Option<Loaded>,
     /// That the session cannot be read was logged.
@@ -105,6 +111,7 @@ impl State {
             renewal: Renewal::None,
             remembered: None,
             unreadable: None,
+            dead: None,
             due: None,
             complained: false,
         }
@@ -157,6 +164,10 @@ impl State {
         self.seat = match (std::mem::replace(&mut self.seat, Seat::Empty), found) {
             (Seat::Unknown(id) | Seat::Taken(id, _), Some(loaded)) => Seat::Taken(id, Some(loaded)),
             (Seat::Taken(..), None) => Seat::Ended,
+            (Seat::Unknown(id), None) => {
+                self.dead = Some(id);
+                Seat::Empty
+            }
             _ => Seat::Empty,
         };
         Ok(())
@@ -196,6 +207,25 @@ impl State {
         }
     }
 
+    /// Whether a session may begin here. Not if the client came with an id that a login or a rework has just replaced: the
+    /// answer to that one is on its way, and ours would displace its id.
+    pub(super) async fn may_begin(&mut self, config: &Inner) -> Result<bool> {
+        if let Some(id) = self.dead.take()
+            && apart(config.sessions.was_superseded(&id)).await?
+        {
+            self.seat = Seat::Ended;
+        }
+        Ok(!matches!(self.seat, Seat::Ended))
+    }
+
+    /// Leaves a note that the session goes on under another id than the one that requests may still be coming with.
+    pub(super) async fn supersede(&self, config: &Inner) -> Result<()> {
+        match self.loaded() {
+            Some(loaded) => apart(config.sessions.mark_superseded(loaded, ON_THEIR_WAY)).await,
+            None => Ok(()),
+        }
+    }
+
     /// Takes the seat under a new id.
     pub(super) fn sit_down(&mut self, id: SessionId) {
         self.seat = Seat::Taken(id, None);
@@ -216,6 +246,7 @@ impl State {
         self.seat = Seat::Empty;
         self.changes = Changes::default();
         self.unreadable = None;
+        self.dead = None;
         self.news = if brought { News::Gone } else { News::None };
     }
 

@@ -50,7 +50,12 @@ async fn work(site: web::Data<Site>, mut calls: mpsc::UnboundedReceiver<Call>) {
         protection.is_some(),
         CrossOriginMiddleware::with(protection.unwrap_or_default()),
     );
-    let app = App::new().app_data(site).wrap(middleware).wrap(protection);
+    let inner = site.inner.clone();
+    let inner = Condition::new(
+        inner.is_some(),
+        SessionMiddleware::with(inner.unwrap_or_else(|| site.config.clone())),
+    );
+    let app = App::new().app_data(site).wrap(inner).wrap(middleware).wrap(protection);
     let app = Rc::new(init_service(app.default_service(web::to(handle))).await);
     while let Some((request, mut answer)) = calls.recv().await {
         let app = Rc::clone(&app);

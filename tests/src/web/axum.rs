@@ -25,7 +25,13 @@ impl Framework for Axum {
     async fn serve(site: Site) -> Self {
         let layer = SessionLayer::with(site.config.clone());
         let protection = site.cross_origin.clone().map(CrossOriginLayer::with);
-        let router = Router::new().fallback(handle).with_state(Arc::new(site)).layer(layer);
+        let inner = site.inner.clone().map(SessionLayer::with);
+        let router = Router::new().fallback(handle).with_state(Arc::new(site));
+        let router = match inner {
+            Some(inner) => router.layer(inner),
+            None => router,
+        };
+        let router = router.layer(layer);
         Self(match protection {
             Some(protection) => router.layer(protection),
             None => router,

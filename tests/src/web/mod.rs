@@ -30,6 +30,8 @@ pub struct Site {
     pub config: SessionConfig,
     /// Whether requests of other origins are refused.
     pub cross_origin: Option<CrossOriginProtection>,
+    /// The choices of a second layer, inside the first.
+    pub inner: Option<SessionConfig>,
     routes: HashMap<&'static str, Handler>,
 }
 
@@ -39,6 +41,7 @@ impl Site {
         Self {
             config,
             cross_origin: None,
+            inner: None,
             routes: HashMap::new(),
         }
     }
@@ -48,6 +51,15 @@ impl Site {
     pub fn protected(self, protection: CrossOriginProtection) -> Self {
         Self {
             cross_origin: Some(protection),
+            ..self
+        }
+    }
+
+    /// Puts a second session layer inside the first.
+    #[must_use]
+    pub fn with_inner(self, config: SessionConfig) -> Self {
+        Self {
+            inner: Some(config),
             ..self
         }
     }

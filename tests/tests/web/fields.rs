@@ -1,12 +1,18 @@
 //! Reading and changing fields.
 
-use jam_http::{Session, SessionConfig};
+use std::sync::Arc;
+
+use http::header::SET_COOKIE;
+use http::{Response, StatusCode};
+use jam_http::{CookieConfig, Session, SessionConfig, Transport};
 use jam_tests::web::{Browser, Framework, Site};
 use jam_tests::{data, on_every_framework};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::support::{cookie_of, serve, sessions};
+use tokio::sync::Notify;
+
+use crate::support::{cookie_of, header, pages, serve, sessions};
 
 on_every_framework!(
     a_request_sees_its_own_changes,
@@ -16,7 +22,10 @@ on_every_framework!(
     modify_begins_a_session_for_a_visitor,
     merge_sets_only_what_differs,
     a_wrong_shape_is_an_error_that_shows_no_data,
+    of_two_requests_that_set_the_same_field_the_last_one_wins,
     what_is_changed_in_two_clones_is_one_session,
+    a_second_layer_inside_leaves_the_session_to_the_first,
+    a_second_layer_with_a_cookie_of_its_own_has_a_session_of_its_own,
     visitors_are_strangers_to_each_other,
 );
 
@@ -186,7 +195,7 @@ async fn what_is_changed_in_two_clones_is_one_session<F: Framework>() {
 
 async fn visitors_are_strangers_to_each_other<F: Framework>() {
     let sessions = sessions();
-    let site = crate::support::pages(SessionConfig::new(sessions)).on("/others", |session: Session| async move {
+    let site = pages(SessionConfig::new(sessions)).on("/others", |session: Session| async move {
         assert_eq!(session.clear_others().await?, 0);
         assert_eq!(session.user().await?, None);
         Ok(session.list().await?.len())
@@ -198,4 +207,70 @@ async fn visitors_are_strangers_to_each_other<F: Framework>() {
     assert_eq!(one.read("/others").await, "1");
     assert_eq!(two.read("/read").await, "1");
     assert_eq!(two.status("/user").await, 401);
+}
+
+async fn of_two_requests_that_set_the_same_field_the_last_one_wins<F: Framework>() {
+    let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let gate = (Arc::clone(&arrived), Arc::clone(&go));
+    let (sessions, browser) = app::<F>(|site| {
+        site.on("/slow", move |session: Session| {
+            let (arrived, go) = gate.clone();
+            async move {
+                session.insert("a", "slow").await?;
+                session.insert("c", "slow").await?;
+                arrived.notify_one();
+                go.notified().await;
+                Ok("")
+            }
+        })
+        .on("/quick", |session: Session| async move {
+            session.insert("a", "quick").await?;
+            session.insert("b", "quick").await?;
+            Ok("")
+        })
+    })
+    .await;
+    let tab = browser.clone();
+    let slow = tokio::spawn(async move { tab.status("/slow").await });
+    arrived.notified().await;
+    browser.visit("/quick").await;
+    go.notify_one();
+    assert_eq!(slow.await.unwrap(), 200);
+    assert_eq!(stored(&sessions).await, json!({"a": "slow", "b": "quick", "c": "slow"}));
+}
+
+async fn a_second_layer_inside_leaves_the_session_to_the_first<F: Framework>() {
+    let sessions = sessions();
+    let inner = SessionConfig::builder(sessions.clone()).keep_changes_of_failures(true);
+    let site = pages(SessionConfig::new(sessions.clone()))
+        .with_inner(inner.build().unwrap())
+        .on_response("/fails", |session: Session| async move {
+            session.insert("n", 99).await?;
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            Ok(response)
+        });
+    let browser = Browser::new(&F::serve(site).await);
+    assert!(header(&browser.visit("/write").await, &SET_COOKIE).is_some());
+    browser.visit("/login").await;
+    browser.visit("/write").await;
+    // The outer one's choice counts.
+    assert_eq!(browser.status("/fails").await, 500);
+    assert_eq!(browser.read("/read").await, "2");
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
+    assert!(header(&browser.visit("/logout").await, &SET_COOKIE).is_some());
+    assert_eq!(browser.status("/user").await, 401);
+}
+
+async fn a_second_layer_with_a_cookie_of_its_own_has_a_session_of_its_own<F: Framework>() {
+    let sessions = sessions();
+    let admin = Transport::Cookie(CookieConfig::new().name("__Host-admin"));
+    let admin = SessionConfig::builder(sessions.clone())
+        .transport(admin)
+        .build()
+        .unwrap();
+    let site = pages(SessionConfig::new(sessions)).with_inner(admin);
+    let response = Browser::new(&F::serve(site).await).visit("/write").await;
+    let cookie = header(&response, &SET_COOKIE).unwrap();
+    assert!(cookie.starts_with("__Host-admin="), "{cookie}");
 }

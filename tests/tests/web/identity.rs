@@ -1,13 +1,14 @@
 //! Logging in and out, new ids, devices.
 
 use http::header::SET_COOKIE;
+use jam::crypto::{AesSealer, generate_aes_key};
 use jam::{ErrorKind, WhenFull};
 use jam_http::{Session, SessionConfig};
 use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
 use serde_json::{Value, json};
 
-use crate::support::{builder, cookie_of, header, pages, secs, serve, serve_with, sessions};
+use crate::support::{builder, cookie_of, everything_in, header, pages, secs, serve, serve_with, sessions};
 
 on_every_framework!(
     asvs_7_2_4_an_id_planted_before_the_login_is_dead_after_it,
@@ -22,7 +23,10 @@ on_every_framework!(
     a_logout_costs_one_call_and_needs_no_readable_session,
     what_is_written_after_a_logout_is_a_visitors,
     a_request_in_flight_cannot_undo_a_logout_or_a_rework,
+    a_revoke_in_flight_is_not_undone,
     a_late_answer_does_not_take_away_the_cookie_of_a_new_login,
+    a_late_request_with_the_old_id_does_not_displace_a_login,
+    a_client_that_never_heard_of_its_login_begins_anew_half_a_minute_later,
     a_rework_gives_a_new_id_and_keeps_the_rest,
     a_rework_of_what_has_ended_meanwhile_sends_no_cookie,
     asvs_7_5_2_devices_are_listed_and_revoked,
@@ -241,6 +245,101 @@ async fn a_request_in_flight_cannot_undo_a_logout_or_a_rework<F: Framework>() {
         assert_eq!(sessions.len(), left, "{path}");
         assert!(sessions.iter().all(|session| session.data().unwrap().is_empty()));
     }
+}
+
+async fn a_revoke_in_flight_is_not_undone<F: Framework>() {
+    let sessions = sessions();
+    let manager = sessions.clone();
+    // Another device ends this one's session between this request's read and its write.
+    let site = pages(SessionConfig::new(sessions.clone())).on("/meanwhile", move |session: Session| {
+        let manager = manager.clone();
+        async move {
+            session.insert("n", 1).await?;
+            let (user, handle) = (session.require_user().await?, session.handle().await?.unwrap());
+            assert!(manager.revoke(user, &handle).await?);
+            Ok("")
+        }
+    });
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    let browser = Browser::with_cookie(&F::serve(site).await, cookie_of(&id));
+    let response = browser.visit("/meanwhile").await;
+    assert_eq!(
+        (response.status().as_u16(), header(&response, &SET_COOKIE)),
+        (200, None)
+    );
+    assert_eq!(browser.status("/user").await, 401);
+    assert_eq!(everything_in(&sessions).await.len(), 0, "sessions that came back");
+}
+
+/// Requests that left the browser before a login or a rework elsewhere, and look at their session only afterwards: they
+/// write nothing, and the browser keeps the new id, whichever answer comes last.
+async fn a_late_request_with_the_old_id_does_not_displace_a_login<F: Framework>() {
+    for sealed in [false, true] {
+        let (builder, _clock) = builder();
+        let builder = if sealed {
+            builder.sealer(AesSealer::new(generate_aes_key().unwrap().parse().unwrap()))
+        } else {
+            builder
+        };
+        let sessions = builder.build().unwrap();
+        let site = pages(SessionConfig::new(sessions.clone()))
+            .on("/modify", |session: Session| async move {
+                session.modify(|data| data.insert("n".into(), 7.into())).await?;
+                Ok("")
+            })
+            .on("/as-bob", |session: Session| async move {
+                session.login("bob").await?;
+                Ok("")
+            });
+        let app = F::serve(site).await;
+        let browser = Browser::new(&app);
+        browser.visit("/write").await;
+        for (step, user) in [
+            ("/login", "user1"),
+            ("/rework", "user1"),
+            ("/login", "user1"),
+            ("/as-bob", "bob"),
+        ] {
+            let before = browser.cookie().unwrap();
+            browser.visit(step).await;
+            let old = Browser::with_cookie(&app, &before);
+            // What they see is that there is no session.
+            assert_eq!(old.status("/user").await, 401, "{step}");
+            assert_eq!(old.read("/read").await, "none", "{step}");
+            for (late, status) in [("/write", 200), ("/modify", 401)] {
+                let late = old.visit(late).await;
+                assert_eq!(
+                    (late.status().as_u16(), header(&late, &SET_COOKIE)),
+                    (status, None),
+                    "{step}"
+                );
+            }
+            assert_eq!(browser.read("/user").await, user, "{step}");
+        }
+        let left = everything_in(&sessions).await;
+        let (notes, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|entry| entry.id.is_reserved());
+        assert_eq!((left.len(), notes.len()), (1, 4));
+    }
+}
+
+async fn a_client_that_never_heard_of_its_login_begins_anew_half_a_minute_later<F: Framework>() {
+    let (builder, clock) = builder();
+    let sessions = builder.build().unwrap();
+    let app: F = serve(&sessions).await;
+    let browser = Browser::new(&app);
+    browser.visit("/write").await;
+    // The answer of the login was lost.
+    let before = browser.cookie().unwrap();
+    browser.visit("/login").await;
+    let browser = Browser::with_cookie(&app, &before);
+    assert_eq!(header(&browser.visit("/write").await, &SET_COOKIE), None);
+    clock.advance(secs(31));
+    assert!(header(&browser.visit("/write").await, &SET_COOKIE).is_some());
+    assert_eq!(browser.read("/read").await, "1");
+    // Logging in once more works at any time.
+    let browser = Browser::with_cookie(&app, &before);
+    browser.visit("/login").await;
+    assert_eq!(browser.read("/user").await, "user1");
 }
 
 async fn a_late_answer_does_not_take_away_the_cookie_of_a_new_login<F: Framework>() {

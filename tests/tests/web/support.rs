@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, Response};
 use jam::{
-    Bytes, Clock, Error, ErrorKind, ManualClock, MemoryStore, Record, SessionKey, SessionStore, Sessions,
+    Bytes, Clock, Entry, Error, ErrorKind, ManualClock, MemoryStore, Record, SessionKey, SessionStore, Sessions,
     SessionsBuilder,
 };
 use jam_http::{Session, SessionConfig};
@@ -142,6 +142,19 @@ impl Switch {
     /// The same for writes alone.
     pub(crate) fn set_write_down(&self, down: bool) {
         self.write_down.store(down, Ordering::SeqCst);
+    }
+}
+
+/// All that the store holds, notes included.
+pub(crate) async fn everything_in(sessions: &Sessions) -> Vec<Entry> {
+    let (mut found, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = sessions.store().scan(cursor, 1_000).await.unwrap();
+        found.extend(page.entries);
+        cursor = page.next;
+        if cursor.is_none() {
+            return found;
+        }
     }
 }
 

@@ -1,0 +1,61 @@
+//! For web layers: telling an id that was replaced from one that never led anywhere.
+
+use std::time::Duration;
+
+use super::{Session, Sessions};
+use crate::Result;
+
+/// How many records are looked at on the way from an old id.
+const MAX_LOOKS: usize = 64;
+
+impl Sessions {
+    /// Notes that this session's id is about to be replaced, by a login or a rework: for as long as `lasting`,
+    /// [`was_superseded`](Self::was_superseded) says so of the old id.
+    ///
+    /// A request that is still on its way with the old id finds no session, as it should. If it then began one, its answer
+    /// could displace the new id in the client, who would be logged out. With the note it can tell that there is nothing
+    /// to begin. The old id leads nowhere all the same: the note does not name the new one. It costs two calls to the store,
+    /// and is left before the rework, so that there is no moment without either.
+    ///
+    /// Where ids cannot carry a life (those of the jamlib layout) nothing is noted.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable); [`Conflict`](crate::ErrorKind::Conflict) as
+    /// [`rework`](Self::rework).
+    pub async fn mark_superseded(&self, session: &Session, lasting: Duration) -> Result<()> {
+        if !self.inner.codec.keeps_life() {
+            return Ok(());
+        }
+        self.run("mark_superseded", async {
+            // A note that is there already must not end before its grace.
+            let lasting = lasting.max(self.inner.grace.unwrap_or_default());
+            self.write_note(&session.0.at, lasting, |note| note.superseded = true)
+                .await
+        })
+        .await
+    }
+
+    /// Whether the session that was at this id [was to go on](Self::mark_superseded) under another one a moment ago. To
+    /// be asked of an id at which there is no session; of one that is alive, the answer means nothing.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable).
+    pub async fn was_superseded(&self, id: impl AsRef<str>) -> Result<bool> {
+        self.run_told("was_superseded", async {
+            let Some(at) = self.locate(id.as_ref())? else {
+                return Ok(false);
+            };
+            let mut trail = vec![at.record.clone()];
+            for _ in 0..MAX_LOOKS {
+                let Some(record) = trail.pop() else { break };
+                let note = self.note(&at, &record, true).await?;
+                if note.superseded {
+                    return Ok(true);
+                }
+                trail.extend(note.targets);
+            }
+            Ok(false)
+        })
+        .await
+    }
+}

@@ -1,0 +1,186 @@
+//! Histories of sessions that several clients call at once, dropping calls and losing connections, are linearizable: a checker
+//! that is not ours finds an order in which one session would have answered like that.
+//!
+//! Every client has a manager of its own, as in another process; where a store can be opened twice, it is. Over Redis the clients
+//! come through a network that delays, splits, severs and swallows.
+//!
+//! `JAM_TEST_HISTORIES=10000` runs the long version, of each store; `JAM_TEST_SEED` begins with the seed a failure names. (The
+//! seed gives the same calls and faults; when they meet is the scheduler's.)
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod client;
+mod history;
+mod spec;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jam::{Clock, SessionStore, Sessions};
+use jam_core::Durability;
+use jam_json::JsonDir;
+use jam_redis::RedisStore;
+use jam_sqlite::SqliteStore;
+use jam_test_servers::{Kind, Proxy, Server};
+use jam_tests::Stage;
+
+use crate::client::{Dice, Scene, calls};
+use crate::spec::OneSession;
+
+const CLIENTS: usize = 4;
+const CALLS: usize = 6;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |number| number.parse().expect("a number"))
+}
+
+/// What the network does during one history.
+fn break_network(proxies: &[Proxy], dice: &mut Dice) {
+    for proxy in proxies {
+        let bytes = usize::try_from(dice.roll(400)).unwrap();
+        match dice.roll(10) {
+            0 => proxy.delay(Duration::ZERO..=Duration::from_millis(2)),
+            1 => proxy.split(),
+            2 => proxy.sever_after_reply_bytes(bytes),
+            3 => proxy.sever_after_request_bytes(bytes),
+            4 => proxy.drop_replies(),
+            _ => {}
+        }
+    }
+}
+
+/// Waits until every client is connected again.
+async fn recover(managers: &[Sessions], key: &str) {
+    for sessions in managers {
+        let mut tries = 0;
+        while let Err(error) = sessions.list(key).await {
+            tries += 1;
+            assert!(tries < 500, "no connection after the network was whole again: {error}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// The clients' managers call at once, history after history.
+async fn check(managers: &[Sessions], proxies: &[Proxy], healthy: &Sessions) {
+    let (first, count) = (number("JAM_TEST_SEED", 0), number("JAM_TEST_HISTORIES", 200));
+    let (mut answered, mut unknown) = (0, 0);
+    for seed in first..first + count {
+        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let scene = Scene::begin(healthy, format!("user{seed}")).await;
+        recover(managers, &scene.key).await;
+        break_network(proxies, &mut dice);
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let sessions = managers[client % managers.len()].clone();
+                let dice = Dice(dice.roll(u64::from(u32::MAX)));
+                tokio::spawn(calls(Arc::clone(&scene), sessions, dice, CALLS))
+            })
+            .collect();
+        for client in clients {
+            client.await.unwrap();
+        }
+        proxies.iter().for_each(Proxy::heal);
+        let begin = OneSession {
+            id: Some(0),
+            value: Scene::FIRST_VALUE,
+        };
+        assert!(
+            scene.history.is_linearizable(&begin),
+            "seed {seed}: no order of these calls makes sense:\n{:?}",
+            scene.history
+        );
+        let counts = scene.history.counts();
+        (answered, unknown) = (answered + counts.0, unknown + counts.1);
+        if (seed + 1 - first).is_multiple_of(1_000) {
+            println!("{} histories", seed + 1 - first);
+        }
+    }
+    println!(
+        "{count} histories: {answered} answers, {unknown} calls of unknown outcome, 0 that cannot be put in order"
+    );
+    assert!(
+        unknown > 0 && answered > unknown,
+        "{answered} answers, {unknown} unknown"
+    );
+}
+
+async fn check_stage(stage: Stage) {
+    let managers: Vec<_> = (0..CLIENTS).map(|_| stage.sessions()).collect();
+    check(&managers, &[], &managers[0]).await;
+}
+
+/// Two stores on the same files, two managers on each.
+async fn check_shared(stage: Stage, second: Arc<dyn SessionStore>) {
+    let clock = Arc::clone(&stage.clock) as Arc<dyn Clock>;
+    let of = |store: &Arc<dyn SessionStore>| {
+        let builder = Sessions::builder_on(Arc::clone(store)).clock(Arc::clone(&clock));
+        builder.build().unwrap()
+    };
+    let managers = [&stage.store, &second, &stage.store, &second].map(of);
+    check(&managers, &[], &managers[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn memory() {
+    check_stage(Stage::memory().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn encrypted() {
+    check_stage(Stage::encrypted().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn json_file() {
+    check_stage(Stage::json_file().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn json_dir() {
+    let stage = Stage::json_dir().await;
+    let options = JsonDir::options().storage_path(stage.path().join("sessions"));
+    let options = options
+        .durability(Durability::Os)
+        .clock(Arc::clone(&stage.clock) as Arc<dyn Clock>);
+    let second = Arc::new(options.open().await.unwrap());
+    check_shared(stage, second).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqlite() {
+    let stage = Stage::sqlite().await;
+    let options = SqliteStore::options(stage.path().join("sessions.db"));
+    let options = options
+        .durability(Durability::Os)
+        .clock(Arc::clone(&stage.clock) as Arc<dyn Clock>);
+    let second = Arc::new(options.open().await.unwrap());
+    check_shared(stage, second).await;
+}
+
+async fn check_redis(kind: Kind) {
+    let server = Server::start(kind);
+    let healthy = Sessions::new(RedisStore::options(server.url()).open().await.unwrap());
+    let proxies: Vec<_> = (0..CLIENTS).map(|_| Proxy::start(server.address())).collect();
+    let mut managers = Vec::new();
+    for proxy in &proxies {
+        let options = RedisStore::options(proxy.url()).response_timeout(Duration::from_millis(60));
+        managers.push(Sessions::new(options.open().await.unwrap()));
+    }
+    check(&managers, &proxies, &healthy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn redis_old() {
+    check_redis(Kind::Old).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn redis_new() {
+    check_redis(Kind::New).await;
+}
