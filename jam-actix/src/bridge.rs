@@ -7,23 +7,12 @@ use actix_web::http::uri::Authority;
 use actix_web::http::{StatusCode as ActixStatus, Uri as ActixUri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-/// These headers, as jam-http reads them.
+/// These headers, as jam-http reads and completes them.
 pub(crate) fn some_of(headers: &ActixHeaders, names: &[HeaderName]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for name in names {
         for value in headers.get_all(name.as_str()) {
             append(&mut map, name.clone(), value);
-        }
-    }
-    map
-}
-
-/// All headers, as jam-http completes them.
-pub(crate) fn all_of(headers: &ActixHeaders) -> HeaderMap {
-    let mut map = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers {
-        if let Ok(name) = HeaderName::from_bytes(name.as_str().as_bytes()) {
-            append(&mut map, name, value);
         }
     }
     map

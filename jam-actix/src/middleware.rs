@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderValue};
 use actix_web::{HttpMessage, HttpResponse};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, OptionFuture};
@@ -145,8 +145,10 @@ where
             let passed_on = self.inner.call(request);
             return async { Ok(passed_on.await?.map_into_left_body()) }.boxed_local();
         }
-        let arrived = bridge::some_of(request.headers(), &Exchange::HEADERS);
-        let exchange = Exchange::begin(config, &arrived);
+        let exchange = Exchange::begin_with(config, |name| {
+            let values = request.headers().get_all(name.as_str());
+            values.map(HeaderValue::as_bytes)
+        });
         request.extensions_mut().insert(Session(exchange.session()));
         let handler = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         let (answer, replaces) = (Arc::clone(&self.middleware.answer), self.middleware.replaces);
@@ -162,9 +164,9 @@ where
                 Err(error) => error.as_response_error().status_code(),
             };
             let status = bridge::status_of(status);
-            let closing = match exchange.finish_untouched(status) {
-                Some(exchange) => Some(exchange.finish(status).await),
-                None => None,
+            let closing = match exchange.finish_at_once(status) {
+                Ok(closing) => closing,
+                Err(exchange) => Some(exchange.finish(status).await),
             };
             match output {
                 Ok(response) => Ok(complete(response, closing, &answer, replaces)),
@@ -220,7 +222,7 @@ fn answer_to(error: &actix_web::Error, answer: &Answer) -> Option<HttpResponse> 
 }
 
 fn apply(closing: &Closing, headers: &mut HeaderMap) {
-    let mut completed = bridge::all_of(headers);
+    let mut completed = bridge::some_of(headers, &Closing::HEADERS);
     closing.apply(&mut completed);
     bridge::write_back(&completed, headers);
 }

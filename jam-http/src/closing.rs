@@ -1,6 +1,6 @@
 //! What a response has to carry.
 
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE, VARY, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, RETRY_AFTER, SET_COOKIE, VARY, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::Error;
@@ -21,6 +21,9 @@ pub struct Closing {
 }
 
 impl Closing {
+    /// The response headers that [`apply`](Self::apply) looks at or changes, for web layers that have to translate them.
+    pub const HEADERS: [HeaderName; 6] = [VARY, SET_COOKIE, CACHE_CONTROL, WWW_AUTHENTICATE, RETRY_AFTER, TOKEN];
+
     /// Of an exchange whose handler never looked at the session.
     pub(crate) fn untouched() -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! One request and its response.
 
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::wire::Arrived;
 use crate::{Closing, Session, SessionConfig};
@@ -17,12 +17,17 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The request headers it looks at, for web layers that have to translate them.
-    pub const HEADERS: [HeaderName; 2] = [header::COOKIE, header::AUTHORIZATION];
-
     /// Begins with the headers of the request.
     pub fn begin(config: &SessionConfig, headers: &HeaderMap) -> Self {
-        let arrived = Arrived::read(&config.inner().carrier, headers);
+        Self::begin_with(config, |name| headers.get_all(name).iter().map(HeaderValue::as_bytes))
+    }
+
+    /// The same for a web layer that has another type of headers: `values` gives those of the one header it asks for.
+    pub fn begin_with<'a, I>(config: &SessionConfig, values: impl FnOnce(&HeaderName) -> I) -> Self
+    where
+        I: Iterator<Item = &'a [u8]>,
+    {
+        let arrived = Arrived::read(&config.inner().carrier, values);
         Self {
             session: Session::new(config.clone(), arrived),
         }
@@ -33,14 +38,23 @@ impl Exchange {
         self.session.clone()
     }
 
-    /// Finishes at once, without a future, if the handler never looked at the session: the response stays as it is. Gives the
-    /// exchange back if there is something to [finish](Self::finish).
-    pub fn finish_untouched(self, status: StatusCode) -> Option<Self> {
+    /// Finishes at once, without a future, if there is nothing to write; `None` if the handler never looked at the session, so
+    /// that the response stays as it is.
+    ///
+    /// # Errors
+    /// The exchange, if there is something to write: [`finish`](Self::finish) it.
+    pub fn finish_at_once(self, status: StatusCode) -> Result<Option<Closing>, Self> {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             // No page, and what comes after it may well look.
             self.session.will_be_seen();
         }
-        self.session.shut().then_some(self)
+        if !self.session.shut() {
+            return Ok(None);
+        }
+        match self.session.close_unchanged(status) {
+            Some(closing) => Ok(Some(closing)),
+            None => Err(self),
+        }
     }
 
     /// Writes what the handler changed and gives what the response has to carry; to be called when the handler has

@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderValue, header};
-use jam_core::{Error, ErrorKind, Result, SessionId};
+use http::{HeaderName, HeaderValue, header};
+use jam_core::{Bytes, Error, ErrorKind, Result, SessionId};
 
 use crate::config::Carrier;
 
@@ -26,6 +26,20 @@ pub(crate) fn encode(id: &SessionId) -> String {
     URL_SAFE_NO_PAD.encode(id.as_str())
 }
 
+/// The same behind what is there.
+pub(crate) fn encode_into(id: &SessionId, text: &mut Vec<u8>) {
+    let start = text.len();
+    text.resize(start + encoded_len(id), 0);
+    // There is just the room it needs.
+    let written = URL_SAFE_NO_PAD.encode_slice(id.as_str(), &mut text[start..]);
+    text.truncate(start + written.unwrap_or(0));
+}
+
+/// How long an id is as it travels.
+pub(crate) fn encoded_len(id: &SessionId) -> usize {
+    (id.as_str().len() * 4).div_ceil(3)
+}
+
 /// The id that travelled as this; only what [`encode`] writes is one.
 fn decode(text: &[u8]) -> Option<SessionId> {
     // The engine refuses other alphabets, padding and bits that do not count.
@@ -37,16 +51,19 @@ fn decode(text: &[u8]) -> Option<SessionId> {
 }
 
 impl Arrived {
-    /// Looks through a request's headers.
-    pub(crate) fn read(carrier: &Carrier, headers: &HeaderMap) -> Self {
+    /// Looks through the values of the header that matters.
+    pub(crate) fn read<'a, I>(carrier: &Carrier, values: impl FnOnce(&HeaderName) -> I) -> Self
+    where
+        I: Iterator<Item = &'a [u8]>,
+    {
         match carrier {
-            Carrier::Cookie(cookie) => Self::of(cookies(headers).filter_map(|(name, value)| {
+            Carrier::Cookie(cookie) => Self::of(cookies(values(&header::COOKIE)).filter_map(|(name, value)| {
                 let ours = name == cookie.name().as_bytes();
                 ours.then_some(value)
             })),
             Carrier::Bearer => {
-                let mut all = headers.get_all(header::AUTHORIZATION).iter();
-                let first = all.next().and_then(|value| bearer(value.as_bytes()));
+                let mut all = values(&header::AUTHORIZATION);
+                let first = all.next().and_then(bearer);
                 if all.next().is_some() {
                     Self::Ambiguous
                 } else {
@@ -66,14 +83,31 @@ impl Arrived {
 }
 
 /// Every cookie of a request, as exact bytes: no decoding of percents, no folding of cases, no taking off of quotes.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let lines = headers.get_all(header::COOKIE).iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| {
-            let at = pair.iter().position(|byte| *byte == b'=')?;
-            Some((trim(&pair[..at]), trim(&pair[at + 1..])))
-        })
+fn cookies<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    lines.flat_map(|line| Pairs(Some(line))).filter_map(|pair| {
+        let (name, value) = split_at(b'=', pair)?;
+        Some((trim(name), trim(value)))
+    })
+}
+
+/// What stands between semicolons.
+struct Pairs<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let line = self.0?;
+        let (pair, rest) = split_at(b';', line).unzip();
+        self.0 = rest;
+        Some(pair.unwrap_or(line))
+    }
+}
+
+/// What stands before and behind the first such mark.
+fn split_at(mark: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(mark, bytes)?;
+    Some((&bytes[..at], &bytes[at + 1..]))
 }
 
 /// Takes off the spaces and tabs around (and nothing else, in particular no Unicode space).
@@ -91,8 +125,8 @@ fn bearer(credentials: &[u8]) -> Option<&[u8]> {
 }
 
 /// A header value that logs do not show.
-pub(crate) fn to_header(value: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(value)
+pub(crate) fn to_header(value: impl Into<Bytes>) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(value.into())
         .map_err(|_| Error::new(ErrorKind::Unexpected, "what the session sends is no header value"))?;
     value.set_sensitive(true);
     Ok(value)

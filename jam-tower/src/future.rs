@@ -25,7 +25,7 @@ pin_project! {
         exchange: Option<Exchange>,
         passed_on: bool,
         output: Option<F::Output>,
-        // Boxed, which only requests that looked at their session pay for.
+        // Boxed, which only requests that write to their session pay for.
         finish: Option<Finish>,
         answer: A,
     }
@@ -72,6 +72,7 @@ where
                 .as_pin_mut()
                 .map_or(Poll::Pending, |handler| handler.poll(context));
         }
+        let mut at_once = None;
         if this.exchange.is_some() {
             let polled = match this.handler.as_mut().as_pin_mut() {
                 Some(handler) => catch_unwind(AssertUnwindSafe(|| handler.poll(context))).ok(),
@@ -87,14 +88,15 @@ where
                 .as_ref()
                 .map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
             *this.output = Some(output);
-            let exchange = this.exchange.take();
-            if let Some(exchange) = exchange.and_then(|exchange| exchange.finish_untouched(status)) {
-                *this.finish = Some(Box::pin(exchange.finish(status)));
+            match this.exchange.take().map(|exchange| exchange.finish_at_once(status)) {
+                Some(Ok(closing)) => at_once = closing,
+                Some(Err(exchange)) => *this.finish = Some(Box::pin(exchange.finish(status))),
+                None => {}
             }
         }
         let closing = match this.finish.as_mut() {
             Some(finish) => Some(ready!(finish.as_mut().poll(context))),
-            None => None,
+            None => at_once,
         };
         *this.finish = None;
         if let Some(Ok(response)) = this.output.as_mut() {

@@ -9,6 +9,7 @@ use jam_tests::{Stage, data, kind, on_every_store};
 use serde_json::json;
 
 on_every_store!(
+    visitors_have_keys_of_their_own,
     listing_shows_handles_and_revoking_needs_nothing_else,
     log_out_everywhere_else_spares_this_one,
     clear_ends_every_session_of_one_key_alone,
@@ -160,5 +161,31 @@ async fn a_lowered_cap_ends_no_session_that_was_granted_where_newcomers_are_refu
         .expect("logging in again adds nothing");
     for id in &ids {
         assert!(after.exists(id).await.unwrap());
+    }
+}
+
+async fn visitors_have_keys_of_their_own(stage: Stage) {
+    let counter = std::sync::atomic::AtomicU32::new(0);
+    let factory = move || format!("web1-{}", counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    for (builder, tells) in [
+        (stage.builder(), true),
+        (stage.builder().id_factory(factory), false),
+        (stage.builder().ids(jam::PlainIds), false),
+        (stage.builder().max_sessions(3, WhenFull::EvictOldest), false),
+    ] {
+        let sessions = builder.build().unwrap();
+        let mut keys = Vec::new();
+        for _ in 0..2 {
+            let id = sessions.create_visitor("visitor:", json!({"n": 1})).await.unwrap();
+            let session = sessions.get(&id).await.unwrap().unwrap();
+            let random = session.key().as_str().strip_prefix("visitor:").unwrap().to_owned();
+            // A version 4 UUID, whoever makes the handle; and never what makes the id a secret.
+            assert_eq!((random.len(), &random[14..15]), (36, "4"));
+            assert_eq!(random == session.handle().as_str(), tells);
+            assert!(tells || id.as_str().matches(&random).count() <= 1);
+            assert_eq!(sessions.list(session.key()).await.unwrap().len(), 1);
+            keys.push(random);
+        }
+        assert_ne!(keys[0], keys[1]);
     }
 }

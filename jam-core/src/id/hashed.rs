@@ -38,9 +38,10 @@ impl IdCodec for HashedIds {
 
     fn describe(&self, id: &RecordId) -> Described {
         let read = || {
-            let mut parts = id.id().split('.');
-            let (unique, life, hash) = (parts.next()?, parts.next()?, parts.next()?);
-            if hash.is_empty() || parts.next().is_some() {
+            let (named, hash) = id.id().rsplit_once('.')?;
+            // A further dot is no digit of a life.
+            let (unique, life) = named.split_once('.')?;
+            if hash.is_empty() {
                 return None;
             }
             let handle = Handle::at_start_of(id.shared_id(), unique.len()).ok()?;

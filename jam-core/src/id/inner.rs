@@ -1,6 +1,6 @@
 //! The inner id: session key, handle, life and secret, before a codec turns it into what the client holds.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use uuid::fmt::Hyphenated;
 
@@ -41,11 +41,14 @@ impl InnerId {
     }
 
     /// A new id with a fresh secret and a version 4 UUID as its handle, both from one question to the operating system.
-    pub(crate) fn generate_v4(key: SessionKey, life: Life) -> Result<Self> {
+    /// The key may be made from the UUID.
+    pub(crate) fn generate_v4(life: Life, key: impl FnOnce(&str) -> Result<SessionKey>) -> Result<Self> {
         let (uuid, secret) = Secret::generate_with_uuid()?;
+        let mut unique = [0; Hyphenated::LENGTH];
+        let unique = &*uuid.hyphenated().encode_lower(&mut unique);
         Ok(Self {
-            key,
-            unique: Handle::new(uuid.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]))?,
+            key: key(unique)?,
+            unique: Handle::new(unique)?,
             life,
             secret,
         })
@@ -66,8 +69,10 @@ impl InnerId {
 
     /// Handle and life, with a `.` behind each.
     fn write_visible(&self, text: &mut String) {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{}.{}.", self.unique, self.life);
+        text.push_str(self.unique.as_str());
+        text.push('.');
+        self.life.write_to(text);
+        text.push('.');
     }
 
     /// The same with `secret` behind them.

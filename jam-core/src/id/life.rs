@@ -87,16 +87,24 @@ impl Life {
 
 impl fmt::Display for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_base36(f, self.created)?;
+        let mut text = String::with_capacity(Self::MAX_LEN);
+        self.write_to(&mut text);
+        f.write_str(&text)
+    }
+}
+
+impl Life {
+    /// Writes it behind what a text holds.
+    pub(crate) fn write_to(&self, text: &mut String) {
+        write_base36(text, self.created);
         if let Some(ttl) = self.ttl {
-            f.write_str("-")?;
-            write_base36(f, ttl)?;
+            text.push('-');
+            write_base36(text, ttl);
         }
         if self.issued_after > 0 {
-            f.write_str("_")?;
-            write_base36(f, self.issued_after)?;
+            text.push('_');
+            write_base36(text, self.issued_after);
         }
-        Ok(())
     }
 }
 
@@ -105,13 +113,9 @@ impl FromStr for Life {
 
     /// Takes only what [`Display`](fmt::Display) writes, so that no two texts mean one life.
     fn from_str(text: &str) -> Result<Self> {
-        let split = |text, mark| match str::split_once(text, mark) {
-            Some((head, tail)) => (head, Some(tail)),
-            None => (text, None),
-        };
-        let (lasting, issued_after) = split(text, '_');
-        let (created, ttl) = split(lasting, '-');
-        let parse = |text: &str| read_base36(text).ok_or_else(|| Error::from(ErrorKind::InvalidId));
+        let (lasting, issued_after) = split(text.as_bytes(), b'_');
+        let (created, ttl) = split(lasting, b'-');
+        let parse = |digits: &[u8]| read_base36(digits).ok_or_else(|| Error::from(ErrorKind::InvalidId));
         let issued_after = match issued_after.map(parse).transpose()? {
             Some(0) => return Err(ErrorKind::InvalidId.into()),
             after => after.unwrap_or(0),
@@ -124,9 +128,17 @@ impl FromStr for Life {
     }
 }
 
+/// What stands before and, if it is there, behind the first such mark.
+fn split(text: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|byte| *byte == mark) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
+
 const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
-fn write_base36(f: &mut fmt::Formatter<'_>, mut number: u64) -> fmt::Result {
+fn write_base36(text: &mut String, mut number: u64) {
     let mut digits = [0_u8; 13];
     let mut start = digits.len();
     loop {
@@ -137,14 +149,14 @@ fn write_base36(f: &mut fmt::Formatter<'_>, mut number: u64) -> fmt::Result {
             break;
         }
     }
-    f.write_str(str::from_utf8(&digits[start..]).unwrap_or_default())
+    text.push_str(str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
-fn read_base36(text: &str) -> Option<u64> {
-    if text.is_empty() || (text.len() > 1 && text.starts_with('0')) {
+fn read_base36(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || (digits.len() > 1 && digits[0] == b'0') {
         return None;
     }
-    text.bytes().try_fold(0_u64, |number, byte| {
+    digits.iter().try_fold(0_u64, |number, byte| {
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'z' => byte - b'a' + 10,

@@ -1,5 +1,6 @@
 //! The in-memory store: for tests, caches and services whose sessions may end with the process.
 
+mod of_key;
 mod table;
 
 use std::sync::Arc;
@@ -61,9 +62,9 @@ impl Default for MemoryStore {
 }
 
 /// The live record of that id, if its version is the expected one.
-fn expect<'a>(shard: &'a Shard, id: &RecordId, expected: Option<&Version>, now: Timestamp) -> Result<&'a Slot> {
+fn expect<'a>(shard: &'a mut Shard, id: &RecordId, expected: Option<&Version>, now: Timestamp) -> Result<&'a mut Slot> {
     let slot = shard
-        .get(id)
+        .get_mut(id)
         .filter(|slot| slot.is_live(now))
         .ok_or(ErrorKind::NotFound)?;
     if expected.is_some_and(|expected| *expected != Version::from_counter(slot.version)) {
@@ -72,25 +73,22 @@ fn expect<'a>(shard: &'a Shard, id: &RecordId, expected: Option<&Version>, now: 
     Ok(slot)
 }
 
-fn put(shard: &mut Shard, id: &RecordId, record: &Record) {
-    let version = shard.next_version();
-    shard.put(
-        id,
-        Slot {
-            payload: record.payload.clone(),
-            expires_at: record.expires_at,
-            version,
-        },
-    );
+fn slot(record: &Record, version: u64) -> Slot {
+    Slot {
+        payload: record.payload.clone(),
+        expires_at: record.expires_at,
+        version,
+    }
 }
 
 fn insert(shard: &mut Shard, id: &RecordId, record: &Record, now: Timestamp) -> Result<()> {
-    if shard.get(id).is_some_and(|slot| slot.is_live(now)) {
-        return Err(ErrorKind::AlreadyExists.into());
-    }
     shard.make_room(now);
-    put(shard, id, record);
-    Ok(())
+    let version = shard.next_version();
+    if shard.put_new(id, slot(record, version), now) {
+        Ok(())
+    } else {
+        Err(ErrorKind::AlreadyExists.into())
+    }
 }
 
 #[async_trait]
@@ -127,8 +125,8 @@ impl SessionStore for MemoryStore {
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
         let now = self.open()?;
         self.table.write(id.key(), |shard| {
-            expect(shard, id, expected, now)?;
-            put(shard, id, record);
+            let version = shard.next_version();
+            *expect(shard, id, expected, now)? = slot(record, version);
             Ok(())
         })
     }

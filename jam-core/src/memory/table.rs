@@ -1,11 +1,13 @@
 //! A sharded table of records, the building block of stores that keep sessions in the memory of the process.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 
+use super::of_key::OfKey;
 use crate::{Cursor, Entry, Error, ErrorKind, RecordId, Result, SessionKey, Stored, Timestamp, Version};
 
 /// Records by session key and id, spread over shards by session key so that writers of different users do not meet.
@@ -54,7 +56,7 @@ impl fmt::Debug for Slot {
 /// The records of the session keys that share a shard.
 #[derive(Default)]
 pub struct Shard {
-    keys: HashMap<SessionKey, HashMap<Arc<str>, Slot>>,
+    keys: HashMap<SessionKey, OfKey>,
     len: usize,
     last_version: u64,
     live_when_looked: usize,
@@ -74,18 +76,36 @@ impl Shard {
 
     /// Puts a record there, whatever was there before.
     pub fn put(&mut self, id: &RecordId, slot: Slot) {
-        let sessions = self.keys.entry(id.key().clone()).or_default();
-        if sessions.insert(id.shared_id(), slot).is_none() {
-            self.len += 1;
-        }
+        let new = match self.keys.entry(id.key().clone()) {
+            Vacant(place) => {
+                place.insert(OfKey::One(id.shared_id(), slot));
+                true
+            }
+            Occupied(mut sessions) => sessions.get_mut().put(id.shared_id(), slot),
+        };
+        self.len += usize::from(new);
+    }
+
+    /// Puts a record there unless a live one is there, and tells whether it did.
+    pub fn put_new(&mut self, id: &RecordId, slot: Slot, now: Timestamp) -> bool {
+        let new = match self.keys.entry(id.key().clone()) {
+            Vacant(place) => {
+                place.insert(OfKey::One(id.shared_id(), slot));
+                true
+            }
+            Occupied(sessions) if sessions.get().get(id.id()).is_some_and(|slot| slot.is_live(now)) => return false,
+            Occupied(mut sessions) => sessions.get_mut().put(id.shared_id(), slot),
+        };
+        self.len += usize::from(new);
+        true
     }
 
     /// Takes a record out.
     pub fn take(&mut self, id: &RecordId) -> Option<Slot> {
         let sessions = self.keys.get_mut(id.key())?;
-        let slot = sessions.remove(id.id())?;
+        let slot = sessions.take(id.id())?;
         self.len -= 1;
-        if sessions.is_empty() {
+        if sessions.len() == 0 {
             self.keys.remove(id.key());
         }
         Some(slot)
@@ -93,16 +113,16 @@ impl Shard {
 
     /// Every record of a key, expired or not.
     pub fn of_key<'a>(&'a self, key: &'a SessionKey) -> impl Iterator<Item = (RecordId, &'a Slot)> {
-        let sessions = self.keys.get(key).into_iter().flatten();
+        let sessions = self.keys.get(key).into_iter().flat_map(OfKey::iter);
         sessions.map(|(id, slot)| (RecordId::from_parts(key.clone(), Arc::clone(id)), slot))
     }
 
     /// Takes every record of a key out.
     pub fn take_key(&mut self, key: &SessionKey) -> Vec<(RecordId, Slot)> {
-        let sessions = self.keys.remove(key).unwrap_or_default();
-        self.len -= sessions.len();
-        sessions
-            .into_iter()
+        let sessions = self.keys.remove(key);
+        self.len -= sessions.as_ref().map_or(0, OfKey::len);
+        let taken = sessions.into_iter().flat_map(OfKey::into_iter);
+        taken
             .map(|(id, slot)| (RecordId::from_parts(key.clone(), id), slot))
             .collect()
     }
@@ -118,8 +138,8 @@ impl Shard {
 
     /// How many records have expired by `now` and were not dropped yet.
     pub fn count_expired(&self, now: Timestamp) -> u64 {
-        let slots = self.keys.values().flat_map(HashMap::values);
-        slots.filter(|slot| !slot.is_live(now)).count() as u64
+        let slots = self.keys.values().flat_map(OfKey::iter);
+        slots.filter(|(_, slot)| !slot.is_live(now)).count() as u64
     }
 
     /// Drops what has expired by `now`, and tells how many records that were.
@@ -127,9 +147,9 @@ impl Shard {
         let before = self.len;
         let mut left = 0;
         self.keys.retain(|_, sessions| {
-            sessions.retain(|_, slot| slot.is_live(now));
+            sessions.retain(|slot| slot.is_live(now));
             left += sessions.len();
-            !sessions.is_empty()
+            sessions.len() > 0
         });
         self.len = left;
         self.live_when_looked = left;
@@ -292,13 +312,18 @@ impl Table {
     }
 
     fn index(&self, key: &SessionKey) -> usize {
-        // FNV-1a: the same in every process, so that a position outlives one. Hostile keys that meet in one shard only cost
+        // The same in every process, so that a position outlives one. Hostile keys that meet in one shard only cost
         // concurrency; the maps inside are keyed by chance.
-        let hash = key.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        // The remainder is below the number of shards, so it fits.
-        usize::try_from(hash % self.shards.len() as u64).unwrap_or(0)
+        let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+        let (words, rest) = key.as_str().as_bytes().as_chunks();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let hash = words
+            .iter()
+            .chain([&last])
+            .fold(words.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+        // The upper bits depend on all of the key. The remainder is below the number of shards, so it fits.
+        usize::try_from((hash >> 32) % self.shards.len() as u64).unwrap_or(0)
     }
 
     // A panic inside a shard's closure is a bug of jam; the table itself is never left half-changed by one, so a poisoned

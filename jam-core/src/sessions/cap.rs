@@ -3,7 +3,7 @@
 use super::facts::note;
 use super::queue::Turn;
 use super::{Located, Sessions, WhenFull};
-use crate::{Entry, Error, ErrorKind, Handle, RecordId, Result, SessionKey, Timestamp};
+use crate::{Entry, Error, ErrorKind, Handle, Record, RecordId, Result, SessionKey, Timestamp};
 
 /// How many sessions a key may have.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,21 @@ pub(crate) struct Cap {
 }
 
 impl Sessions {
+    /// Writes a new session, if its key has room for it.
+    pub(super) async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
+        match self.inner.cap {
+            None => self.inner.store().insert(id, record).await,
+            Some(_) => Box::pin(self.insert_capped(id, record)).await,
+        }
+    }
+
+    async fn insert_capped(&self, id: &RecordId, record: &Record) -> Result<()> {
+        let _turn = self.cap_turn(id.key()).await;
+        self.check_room(id.key()).await?;
+        self.inner.store().insert(id, record).await?;
+        self.trim(id).await
+    }
+
     /// Brings a key back to its cap after `newcomer` was written.
     ///
     /// Whoever lists last sees everybody, so the cap holds once concurrent creates are done. An evicting newcomer ends
@@ -68,7 +83,7 @@ impl Sessions {
             let surplus = ranked.len().saturating_sub(max);
             let mut all_ended = true;
             for record in ranked.iter().filter(|record| *record != newcomer).take(surplus) {
-                let ended = self.inner.store.remove(record).await?;
+                let ended = self.inner.store().remove(record).await?;
                 note(|facts| facts.evicted += u64::from(ended));
                 all_ended &= ended;
             }
@@ -84,7 +99,7 @@ impl Sessions {
         if self.ranked(newcomer.key()).await?.len() <= max {
             return Ok(());
         }
-        self.inner.store.remove(newcomer).await?;
+        self.inner.store().remove(newcomer).await?;
         Err(limit_reached(max))
     }
 

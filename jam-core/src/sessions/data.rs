@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -49,8 +49,10 @@ pub(crate) fn to_payload(serializer: Option<&dyn Serializer>, data: &impl Serial
         serde_json::to_writer(&mut json, data).map_err(|_| not_json())?;
         return match json.first() {
             Some(b'{') => {
-                check_readable(&json)?;
-                Ok(json)
+                check_readable(&json, MAX_DEPTH)?;
+                // A store may keep the bytes as they are, and much more room than they need with them.
+                let roomy = json.capacity() > 2 * json.len();
+                Ok(if roomy { json.as_slice().to_vec() } else { json })
             }
             first => Err(not_an_object(match first {
                 Some(b'[') => "a list",
@@ -64,13 +66,20 @@ pub(crate) fn to_payload(serializer: Option<&dyn Serializer>, data: &impl Serial
     serializer.serialize(&to_data(data)?)
 }
 
+/// The JSON of one field's value.
+pub(super) fn to_field(value: &impl Serialize) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(value).map_err(|_| not_json())?;
+    check_readable(&json, MAX_DEPTH - 1)?;
+    Ok(json)
+}
+
 /// How deep the JSON parser goes.
 const MAX_DEPTH: usize = 127;
 /// An integer of fewer digits fits into 64 bits.
 const MANY_DIGITS: usize = 19;
 
 /// Refuses what could be written but not be read back as it was: what is nested too deep, and integers beyond 64 bits.
-fn check_readable(json: &[u8]) -> Result<()> {
+fn check_readable(json: &[u8], max_depth: usize) -> Result<()> {
     let (mut depth, mut digits, mut at) = (0_usize, 0_usize, 0);
     while let Some(byte) = json.get(at) {
         digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
@@ -80,7 +89,7 @@ fn check_readable(json: &[u8]) -> Result<()> {
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > MAX_DEPTH {
+        if depth > max_depth {
             let message = format!("session data is nested deeper than {MAX_DEPTH} levels, and could not be read back");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
@@ -125,79 +134,18 @@ fn is_wide_integer(json: &[u8], start: usize) -> bool {
 pub(crate) fn from_payload(serializer: Option<&dyn Serializer>, payload: &[u8]) -> Result<Data> {
     match serializer {
         Some(serializer) => serializer.deserialize(payload),
-        // The parser's own error may quote what it read, so only the place is told.
-        None => serde_json::from_slice(payload).map_err(|error| corrupt(&error)),
+        None => serde_json::from_slice(payload).map_err(|error| corrupt_at(&error)),
     }
 }
 
-fn corrupt(error: &serde_json::Error) -> Error {
-    let place = format!("line {}, column {}", error.line(), error.column());
-    Error::new(
-        ErrorKind::Corrupt,
-        format!("the stored session data is not a JSON object ({place})"),
-    )
+/// The parser's own error may quote what it read, so only the place is told.
+pub(super) fn corrupt_at(error: &serde_json::Error) -> Error {
+    corrupt(&format!("line {}, column {}", error.line(), error.column()))
 }
 
-/// One field of a JSON payload, or none, without making anything of the others.
-pub(crate) fn pick(payload: &[u8], field: Option<&str>) -> Result<Option<Value>> {
-    let mut parser = serde_json::Deserializer::from_slice(payload);
-    let picked = Pick(field).deserialize(&mut parser);
-    let picked = picked.map_err(|error| corrupt(&error))?;
-    parser.end().map_err(|error| corrupt(&error))?;
-    Ok(picked)
-}
-
-struct Pick<'a>(Option<&'a str>);
-
-impl<'de> DeserializeSeed<'de> for Pick<'_> {
-    type Value = Option<Value>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Pick<'_> {
-    type Value = Option<Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        let mut picked = None;
-        // As in the whole data, the last of one name counts.
-        while let Some(is_it) = fields.next_key_seed(IsName(self.0))? {
-            if is_it {
-                picked = Some(fields.next_value()?);
-            } else {
-                fields.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(picked)
-    }
-}
-
-struct IsName<'a>(Option<&'a str>);
-
-impl<'de> DeserializeSeed<'de> for IsName<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for IsName<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<bool, E> {
-        Ok(self.0 == Some(name))
-    }
+pub(super) fn corrupt(why: &str) -> Error {
+    let message = format!("the stored session data is not a JSON object ({why})");
+    Error::new(ErrorKind::Corrupt, message)
 }
 
 /// Any serializable object as data.
@@ -253,50 +201,4 @@ fn not_an_object(what: &str) -> Error {
         ErrorKind::InvalidInput,
         format!("session data must be a JSON object, such as a struct or a map, and not {what}"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_field_that_is_picked_is_that_of_the_whole() {
-        for text in [
-            r"{}",
-            r#"{"a":1}"#,
-            r#" { "b" : [1, {"a": 2}], "a" : {"a": null, "c": "\u00e9}"} } "#,
-            r#"{"a":1,"a":2}"#,
-            r#"{"a\"b":"x","\u0061":true,"ä":1.5,"":{}}"#,
-        ] {
-            let whole = from_payload(None, text.as_bytes()).unwrap();
-            for field in ["a", "b", "a\"b", "ä", "", "c"] {
-                let picked = pick(text.as_bytes(), Some(field)).unwrap();
-                assert_eq!(picked.as_ref(), whole.get(field), "{field} of {text}");
-            }
-            assert_eq!(pick(text.as_bytes(), None).unwrap(), None);
-        }
-    }
-
-    #[test]
-    fn what_is_no_object_gives_no_field() {
-        for text in [
-            "",
-            "[]",
-            "null",
-            "1",
-            "\"a\"",
-            "{",
-            r#"{"a":1}x"#,
-            r#"{"a":}"#,
-            "{a:1}",
-            r#"{"a":1"#,
-            r#"{"a" 1}"#,
-        ] {
-            for field in [None, Some("a")] {
-                let error = pick(text.as_bytes(), field).unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
-            }
-            assert!(from_payload(None, text.as_bytes()).is_err(), "{text}");
-        }
-    }
 }

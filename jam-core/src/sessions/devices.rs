@@ -154,7 +154,7 @@ impl Sessions {
         for (at, _) in self.sessions_of(key).await? {
             if matches(&at) {
                 found = true;
-                *ended += u64::from(self.inner.store.remove(&at.record).await?);
+                *ended += u64::from(self.inner.store().remove(&at.record).await?);
             }
         }
         Ok(found)

@@ -30,6 +30,11 @@ impl Sessions {
         if self.inner.grace.is_none() {
             return Ok(None);
         }
+        // In a place of its own, or the future of every operation would carry the room for it.
+        Box::pin(self.follow_notes(missing, how)).await
+    }
+
+    async fn follow_notes(&self, missing: &Located, how: Load) -> Result<Option<(Located, Stored)>> {
         let mut looks = 0;
         let mut trail = vec![missing.record.clone()];
         while let Some(record) = trail.pop() {

@@ -1,8 +1,8 @@
 //! From a client's id to a record, and from a record to what a manager knows about it.
 
 use crate::{
-    Bytes, Described, Entry, ErrorKind, Handle, InnerId, Life, Load, RecordId, Result, SealContext, SealDomain,
-    SessionKey, Stored, Timestamp,
+    Bytes, Described, Entry, ErrorKind, Handle, IdFactory, InnerId, Life, Load, RecordId, Result, SealContext,
+    SealDomain, SessionKey, Stored, Timestamp, UuidV4,
 };
 
 use super::{Inner, Sessions};
@@ -60,20 +60,17 @@ impl Sessions {
         self.inner.expiry.expires_at(at.life(), self.inner.clock.now())
     }
 
-    /// Loads a session for a reader: renewed if that is due.
-    pub(super) async fn find(&self, at: Located) -> Result<Option<(Located, Stored)>> {
+    /// How a session is loaded for a reader: renewed if that is due.
+    pub(super) fn as_a_reader(&self, at: &Located) -> Load {
         let renewal = self.inner.expiry.renewal(at.life(), || self.inner.clock.now());
-        self.find_how(at, Load::new().renew(renewal)).await
+        Load::new().renew(renewal)
     }
 
-    /// Loads a session for what is decided by it, past any cache and as it is.
+    /// Loads a session for what is decided by it, past any cache and as it is: where it is, or where a rotation with grace
+    /// has moved it.
     pub(super) async fn find_fresh(&self, at: Located) -> Result<Option<(Located, Stored)>> {
-        self.find_how(at, Load::new().fresh()).await
-    }
-
-    /// Loads a session where it is, or where a rotation with grace has moved it.
-    async fn find_how(&self, at: Located, how: Load) -> Result<Option<(Located, Stored)>> {
-        match self.inner.store.load(&at.record, how).await? {
+        let how = Load::new().fresh();
+        match self.inner.store().load(&at.record, how).await? {
             Some(stored) => Ok(Some((at, stored))),
             None => self.successor(&at, how).await,
         }
@@ -81,7 +78,7 @@ impl Sessions {
 
     /// Every session of a key, without notes and without those whose absolute lifetime is over.
     pub(super) async fn sessions_of(&self, key: &SessionKey) -> Result<Vec<(Located, Entry)>> {
-        let entries = self.inner.store.list(key).await?;
+        let entries = self.inner.store().list(key).await?;
         let sessions = entries.into_iter().filter(|entry| !entry.id.is_reserved());
         let located = sessions.map(|entry| (self.located(entry.id.clone()), entry));
         Ok(located.filter(|(at, _)| !self.is_over(at)).collect())
@@ -91,7 +88,18 @@ impl Sessions {
     pub(super) fn new_id(&self, key: SessionKey, life: Life) -> Result<InnerId> {
         match &self.inner.factory {
             Some(factory) => InnerId::generate(key, Handle::new(factory.next_id())?, life),
-            None => InnerId::generate_v4(key, life),
+            None => InnerId::generate_v4(life, |_| Ok(key)),
+        }
+    }
+
+    /// The same, with a key of its own.
+    pub(super) fn new_visitor_id(&self, prefix: &str, life: Life) -> Result<InnerId> {
+        let key = |unique: &str| SessionKey::new([prefix, unique].concat());
+        // Where ids are handed to clients as they are made, what is unique about one is its secret as well.
+        if self.inner.factory.is_none() && self.inner.codec.keeps_life() {
+            InnerId::generate_v4(life, key)
+        } else {
+            self.new_id(key(&UuidV4.next_id())?, life)
         }
     }
 }

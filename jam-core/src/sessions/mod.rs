@@ -6,6 +6,7 @@ mod data;
 mod devices;
 mod expiry;
 mod facts;
+mod fields;
 mod grace;
 mod lifetime;
 mod locate;
@@ -40,10 +41,11 @@ use self::outage::Outage;
 #[cfg(feature = "metrics")]
 pub(crate) use self::outcome::Outcome;
 use self::queue::Queue;
+use self::session::Loaded;
 pub use self::session::Session;
 use crate::{
-    Clock, Error, ErrorKind, IdCodec, IdFactory, Life, Load, Record, Result, Sealer, SessionId, SessionKey,
-    SessionStore,
+    Bytes, Clock, Error, ErrorKind, IdCodec, IdFactory, InnerId, Life, Load, Record, RecordId, Result, Sealer,
+    SessionId, SessionKey, SessionStore, Timestamp,
 };
 
 /// The session manager: what an application calls. Owns ids, expiry, encryption, typing and concurrency; the
@@ -101,6 +103,13 @@ struct Inner {
     meters: crate::metrics::Meters,
 }
 
+impl Inner {
+    /// The store itself: a call through its `Arc` would be a future around the store's own.
+    fn store(&self) -> &dyn SessionStore {
+        &*self.store
+    }
+}
+
 impl Sessions {
     /// A manager with the default settings, see [`SessionsBuilder`].
     pub fn new(store: impl SessionStore) -> Self {
@@ -147,20 +156,39 @@ impl Sessions {
     ) -> Result<SessionId> {
         self.run("create", async {
             let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
-            let life = self.new_life(options)?;
-            let inner_id = self.new_id(SessionKey::new(key)?, life)?;
-            let (id, record_id) = self.inner.codec.issue(&inner_id)?;
-            let at = self.located(record_id);
-            let _turn = self.cap_turn(at.record.key()).await;
-            self.check_room(at.record.key()).await?;
-            self.inner
-                .store
-                .insert(&at.record, &self.record(&at, payload.into())?)
-                .await?;
-            self.trim(&at.record).await?;
+            let now = self.inner.clock.now();
+            let life = self.new_life(options, now)?;
+            let (id, record_id, record) = self.issue(&self.new_id(SessionKey::new(key)?, life)?, payload, now)?;
+            self.insert(&record_id, &record).await?;
             Ok(id)
         })
         .await
+    }
+
+    /// Creates a session for somebody nobody knows yet: its key is `prefix` and a text that no other key has. Where ids
+    /// tell a session's [handle](Session::handle), and no [id factory](IdFactory) makes it, that text is the handle.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_visitor(&self, prefix: &str, data: impl Serialize) -> Result<SessionId> {
+        self.run("create", async {
+            let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
+            let now = self.inner.clock.now();
+            let life = self.new_life(SessionOptions::new(), now)?;
+            let (id, record_id, record) = self.issue(&self.new_visitor_id(prefix, life)?, payload, now)?;
+            self.insert(&record_id, &record).await?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// A new session: its id for the client, and what the store is to keep where.
+    fn issue(&self, inner_id: &InnerId, payload: Vec<u8>, now: Timestamp) -> Result<(SessionId, RecordId, Record)> {
+        let (id, record_id) = self.inner.codec.issue(inner_id)?;
+        let at = self.located(record_id);
+        let payload = self.inner.seal(&at, payload.into())?;
+        let record = Record::new(payload, self.inner.expiry.expires_at(at.life(), now));
+        Ok((id, at.record, record))
     }
 
     /// Loads a session; `None` if there is none (any more) under this id.
@@ -172,21 +200,24 @@ impl Sessions {
             let Some(at) = self.locate(id.as_ref())? else {
                 return Ok(None);
             };
-            let asked = at.record.clone();
-            let Some((at, stored)) = self.find(at).await? else {
-                return Ok(None);
+            let how = self.as_a_reader(&at);
+            let (at, stored, through_grace) = match self.inner.store().load(&at.record, how).await? {
+                Some(stored) => (at, stored, false),
+                None => match self.successor(&at, how).await? {
+                    Some((at, stored)) => (at, stored, true),
+                    None => return Ok(None),
+                },
             };
-            let through_grace = at.record != asked;
-            Ok(Some(Session {
+            Ok(Some(Session(Box::new(Loaded {
                 payload: self.inner.open(&at, &stored.payload)?,
                 inner: Arc::clone(&self.inner),
                 through_grace,
                 at,
                 version: stored.version,
+                fields: OnceLock::new(),
                 data: OnceLock::new(),
-                asked: OnceLock::new(),
                 changed: false,
-            }))
+            }))))
         })
         .await
     }
@@ -209,7 +240,8 @@ impl Sessions {
             let Some(at) = self.locate(id.as_ref())? else {
                 return Ok(false);
             };
-            Ok(self.find(at).await?.is_some())
+            let how = self.as_a_reader(&at);
+            Ok(self.inner.store().load(&at.record, how).await?.is_some() || self.successor(&at, how).await?.is_some())
         })
         .await
     }
@@ -228,7 +260,7 @@ impl Sessions {
             let mut at = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
             let record = self.record(&at, payload.into())?;
             for _ in 0..self.inner.attempts {
-                match self.inner.store.replace(&at.record, None, &record).await {
+                match self.inner.store().replace(&at.record, None, &record).await {
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         match self.successor(&at, Load::new().fresh()).await? {
                             Some((next, _)) => at = next,
@@ -254,8 +286,13 @@ impl Sessions {
             };
             for _ in 0..self.inner.attempts {
                 let alive = match self.expires_at(&at) {
-                    Some(expires_at) => self.inner.store.touch(&at.record, expires_at).await?,
-                    None => self.inner.store.load(&at.record, Load::new().fresh()).await?.is_some(),
+                    Some(expires_at) => self.inner.store().touch(&at.record, expires_at).await?,
+                    None => self
+                        .inner
+                        .store()
+                        .load(&at.record, Load::new().fresh())
+                        .await?
+                        .is_some(),
                 };
                 if alive {
                     return Ok(true);
@@ -281,7 +318,7 @@ impl Sessions {
                 return Ok(false);
             };
             for _ in 0..self.inner.attempts {
-                if self.inner.store.remove(&at.record).await? {
+                if self.inner.store().remove(&at.record).await? {
                     return Ok(!self.is_over(&at));
                 }
                 match self.successor(&at, Load::new().fresh()).await? {
@@ -300,8 +337,10 @@ impl Sessions {
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a key that has not 1 to 512 bytes;
     /// [`Unavailable`](ErrorKind::Unavailable).
     pub async fn clear(&self, key: impl AsRef<str>) -> Result<u64> {
-        self.run("clear", async { self.inner.store.clear(&SessionKey::new(key)?).await })
-            .await
+        self.run("clear", async {
+            self.inner.store().clear(&SessionKey::new(key)?).await
+        })
+        .await
     }
 
     /// Finishes what is under way and lets go of files and connections; afterwards every call gives
@@ -310,10 +349,10 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) if the store could not bring its files into their resting form.
     pub async fn close(&self) -> Result<()> {
-        self.run("close", self.inner.store.close()).await
+        self.run("close", self.inner.store().close()).await
     }
 
-    fn new_life(&self, options: SessionOptions) -> Result<Life> {
+    fn new_life(&self, options: SessionOptions, now: Timestamp) -> Result<Life> {
         if options.ttl.is_some() && !self.inner.codec.keeps_life() {
             let message = "a ttl of a session's own needs ids that can carry it; those of the jamlib layout cannot";
             return Err(Error::new(ErrorKind::Config, message));
@@ -324,10 +363,10 @@ impl Sessions {
                 "a session's own ttl must be at least one second",
             ));
         }
-        Ok(Life::new(self.inner.clock.now(), options.ttl))
+        Ok(Life::new(now, options.ttl))
     }
 
-    fn record(&self, at: &Located, payload: crate::Bytes) -> Result<Record> {
+    fn record(&self, at: &Located, payload: Bytes) -> Result<Record> {
         Ok(Record {
             payload: self.inner.seal(at, payload)?,
             expires_at: self.expires_at(at),

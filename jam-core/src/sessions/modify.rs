@@ -67,7 +67,7 @@ impl Sessions {
                 let record = self.record(&at, data::to_payload(serializer, &data)?.into())?;
                 match self
                     .inner
-                    .store
+                    .store()
                     .replace(&at.record, Some(&stored.version), &record)
                     .await
                 {
@@ -92,23 +92,22 @@ impl Sessions {
     /// - [`Unavailable`](ErrorKind::Unavailable).
     pub async fn commit(&self, session: Session) -> Result<()> {
         self.run("commit", async {
-            if !session.changed {
+            if !session.0.changed {
                 return Ok(());
             }
-            if self.is_over(&session.at) {
+            if self.is_over(&session.0.at) {
                 return Err(ErrorKind::NotFound.into());
             }
-            let payload = data::to_payload(self.inner.serializer.as_deref(), session.data()?)?;
-            let record = self.record(&session.at, payload.into())?;
+            let record = self.record(&session.0.at, session.to_payload()?.into())?;
             match self
                 .inner
-                .store
-                .replace(&session.at.record, Some(&session.version), &record)
+                .store()
+                .replace(&session.0.at.record, Some(&session.0.version), &record)
                 .await
             {
                 Err(error)
                     if error.kind() == ErrorKind::NotFound
-                        && self.successor(&session.at, Load::new().fresh()).await?.is_some() =>
+                        && self.successor(&session.0.at, Load::new().fresh()).await?.is_some() =>
                 {
                     Err(ErrorKind::Conflict.into())
                 }

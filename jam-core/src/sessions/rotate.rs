@@ -73,7 +73,7 @@ impl Sessions {
             only_there: true,
         };
         match self
-            .run(rotation.operation, self.rotate_at(&session.at, &rotation))
+            .run(rotation.operation, self.rotate_at(&session.0.at, &rotation))
             .await
         {
             Err(error) if is_race(error.kind()) => Ok(None),
@@ -98,7 +98,10 @@ impl Sessions {
         new_key: impl AsRef<str>,
         options: SessionOptions,
     ) -> Result<SessionId> {
-        let login = (SessionKey::new(new_key)?, self.new_life(options)?);
+        let login = (
+            SessionKey::new(new_key)?,
+            self.new_life(options, self.inner.clock.now())?,
+        );
         self.rotate(
             id.as_ref(),
             Rotation {
@@ -142,7 +145,7 @@ impl Sessions {
             _cap_turn = self.cap_turn(key).await;
             self.check_room(key).await?;
         }
-        let (session_id, to) = self.issue(at, rotation.login.as_ref())?;
+        let (session_id, to) = self.reissue(at, rotation.login.as_ref())?;
         let mut noted: Option<RecordId> = None;
         for _ in 0..self.inner.attempts {
             let (from, stored) = self.find_fresh(at.clone()).await?.ok_or(ErrorKind::NotFound)?;
@@ -164,7 +167,7 @@ impl Sessions {
                 to: &to.record,
                 record: &record,
             };
-            match self.inner.store.rename(rename).await {
+            match self.inner.store().rename(rename).await {
                 Ok(()) => {
                     if newcomer_of.is_some() {
                         self.trim(&to.record).await?;
@@ -179,11 +182,14 @@ impl Sessions {
     }
 
     /// The new id: the same handle and life, issued now, unless it is a login or the ids cannot keep them.
-    fn issue(&self, at: &Located, login: Option<&(SessionKey, Life)>) -> Result<(SessionId, Located)> {
+    fn reissue(&self, at: &Located, login: Option<&(SessionKey, Life)>) -> Result<(SessionId, Located)> {
         let (key, life) = match (login, at.described.life) {
             (Some((key, life)), _) => (key.clone(), *life),
             (None, Some(life)) => (at.record.key().clone(), life.reissued(self.inner.clock.now())),
-            (None, None) => (at.record.key().clone(), self.new_life(SessionOptions::new())?),
+            (None, None) => (
+                at.record.key().clone(),
+                self.new_life(SessionOptions::new(), self.inner.clock.now())?,
+            ),
         };
         let id = if self.inner.codec.keeps_life() {
             InnerId::generate(key, at.described.handle.clone(), life)?

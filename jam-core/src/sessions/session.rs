@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::data::{self, Data};
+use super::fields::Fields;
 use super::{Inner, Located};
-use crate::{ErrorKind, Handle, Result, SessionKey, Timestamp, Version};
+use crate::{ErrorKind, Handle, Life, Result, SessionKey, Timestamp, Version};
 
 /// A session as it was when it was loaded. Changes to it stay in memory until
 /// [`Sessions::commit`](super::Sessions::commit).
@@ -18,14 +19,19 @@ use crate::{ErrorKind, Handle, Result, SessionKey, Timestamp, Version};
 /// The data is parsed when it is first asked for, so a request that only checks that there is a session does not pay
 /// for it. `Debug` shows the handle and nothing of the data.
 #[derive(Clone)]
-pub struct Session {
+pub struct Session(pub(super) Box<Loaded>);
+
+/// What is in it, in a place of its own: a session passes through many hands before a handler has it.
+#[derive(Clone)]
+pub(super) struct Loaded {
     pub(super) inner: Arc<Inner>,
     pub(super) at: Located,
     pub(super) version: Version,
     pub(super) payload: Bytes,
+    /// The fields of the payload, once one was asked for or set. Counts while the data was not parsed as a whole.
+    pub(super) fields: OnceLock<Fields>,
+    /// Once it is there, it is what counts.
     pub(super) data: OnceLock<Data>,
-    /// A field was asked for before all data was parsed.
-    pub(super) asked: OnceLock<()>,
     pub(super) changed: bool,
     pub(super) through_grace: bool,
 }
@@ -33,29 +39,34 @@ pub struct Session {
 impl Session {
     /// Whose session it is.
     pub fn key(&self) -> &SessionKey {
-        self.at.record.key()
+        self.0.at.record.key()
     }
 
     /// The session's name, safe to show.
     pub fn handle(&self) -> &Handle {
-        &self.at.described.handle
+        &self.0.at.described.handle
     }
 
     /// When it began, to the second; `None` if its id does not tell ([`PlainIds`](crate::PlainIds)).
     pub fn created(&self) -> Option<Timestamp> {
-        self.at.described.life.map(|life| life.created())
+        self.life().map(|life| life.created())
     }
 
     /// When its present id was issued, to the second: at the last rework or login, or when it began; `None` if its id
     /// does not tell ([`PlainIds`](crate::PlainIds)).
     pub fn issued(&self) -> Option<Timestamp> {
-        self.at.described.life.map(|life| life.issued())
+        self.life().map(|life| life.issued())
+    }
+
+    /// Its life: when it began, and the ttl of its own; `None` if its id does not tell ([`PlainIds`](crate::PlainIds)).
+    pub fn life(&self) -> Option<Life> {
+        self.0.at.described.life
     }
 
     /// Whether it was reached by an old id, during the [grace](super::SessionsBuilder::grace) of a rotation. Such a
     /// request should not rotate again: another response of the same page carries the new id already.
     pub fn through_grace(&self) -> bool {
-        self.through_grace
+        self.0.through_grace
     }
 
     /// The data.
@@ -63,11 +74,15 @@ impl Session {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt) if what the store holds is not what a serializer wrote.
     pub fn data(&self) -> Result<&Data> {
-        if let Some(data) = self.data.get() {
+        if let Some(data) = self.0.data.get() {
             return Ok(data);
         }
-        let data = data::from_payload(self.inner.serializer.as_deref(), &self.payload)?;
-        Ok(self.data.get_or_init(|| data))
+        let serializer = self.0.inner.serializer.as_deref();
+        let data = match self.0.fields.get() {
+            Some(fields) if self.0.changed => data::from_payload(serializer, &fields.to_payload())?,
+            _ => data::from_payload(serializer, &self.0.payload)?,
+        };
+        Ok(self.0.data.get_or_init(|| data))
     }
 
     /// The data as a type of your own.
@@ -83,12 +98,10 @@ impl Session {
     /// # Errors
     /// As [`data_as`](Self::data_as).
     pub fn get<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>> {
-        // Whoever asks for one field often asks for no other, and need not pay for the rest. From the second on it pays.
-        if self.data.get().is_none() && self.inner.serializer.is_none() && self.asked.set(()).is_ok() {
-            let value = data::pick(&self.payload, Some(field))?;
-            return value.map(data::value_as).transpose();
+        match self.fields()? {
+            Some(fields) => fields.get(field)?.map(data::value_as).transpose(),
+            None => data::field_as(self.data()?, field),
         }
-        data::field_as(self.data()?, field)
     }
 
     /// Makes sure that the data is the JSON object that a session holds, for less than it costs to [have it](Self::data).
@@ -96,9 +109,35 @@ impl Session {
     /// # Errors
     /// As [`data`](Self::data).
     pub fn check(&self) -> Result<()> {
-        match self.inner.serializer {
-            None if self.data.get().is_none() => data::pick(&self.payload, None).map(drop),
-            _ => self.data().map(drop),
+        match self.fields()? {
+            Some(_) => Ok(()),
+            None => self.data().map(drop),
+        }
+    }
+
+    /// The fields, if the data was not parsed as a whole and need not be.
+    fn fields(&self) -> Result<Option<&Fields>> {
+        if self.0.data.get().is_some() || self.0.inner.serializer.is_some() {
+            return Ok(None);
+        }
+        if let Some(fields) = self.0.fields.get() {
+            return Ok(Some(fields));
+        }
+        let fields = Fields::of(&self.0.payload)?;
+        Ok(Some(self.0.fields.get_or_init(|| fields)))
+    }
+
+    /// The same for a change.
+    fn fields_mut(&mut self) -> Result<Option<&mut Fields>> {
+        let few = self.fields()?.is_some_and(|fields| !fields.are_many());
+        Ok(if few { self.0.fields.get_mut() } else { None })
+    }
+
+    /// What a store is to keep of it.
+    pub(super) fn to_payload(&self) -> Result<Vec<u8>> {
+        match self.fields()? {
+            Some(fields) => Ok(fields.to_payload()),
+            None => data::to_payload(self.0.inner.serializer.as_deref(), self.data()?),
         }
     }
 
@@ -107,8 +146,13 @@ impl Session {
     /// # Errors
     /// As [`data`](Self::data); [`InvalidInput`](ErrorKind::InvalidInput) if the value cannot be written as JSON.
     pub fn insert(&mut self, field: impl Into<String>, value: impl Serialize) -> Result<()> {
-        let value = data::to_value(value)?;
-        self.data_mut()?.insert(field.into(), value);
+        if let Some(fields) = self.fields_mut()? {
+            fields.set(field.into(), &value)?;
+            self.0.changed = true;
+        } else {
+            let value = data::to_value(value)?;
+            self.data_mut()?.insert(field.into(), value);
+        }
         Ok(())
     }
 
@@ -117,7 +161,12 @@ impl Session {
     /// # Errors
     /// As [`data`](Self::data).
     pub fn remove(&mut self, field: &str) -> Result<Option<Value>> {
-        Ok(self.data_mut()?.remove(field))
+        let Some(fields) = self.fields_mut()? else {
+            return Ok(self.data_mut()?.remove(field));
+        };
+        let removed = fields.remove(field)?;
+        self.0.changed = true;
+        Ok(removed)
     }
 
     /// The data to change, for the next commit.
@@ -126,8 +175,8 @@ impl Session {
     /// As [`data`](Self::data).
     pub fn data_mut(&mut self) -> Result<&mut Data> {
         self.data()?;
-        self.changed = true;
-        self.data.get_mut().ok_or_else(|| ErrorKind::Unexpected.into())
+        self.0.changed = true;
+        self.0.data.get_mut().ok_or_else(|| ErrorKind::Unexpected.into())
     }
 }
 
@@ -136,7 +185,7 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("handle", self.handle())
             .field("created", &self.created())
-            .field("changed", &self.changed)
+            .field("changed", &self.0.changed)
             .finish_non_exhaustive()
     }
 }

@@ -29,7 +29,7 @@ impl Sessions {
         self.run("mark_superseded", async {
             // A note that is there already must not end before its grace.
             let lasting = lasting.max(self.inner.grace.unwrap_or_default());
-            self.write_note(&session.at, lasting, |note| note.superseded = true)
+            self.write_note(&session.0.at, lasting, |note| note.superseded = true)
                 .await
         })
         .await

@@ -15,7 +15,7 @@ impl Sessions {
     /// [`Unavailable`](crate::ErrorKind::Unavailable).
     pub async fn remove_expired(&self) -> Result<u64> {
         self.run("remove_expired", async {
-            let removed = self.inner.store.remove_expired(self.inner.clock.now()).await?;
+            let removed = self.inner.store().remove_expired(self.inner.clock.now()).await?;
             note(|facts| facts.expired += removed);
             Ok(removed)
         })

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Session;
-use super::state::{Change, Seat, apart, visitor_key};
+use super::state::{Change, Seat, apart};
 use crate::Result;
 
 impl Session {
@@ -31,7 +31,7 @@ impl Session {
         self.settle(&mut state).await?;
         let before = match (state.changes.of(field), state.loaded()) {
             (Some(Change::Set(value)), _) => Some(value.clone()),
-            (None, Some(loaded)) => loaded.data()?.get(field).cloned(),
+            (None, Some(loaded)) => loaded.get(field)?,
             (Some(Change::Removed), _) | (None, None) => None,
         };
         if before.is_some() {
@@ -81,7 +81,7 @@ impl Session {
             let mut data = Data::new();
             state.changes.apply(&mut data);
             let outcome = change(&mut data);
-            self.begin(&mut state, visitor_key(config), data).await?;
+            self.begin(&mut state, data).await?;
             state.changes.clear();
             return Ok(outcome);
         };
@@ -117,10 +117,11 @@ impl Session {
         }
     }
 
-    /// Begins a session.
-    pub(super) async fn begin(&self, state: &mut super::State, key: String, data: Data) -> Result<()> {
-        let created = apart(self.shared.config.sessions().create(key, data)).await;
-        state.sit_down(created.map_err(|error| self.error(error))?);
+    /// Begins a visitor's session.
+    async fn begin(&self, state: &mut super::State, data: Data) -> Result<()> {
+        let config = self.shared.config.inner();
+        let created = apart(config.sessions.create_visitor(&config.visitor_prefix, data)).await;
+        state.begin(created.map_err(|error| self.error(error))?);
         Ok(())
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use http::{HeaderValue, StatusCode};
-use jam_core::{Data, ErrorKind, Result};
+use jam_core::{ErrorKind, Result, Session as Loaded, SessionId};
 
 use super::Session;
-use super::state::{News, Renewal, Seat, State, apart, visitor_key};
+use super::state::{Changes, News, Renewal, Seat, State, apart};
 use crate::config::{Carrier, Inner};
 use crate::{Closing, Error, wire};
 
@@ -47,17 +47,29 @@ impl Session {
         if error.is_none() {
             rotate(config, &mut state).await;
         }
-        let news = news(config, &state).unwrap_or_else(|failure| {
-            error = Some(Error::Sessions(failure));
-            None
-        });
-        Closing {
-            error,
-            news,
-            looked_at: true,
-            bearer: matches!(config.carrier, Carrier::Bearer),
-            challenge: status == StatusCode::UNAUTHORIZED,
-        }
+        closing(config, &state, status, error)
+    }
+
+    /// The same at once, if there is nothing to write and nobody is at work on the session.
+    pub(crate) fn close_unchanged(&self, status: StatusCode) -> Option<Closing> {
+        let state = self.shared.state.try_lock()?;
+        let unchanged = state.changes.is_empty() && state.due.is_none();
+        unchanged.then(|| closing(self.shared.config.inner(), &state, status, None))
+    }
+}
+
+/// What the response has to carry.
+fn closing(config: &Inner, state: &State, status: StatusCode, mut error: Option<Error>) -> Closing {
+    let news = news(config, state).unwrap_or_else(|failure| {
+        error = Some(Error::Sessions(failure));
+        None
+    });
+    Closing {
+        error,
+        news,
+        looked_at: true,
+        bearer: matches!(config.carrier, Carrier::Bearer),
+        challenge: status == StatusCode::UNAUTHORIZED,
     }
 }
 
@@ -70,17 +82,7 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
     let written = match std::mem::replace(&mut state.seat, Seat::Ended) {
         Seat::Taken(id, loaded) => {
             let written = match loaded {
-                Some(mut loaded) => {
-                    changes.apply(loaded.data_mut()?);
-                    match apart(config.sessions.commit(*loaded)).await {
-                        Err(error) if error.kind() == ErrorKind::Conflict => {
-                            // It may have been rotated.
-                            state.renewal = Renewal::Outdated;
-                            apart(config.sessions.modify(&id, |data| changes.apply(data))).await
-                        }
-                        written => written,
-                    }
-                }
+                Some(loaded) => commit_loaded(config, state, &id, loaded, &changes).await,
                 None => apart(config.sessions.modify(&id, |data| changes.apply(data))).await,
             };
             if !written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
@@ -99,10 +101,11 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
                 );
                 return Ok(());
             }
-            let mut data = Data::new();
-            changes.apply(&mut data);
-            let created = apart(config.sessions.create(visitor_key(config), data)).await;
-            created.map(|id| state.sit_down(id))
+            let created = config
+                .sessions
+                .create_visitor(&config.visitor_prefix, changes.as_data());
+            let created = apart(created).await;
+            created.map(|id| state.begin(id))
         }
         seat => {
             state.seat = seat;
@@ -113,6 +116,25 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             tracing::info!("a session ended while a request changed it; the changes are dropped");
             Ok(())
+        }
+        written => written,
+    }
+}
+
+/// Writes changes to a session as it was loaded, or on top of what others made of it since.
+async fn commit_loaded(
+    config: &Inner,
+    state: &mut State,
+    id: &SessionId,
+    mut loaded: Loaded,
+    changes: &Changes,
+) -> Result<()> {
+    changes.apply_to(&mut loaded)?;
+    match apart(config.sessions.commit(loaded)).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            // It may have been rotated.
+            state.renewal = Renewal::Outdated;
+            apart(config.sessions.modify(id, |data| changes.apply(data))).await
         }
         written => written,
     }
@@ -136,14 +158,17 @@ async fn rotate(config: &Inner, state: &mut State) {
 /// What the client is told about its id.
 fn news(config: &Inner, state: &State) -> Result<Option<HeaderValue>> {
     match (&config.carrier, state.news, &state.seat) {
-        (Carrier::Cookie(cookie), News::NewId, Seat::Taken(id, _)) => cookie.write(&config.sessions, id).map(Some),
+        (Carrier::Cookie(cookie), News::NewId, Seat::Taken(id, _)) => {
+            let max_age = cookie.max_age(&config.sessions, id, state.remembered);
+            cookie.write(id, max_age).map(Some)
+        }
         (Carrier::Cookie(cookie), News::None, Seat::Taken(id, _))
-            if state.renewal == Renewal::Due && cookie.follows(&config.sessions, id) =>
+            if state.renewal == Renewal::Due && cookie.follows(&config.sessions, id, state.remembered) =>
         {
-            cookie.write(&config.sessions, id).map(Some)
+            cookie.write(id, config.sessions.lifetime(id)).map(Some)
         }
         (Carrier::Cookie(cookie), News::Gone, _) => cookie.write_removal().map(Some),
-        (Carrier::Bearer, News::NewId, Seat::Taken(id, _)) => wire::to_header(&wire::encode(id)).map(Some),
+        (Carrier::Bearer, News::NewId, Seat::Taken(id, _)) => wire::to_header(wire::encode(id)).map(Some),
         (Carrier::Bearer, News::Gone, _) => wire::to_header("").map(Some),
         _ => Ok(None),
     }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use jam_core::{Data, ErrorKind, Result, Session as Loaded, SessionId, SessionKey};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::config::{Inner, Undecodable};
@@ -22,12 +23,14 @@ pub(super) struct State {
     pub(super) changes: Changes,
     pub(super) news: News,
     pub(super) renewal: Renewal,
+    /// Whether the session has a ttl of its own; `None`: nobody asked its id.
+    pub(super) remembered: Option<bool>,
     /// The id of a session that cannot be read, and that counts as none.
     pub(super) unreadable: Option<SessionId>,
     /// The id that the client came with, if it led nowhere.
     pub(super) dead: Option<SessionId>,
     /// The session as it was found, if its id has had its time.
-    pub(super) due: Option<Box<Loaded>>,
+    pub(super) due: Option<Loaded>,
     /// That the session cannot be read was logged.
     complained: bool,
 }
@@ -40,7 +43,7 @@ pub(super) enum Seat {
     /// Nobody.
     Empty,
     /// A session; loaded, or known to be there because this request made it or gave it a new id.
-    Taken(SessionId, Option<Box<Loaded>>),
+    Taken(SessionId, Option<Loaded>),
     /// A session that ended while this request worked with it.
     Ended,
 }
@@ -74,6 +77,18 @@ pub(super) enum Change {
     Removed,
 }
 
+struct AsData<'a>(&'a Changes);
+
+impl Serialize for AsData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let fields = self.0.0.iter().filter_map(|(field, change)| match change {
+            Change::Set(value) => Some((field, value)),
+            Change::Removed => None,
+        });
+        serializer.collect_map(fields)
+    }
+}
+
 /// Shows no data.
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,6 +109,7 @@ impl State {
             changes: Changes::default(),
             news: News::None,
             renewal: Renewal::None,
+            remembered: None,
             unreadable: None,
             dead: None,
             due: None,
@@ -103,59 +119,64 @@ impl State {
 
     /// The session, loaded if that was not done yet; `None` if there is none.
     pub(super) async fn load(&mut self, config: &Inner) -> Result<Option<&Loaded>> {
-        let id = match &self.seat {
-            Seat::Unknown(id) | Seat::Taken(id, None) => id.clone(),
-            _ => return Ok(self.loaded()),
-        };
-        self.seat = match self.read(config, &id).await? {
-            Some(loaded) => {
-                if loaded.through_grace() {
-                    self.renewal = Renewal::Outdated;
-                } else if config.sessions.renews_on_read() {
-                    self.renew();
-                }
-                if is_due(config, &loaded) {
-                    self.due = Some(Box::new(loaded.clone()));
-                }
-                Seat::Taken(id, Some(Box::new(loaded)))
-            }
-            None if matches!(self.seat, Seat::Taken(..)) => Seat::Ended,
-            None => {
-                self.dead = Some(id);
-                Seat::Empty
-            }
-        };
+        if matches!(self.seat, Seat::Unknown(_) | Seat::Taken(_, None)) {
+            self.look_up(config).await?;
+        }
         Ok(self.loaded())
     }
 
-    /// Loads a session and makes sure that it can be read.
-    async fn read(&mut self, config: &Inner, id: &SessionId) -> Result<Option<Loaded>> {
+    /// Finds out who sits there.
+    async fn look_up(&mut self, config: &Inner) -> Result<()> {
+        let (Seat::Unknown(id) | Seat::Taken(id, _)) = &self.seat else {
+            return Ok(());
+        };
         let found = match apart(config.sessions.get(id)).await {
             Ok(Some(loaded)) => loaded.check().map(|()| Some(loaded)),
             other => other,
         };
-        match found {
+        let found = match found {
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Crypto) => {
                 if !std::mem::replace(&mut self.complained, true) {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(error, "a session is there and cannot be read");
                 }
                 match config.undecodable {
-                    Undecodable::Fail => Err(error),
+                    Undecodable::Fail => return Err(error),
                     Undecodable::StartFresh => {
                         self.unreadable = Some(id.clone());
-                        Ok(None)
+                        None
                     }
                 }
             }
-            other => other,
+            found => found?,
+        };
+        if let Some(loaded) = &found {
+            self.remembered = Some(loaded.life().is_some_and(|life| life.ttl().is_some()));
+            if loaded.through_grace() {
+                self.renewal = Renewal::Outdated;
+            } else if config.sessions.renews_on_read() {
+                self.renew();
+            }
+            if is_due(config, loaded) {
+                self.due = Some(loaded.clone());
+            }
         }
+        self.seat = match (std::mem::replace(&mut self.seat, Seat::Empty), found) {
+            (Seat::Unknown(id) | Seat::Taken(id, _), Some(loaded)) => Seat::Taken(id, Some(loaded)),
+            (Seat::Taken(..), None) => Seat::Ended,
+            (Seat::Unknown(id), None) => {
+                self.dead = Some(id);
+                Seat::Empty
+            }
+            _ => Seat::Empty,
+        };
+        Ok(())
     }
 
     /// The session, if it is loaded.
     pub(super) fn loaded(&self) -> Option<&Loaded> {
         match &self.seat {
-            Seat::Taken(_, loaded) => loaded.as_deref(),
+            Seat::Taken(_, loaded) => loaded.as_ref(),
             _ => None,
         }
     }
@@ -209,7 +230,14 @@ impl State {
     pub(super) fn sit_down(&mut self, id: SessionId) {
         self.seat = Seat::Taken(id, None);
         self.news = News::NewId;
+        self.remembered = None;
         self.unreadable = None;
+    }
+
+    /// Takes the seat with a session that was made without options.
+    pub(super) fn begin(&mut self, id: SessionId) {
+        self.sit_down(id);
+        self.remembered = Some(false);
     }
 
     /// Leaves the seat empty because the handler ended the session. The client is told if it `brought` an id; of one that
@@ -262,6 +290,22 @@ impl Changes {
         self.0.clear();
     }
 
+    /// What they make of no data at all.
+    pub(super) fn as_data(&self) -> impl Serialize {
+        AsData(self)
+    }
+
+    /// The same on a session that was loaded.
+    pub(super) fn apply_to(&self, loaded: &mut Loaded) -> Result<()> {
+        for (field, change) in &self.0 {
+            match change {
+                Change::Set(value) => loaded.insert(field, value)?,
+                Change::Removed => drop(loaded.remove(field)?),
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn apply(&self, data: &mut Data) {
         for (field, change) in &self.0 {
             match change {
@@ -287,12 +331,6 @@ fn is_due(config: &Inner, loaded: &Loaded) -> bool {
     let age = if loaded.through_grace() { grace / 2 } else { every };
     let now = config.sessions.clock().now();
     loaded.issued().is_some_and(|issued| now.since(issued) >= age)
-}
-
-/// A session key for a visitor, of their own.
-pub(super) fn visitor_key(config: &Inner) -> String {
-    let unique = jam_core::IdFactory::next_id(&jam_core::UuidV4);
-    [&config.visitor_prefix, unique.as_str()].concat()
 }
 
 /// Whether this is a visitor's key.

@@ -32,6 +32,14 @@ impl Sessions {
         self.wait("create_with", self.inner.sessions.create_with(key, data, options))
     }
 
+    /// Creates a session for somebody nobody knows yet: its key is `prefix` and a text that no other key has.
+    ///
+    /// # Errors
+    /// As [`jam::Sessions::create_visitor`](crate::Sessions::create_visitor).
+    pub fn create_visitor(&self, prefix: &str, data: impl Serialize) -> Result<SessionId> {
+        self.wait("create_visitor", self.inner.sessions.create_visitor(prefix, data))
+    }
+
     /// Loads a session; `None` if there is none (any more) under this id.
     ///
     /// # Errors

@@ -205,8 +205,8 @@ async fn what_follows_a_change_of_protocol_may_be_the_first_to_look() {
     let config = SessionConfig::new(sessions());
     let exchange = Exchange::begin(&config, &http::HeaderMap::new());
     let session = exchange.session();
-    let exchange = exchange.finish_untouched(StatusCode::SWITCHING_PROTOCOLS).unwrap();
-    drop(exchange.finish(StatusCode::SWITCHING_PROTOCOLS).await);
+    let closing = exchange.finish_at_once(StatusCode::SWITCHING_PROTOCOLS);
+    assert!(closing.unwrap().is_some());
     assert!(!session.exists().await.unwrap());
     assert!(matches!(session.insert("n", 1).await.unwrap_err(), Error::Late));
 }
