@@ -63,7 +63,7 @@ pub fn sealed(bytes: &[u8]) {
     }
 }
 
-/// A configuration file, or a URL. Nothing is opened: the registry knows no backend.
+/// A configuration file, or a URL. The registry knows no backend but the memory.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let Some((format, text)) = text.split_once('\n') else {
@@ -87,8 +87,10 @@ pub fn config(bytes: &[u8]) {
     let config = config
         .registry(Registry::new())
         .environment(Vec::<(String, String)>::new());
-    let error = futures_lite::future::block_on(config.open()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    match futures_lite::future::block_on(config.open()) {
+        Ok(sessions) => assert_eq!(sessions.store().name(), "memory"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Config, "{error}"),
+    }
 }
 
 #[cfg(test)]
