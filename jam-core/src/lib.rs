@@ -49,6 +49,7 @@
 //! and `outcome`: `ok`, `missing`, or the kind of the error. No span, event, error or `Debug` shows an id, a session
 //! key or data.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

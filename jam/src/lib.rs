@@ -47,6 +47,7 @@
 //!
 //! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "cli")]
 pub mod cli;
