@@ -95,6 +95,14 @@ pub mod prelude {
 mod guide {
     #[doc = include_str!("../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../docs/guide/first-steps.md")]
+    struct FirstSteps;
+    #[doc = include_str!("../../docs/guide/backends.md")]
+    struct Backends;
+    #[doc = include_str!("../../docs/guide/from-python.md")]
+    struct FromPython;
+    #[doc = include_str!("../../docs/guide/moving.md")]
+    struct Moving;
     #[doc = include_str!("../../docs/guide/backend.md")]
     struct Backend;
     #[doc = include_str!("../../docs/guide/keys.md")]
