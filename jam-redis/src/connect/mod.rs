@@ -6,6 +6,7 @@ mod cluster;
 mod known;
 mod link;
 mod live;
+mod looks;
 mod node;
 mod sentinels;
 mod slots;

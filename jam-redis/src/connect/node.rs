@@ -210,6 +210,11 @@ impl Node {
         Ok((live, answer))
     }
 
+    /// How long to wait for the reply that somebody else waits for: until they have given up, and a little longer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.timeouts.response.saturating_add(Duration::from_millis(50))
+    }
+
     /// Lets go of every connection.
     pub(crate) fn close(&self) {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = None;

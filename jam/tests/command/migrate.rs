@@ -156,6 +156,40 @@ fn a_checkpoint_does_not_fill_a_target_that_was_emptied_meanwhile() {
     says(&shell.run(&["migrate", &from, &to]).failed(6), &["emptied"]);
 }
 
+/// They are one page, so all of it is copied once more, into a hash that the second process has never seen.
+#[test]
+fn a_broken_off_migration_of_one_user_with_many_sessions_goes_on_without_running_into_a_timeout() {
+    const SESSIONS: u64 = 30_000;
+    for kind in [Kind::New, Kind::Old] {
+        let shell = Shell::new();
+        let server = Server::start(kind);
+        let from = url("json", &shell, "a.json");
+        let to = format!("{}?response_timeout=1", server.url());
+        block_on(async {
+            let store = store(&from).await;
+            for at in 0..SESSIONS {
+                let id = RecordId::new(SessionKey::new("user1").unwrap(), format!("h{at}.t5o2k9.{at}")).unwrap();
+                let later = Timestamp::from_millis(SystemClock.now().as_millis() + 3_600_000 + at);
+                store
+                    .insert(&id, &Record::new(r#"{"n":1}"#, Some(later)))
+                    .await
+                    .unwrap();
+            }
+            store.close().await.unwrap();
+        });
+        let mut child = shell.command(&["migrate", &from, &to]).spawn().unwrap();
+        while server.command(&["HLEN", "sessions:user1"]).int() < 25_000 {
+            assert!(child.try_wait().unwrap().is_none(), "over before it could be killed");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let said = shell.ok(&["migrate", &from, &to]);
+        says(&said, &["30,000 sessions and 0 grace notes copied"]);
+        let said = shell.ok(&["migrate", &from, &server.url(), "--dry-run", "--verify"]);
+        says(&said, &["the same"]);
+    }
+}
+
 #[test]
 fn a_target_with_sessions_is_refused_and_left_alone() {
     let shell = Shell::new();
