@@ -64,7 +64,10 @@ fn a_finished_migration_is_not_run_again_and_brings_nothing_back() {
     }
     shell.run(&["--url", "sqlite:b.db", "get", &id]).failed(1);
     // The mark is no session, and the next migration does not take it along.
-    assert_eq!(shell.json(&["--url", "sqlite:b.db", "stats"])["sessions"], 0);
+    let stats = shell.json(&["--url", "sqlite:b.db", "stats"]);
+    for what in ["sessions", "users", "bytes", "grace_notes"] {
+        assert_eq!(stats[what], 0, "{what}");
+    }
     assert_eq!(shell.ok(&["--url", "sqlite:b.db", "list", "jam-migration"]), "");
     shell.ok(&["migrate", "sqlite:b.db", "json:c.json"]);
     // Emptied on purpose, it may be filled again.
