@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::{
@@ -104,6 +104,14 @@ impl Finding {
             _ => "see the message",
         };
         Self::wrong(subject, found, advice)
+    }
+
+    /// Whether a store's file is open to others, or one of those beside it: the first is told of in any case, of the others
+    /// only what is wrong. As [`of_file`](Self::of_file) otherwise.
+    pub fn of_files(subject: &'static str, first: &Path, beside: impl IntoIterator<Item = PathBuf>) -> Vec<Self> {
+        let others = beside.into_iter().filter_map(|path| Self::of_file(subject, &path));
+        let wrong = others.filter(|finding| finding.severity == Severity::Wrong);
+        Self::of_file(subject, first).into_iter().chain(wrong).collect()
     }
 
     /// Whether a file or directory is open to others than its owner. Elsewhere than on Unix, and where there is no such

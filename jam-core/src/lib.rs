@@ -50,6 +50,7 @@
 //! `expired`. With the feature `metrics` the same is counted: see `jam_core::metrics`. No span, event, label, error or `Debug` shows
 //! an id, a session key or data.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

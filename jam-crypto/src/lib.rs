@@ -92,6 +92,7 @@
 //!
 //! Formats are for ever: what a version has sealed, all later versions open.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod envelope;
 mod fernet;

@@ -15,6 +15,7 @@
 //! Through a [`Registry`](jam_core::Registry), and so from a config or a URL, [`JsonFileFactory`] opens `json` and
 //! [`JsonDirFactory`] `json-dir` (or `file`).
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod dir;
 mod file;

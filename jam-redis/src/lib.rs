@@ -12,6 +12,7 @@
 //! What an acknowledged write survives is the server's affair, and so is what a failover undoes: Redis answers before it
 //! replicates. [`RedisOptions::wait_replicas`] says what can be had.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
 mod connect;

@@ -115,6 +115,11 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Whether it reads all of a hash first, so that its success says that the hash is in this server's own form.
+    pub(crate) fn converts(&self) -> bool {
+        matches!(self, Self::Script { flag: 1, .. })
+    }
+
     pub(crate) fn is_script(&self) -> bool {
         matches!(self, Self::Script { .. })
     }

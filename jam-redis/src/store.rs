@@ -136,15 +136,21 @@ impl RedisStore {
     }
 
     fn decided(hash: &str, ask: &Ask<'_>, answer: Answer) -> Result<i64> {
-        let Answer { value, live, looked } = answer;
+        let Answer {
+            value,
+            live,
+            looked,
+            look,
+        } = answer;
         // To remove, the hash need not have been converted.
         let converted = looked.is_some() && !matches!(ask, Ask::Remove { .. });
-        if converted && live.generation() != Generation::Emulated {
+        if converted {
             live.learn(hash.as_bytes());
             if let Ask::Rename { to_hash, .. } = ask {
                 live.learn(to_hash);
             }
         }
+        drop(look);
         match value {
             Value::Int(number) => Ok(number),
             // What HGETDEL took: one value, or none.
@@ -233,7 +239,9 @@ impl SessionStore for RedisStore {
                 how,
                 exact,
             };
-            let Answer { value, live, looked } = self.ask(&hash, &ask).await?;
+            let Answer {
+                value, live, looked, ..
+            } = self.ask(&hash, &ask).await?;
             let emulates = live.generation() == Generation::Emulated;
             let (value, judged) = match value {
                 Value::Nil => return Ok(None),

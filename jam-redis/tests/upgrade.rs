@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{after, id, key, now, pass, payload, record};
-use jam_core::{ErrorKind, Load, SessionStore, Timestamp};
+use jam_core::{ErrorKind, Load, Renewal, SessionStore, Timestamp};
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Reply, Server};
 
@@ -348,4 +348,40 @@ async fn on_a_full_server_moved_sessions_can_be_read_and_ended_and_none_is_left_
     let listed = fresh.list(&key("user1")).await.expect("list");
     assert_eq!(listed.iter().filter(|entry| entry.expires_at == Some(hour)).count(), 2);
     assert_eq!(listed.len(), 3);
+}
+
+/// A hash that could not be converted still has its old expiry. Who has only seen it must convert it before it writes to it:
+/// else what is written later ends with the old sessions.
+#[tokio::test]
+async fn listing_removing_or_reading_on_a_full_server_does_not_count_as_converting_a_hash() {
+    for seen_by in ["list", "remove", "remove what is not there", "read and renew"] {
+        let old = Server::start(Kind::Old);
+        let before = store(&old).await;
+        for name in ["one", "two"] {
+            let dated = record("{}", Some(60_000));
+            before.insert(&id("user1", name), &dated).await.expect("insert");
+        }
+        let new = moved(&old);
+        assert!(new.command(&["CONFIG", "SET", "maxmemory", "1"]).is_ok());
+        let fresh = store(&new).await;
+        match seen_by {
+            "list" => assert_eq!(fresh.list(&key("user1")).await.expect("list").len(), 2),
+            "remove" => assert!(fresh.remove(&id("user1", "one")).await.expect("remove")),
+            "remove what is not there" => assert!(!fresh.remove(&id("user1", "three")).await.expect("remove")),
+            _ => {
+                let renewal = Renewal::new(after(Duration::from_mins(2)), after(Duration::from_mins(2)));
+                let read = fresh.load(&id("user1", "one"), Load::new().renew(renewal)).await;
+                assert!(read.expect("load").is_some());
+            }
+        }
+        assert!(new.command(&["PTTL", "sessions:user1"]).int() > 0, "{seen_by}");
+        assert!(new.command(&["CONFIG", "SET", "maxmemory", "0"]).is_ok());
+        let late = record("{\"late\":1}", Some(600_000));
+        fresh.insert(&id("user1", "late"), &late).await.expect("insert");
+        let left = new.command(&["PTTL", "sessions:user1"]).int();
+        assert_eq!(
+            left, -1,
+            "{seen_by}: the session would end with the hash, {left} ms from now"
+        );
+    }
 }

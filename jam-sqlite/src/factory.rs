@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jam_core::diagnosis::try_out;
 use jam_core::{Finding, Result, SessionStore, StoreConfig, StoreFactory};
 
+use crate::files;
 use crate::{Durability, SqliteOptions, SqliteStore};
 
 /// Opens a [`SqliteStore`] as `sqlite`.
@@ -49,12 +50,14 @@ impl StoreFactory for SqliteFactory {
 
     async fn diagnose(&self, config: &mut StoreConfig) -> Result<Vec<Finding>> {
         let (path, durability, options) = read(config)?;
+        // Before opening: the last one to close the database removes what a crash left beside it.
+        let permissions = Finding::of_files("permissions", Path::new(&path), files::beside(Path::new(&path)));
         let store = match options.open().await {
             Ok(store) => store,
-            Err(error) => return Ok(vec![Finding::error("opening", &error)]),
+            Err(error) => return Ok([vec![Finding::error("opening", &error)], permissions].concat()),
         };
         let mut findings = vec![durability.finding(), try_out(&store).await];
-        findings.extend(Finding::of_file("permissions", Path::new(&path)));
+        findings.extend(permissions);
         if let Err(error) = store.close().await {
             findings.push(Finding::error("closing", &error));
         }

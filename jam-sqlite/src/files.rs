@@ -126,6 +126,17 @@ pub(crate) fn behind_links(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// The files that SQLite keeps beside a database: its write-ahead log and what belongs to it, or a rollback journal. The
+/// logs hold sessions.
+pub(crate) fn beside(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let database = behind_links(path);
+    ["-wal", "-shm", "-journal"].into_iter().map(move |suffix| {
+        let mut name = database.clone().into_os_string();
+        name.push(suffix);
+        name.into()
+    })
+}
+
 /// A database in memory.
 pub(crate) fn in_memory() -> SqliteConnectOptions {
     quiet(SqliteConnectOptions::new().filename(":memory:"))

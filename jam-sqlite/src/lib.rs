@@ -26,6 +26,7 @@
 //! Through a [`Registry`](jam_core::Registry), and so from a config or a URL, [`SqliteFactory`] opens `sqlite`:
 //! `sqlite:sessions.db`, `sqlite::memory:`.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alone;
 mod cursor;

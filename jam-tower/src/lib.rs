@@ -7,6 +7,7 @@
 //! - [`Session`], `User` and `Data<T>` are extractors for axum; [`Error`] is a response.
 //! - [`CrossOriginLayer`] refuses what pages of other origins make a browser send.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cross_origin;
 mod error;

@@ -49,6 +49,7 @@
 //!
 //! Without any feature there are the in-memory store, JSON config files, and no runtime in the dependency tree.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
@@ -98,6 +99,14 @@ pub mod prelude {
 mod guide {
     #[doc = include_str!("../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../docs/guide/first-steps.md")]
+    struct FirstSteps;
+    #[doc = include_str!("../../docs/guide/backends.md")]
+    struct Backends;
+    #[doc = include_str!("../../docs/guide/from-python.md")]
+    struct FromPython;
+    #[doc = include_str!("../../docs/guide/moving.md")]
+    struct Moving;
     #[doc = include_str!("../../docs/guide/backend.md")]
     struct Backend;
     #[doc = include_str!("../../docs/guide/blocking.md")]

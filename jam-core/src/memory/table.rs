@@ -270,8 +270,8 @@ impl Table {
         (0..self.shards.len()).map(count).sum()
     }
 
-    /// The live records after `after` (all, if `None`), in an order that writes do not disturb: about `limit` of them
-    /// and, if more may follow, the position to go on from.
+    /// The live records after `after` (all, if `None`), in an order that writes do not disturb: about `limit` of them, more
+    /// of a shard that holds many, and, if more may follow, the position to go on from.
     pub fn page(&self, after: Option<&Position>, limit: usize, now: Timestamp) -> (Vec<Entry>, Option<Position>) {
         let limit = limit.max(1);
         let first = after.map_or(0, |position| position.shard);
@@ -279,23 +279,36 @@ impl Table {
             let last = after
                 .filter(|position| position.shard == index)
                 .and_then(|position| position.last.as_ref());
-            let mut found: Vec<_> = {
-                let shard = self.lock_shared(index);
-                let after_last = |id: &RecordId| last.is_none_or(|last| id > last);
-                let live = shard.iter().filter(|(id, slot)| slot.is_live(now) && after_last(id));
-                live.map(|(id, slot)| Entry {
-                    id,
-                    stored: slot.stored(),
-                    expires_at: slot.expires_at,
-                })
-                .collect()
-            };
+            let shard = self.lock_shared(index);
+            let mut found = Vec::new();
+            for (key, sessions) in &shard.keys {
+                let after = match last {
+                    Some(last) if key < last.key() => continue,
+                    Some(last) if key == last.key() => last.id(),
+                    _ => "",
+                };
+                let left = sessions.iter().filter(|(id, slot)| &***id > after && slot.is_live(now));
+                found.extend(left.map(|(id, slot)| (key, id, slot)));
+            }
             if found.is_empty() {
                 continue;
             }
-            if found.len() > limit {
-                found.select_nth_unstable_by(limit, |a, b| a.id.cmp(&b.id));
+            // Each page looks at all that is left of the shard. At least a sixteenth of it, and a walk over a full one stays linear.
+            let limit = limit.max(found.len() / 16);
+            let more = found.len() > limit;
+            if more {
+                found.select_nth_unstable_by(limit, |a, b| (a.0, a.1).cmp(&(b.0, b.1)));
                 found.truncate(limit);
+            }
+            // Of a user with many sessions a page is a small part, so no more is copied than it takes.
+            let found = found.into_iter().map(|(key, id, slot)| Entry {
+                id: RecordId::from_parts(key.clone(), Arc::clone(id)),
+                stored: slot.stored(),
+                expires_at: slot.expires_at,
+            });
+            let found: Vec<_> = found.collect();
+            drop(shard);
+            if more {
                 let last = found.iter().map(|entry| &entry.id).max().cloned();
                 return (found, Some(Position { shard: index, last }));
             }

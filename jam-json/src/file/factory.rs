@@ -49,20 +49,39 @@ impl StoreFactory for JsonFileFactory {
 
     async fn diagnose(&self, config: &mut StoreConfig) -> Result<Vec<Finding>> {
         let (path, durability, options) = read(config)?;
-        let store = match options.open().await {
+        // Before opening: to open and to close brings the journals into the document.
+        let permissions = Finding::of_files("permissions", Path::new(&path), options.beside());
+        let store = match options.clone().open().await {
             Ok(store) => store,
-            Err(error) => return Ok(vec![Finding::error("opening", &error)]),
+            Err(_) if options.is_taken() => {
+                let found = [vec![durability.finding(), in_use(&path)], permissions];
+                return Ok(found.concat());
+            }
+            Err(error) => return Ok([vec![Finding::error("opening", &error)], permissions].concat()),
         };
         let mut findings = vec![durability.finding(), try_out(&store).await];
+        findings.extend(permissions);
         if let Some(damage) = store.recovery().damage_finding() {
             findings.push(damage);
         }
-        findings.extend(Finding::of_file("permissions", Path::new(&path)));
         if let Err(error) = store.close().await {
             findings.push(Finding::error("closing", &error));
         }
         Ok(findings)
     }
+}
+
+/// A file that its service has open is as it should be, and keeps everybody else from looking into it.
+fn in_use(path: &str) -> Finding {
+    Finding::warning(
+        "opening",
+        format!(
+            "{path} is in use by another process, as it should be while its service runs, so nobody else can look into it"
+        ),
+        format!(
+            "stop the service to have everything looked at; if none should run, `fuser {path}.lock` tells who has it"
+        ),
+    )
 }
 
 /// What the fields say, all of which are known afterwards, before anything is opened: a mistake in the config shall

@@ -88,6 +88,26 @@ impl JsonFileOptions {
         blocking::unblock(move || self.open_now()).await
     }
 
+    /// Whether somebody has the file open.
+    pub(super) fn is_taken(&self) -> bool {
+        let lock = Paths::resolve(&self.path).map(|paths| self.fs.try_lock_existing(&paths.lock()));
+        lock.is_ok_and(|lock| lock.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
+    }
+
+    /// The files beside the document.
+    pub(super) fn beside(&self) -> Vec<PathBuf> {
+        let found = Paths::resolve(&self.path).and_then(|paths| {
+            let mut found = self
+                .fs
+                .read_dir(paths.directory())
+                .map_err(|error| unavailable("looking into", paths.directory(), error))?;
+            found.retain(|path| paths.classify(path).is_some());
+            found.push(paths.imported());
+            Ok(found)
+        });
+        found.unwrap_or_default()
+    }
+
     fn open_now(self) -> Result<JsonFile> {
         let paths = Paths::resolve(&self.path)?;
         let (lock, known) = take_lock(&*self.fs, &paths)?;

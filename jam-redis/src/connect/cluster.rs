@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use jam_core::{Error, ErrorKind, Result};
 use redis::{Pipeline, RedisError, Value};
@@ -40,6 +41,14 @@ pub(crate) struct Cluster {
 struct Reading {
     at: Option<Instant>,
     failure: Option<Failure>,
+}
+
+/// What a node says about the cluster.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) is_well: bool,
+    /// `CLUSTER NODES`; `None` if the user may not ask.
+    pub(crate) nodes: Option<String>,
 }
 
 impl Cluster {
@@ -239,6 +248,48 @@ impl Cluster {
                 ErrorKind::Unavailable,
                 "a node of the Redis Cluster knows of no served slots yet",
             )
+        })
+    }
+
+    /// What each node that is known and answers says about the cluster.
+    ///
+    /// # Errors
+    /// That none answers.
+    pub(crate) async fn survey(&self) -> Result<Vec<View>> {
+        // The map brings nodes that the URL does not name. A cluster that is down has none.
+        drop(self.map().await);
+        let mut known: Vec<Address> = self.current().primaries().to_vec();
+        known.extend(self.seeds.iter().cloned());
+        known.sort();
+        known.dedup();
+        let answers = join_all(known.into_iter().map(|address| self.view(address))).await;
+        let mut failed = None;
+        let mut views = Vec::new();
+        for answer in answers {
+            match answer {
+                Ok(view) => views.push(view),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if views.is_empty() => Err(error),
+            _ => Ok(views),
+        }
+    }
+
+    async fn view(&self, address: Address) -> Result<View> {
+        let live = self.node(&address)?.live().await?;
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.cmd("CLUSTER").arg("INFO");
+        pipeline.cmd("CLUSTER").arg("NODES");
+        let replies = live.pipeline(&pipeline, 2).await.map_err(error::unconnected)?;
+        let [state, nodes]: [Value; 2] = replies
+            .try_into()
+            .map_err(|_| error::unexpected("the Redis server answered too few commands"))?;
+        let state: String = redis::from_redis_value(state.extract_error().map_err(no_cluster)?).unwrap_or_default();
+        Ok(View {
+            is_well: state.contains("cluster_state:ok"),
+            nodes: redis::from_redis_value(nodes).ok(),
         })
     }
 

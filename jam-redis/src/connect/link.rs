@@ -10,6 +10,7 @@ use redis::{Pipeline, Value};
 use super::clock::Moment;
 use super::cluster::Cluster;
 use super::live::{Generation, Live};
+use super::looks::Look;
 use super::node::{Node, Replicas};
 use super::slots::{Address, SlotMap};
 use crate::error::{self, Trouble};
@@ -31,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) live: Arc<Live>,
     /// When a script was sent, which looked at all of the hash or at the server's clock; `None` for a plain command.
     pub(crate) looked: Option<Moment>,
+    /// While it is kept, others who do not know the hash wait for what is learned of it.
+    pub(crate) look: Option<Look>,
 }
 
 impl Link {
@@ -58,9 +61,21 @@ impl Link {
         let mut waits_since = None;
         loop {
             let looked;
+            let mut look = None;
             let answer = match replicas {
                 None => {
-                    let made = call(&live)?;
+                    let mut made = call(&live)?;
+                    if made.converts() && live.learns() {
+                        look = Look::begin(&live, key);
+                        if look.is_none() {
+                            look = Box::pin(Look::wait(&live, key, node.patience())).await;
+                            // Whoever looked may have lost the connection; of this call nothing was sent yet.
+                            if live.is_broken() {
+                                (at, node, live) = Box::pin(self.reach(key)).await?;
+                            }
+                            made = call(&live)?;
+                        }
+                    }
                     looked = made.is_script().then(Moment::now);
                     live.call(made, asking).await
                 }
@@ -83,7 +98,14 @@ impl Link {
                 }
             };
             let trouble = match answer {
-                Ok(value) => return Ok(Answer { value, live, looked }),
+                Ok(value) => {
+                    return Ok(Answer {
+                        value,
+                        live,
+                        looked,
+                        look,
+                    });
+                }
                 Err(trouble) => trouble,
             };
             hops += 1;

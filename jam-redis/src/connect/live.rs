@@ -13,6 +13,7 @@ use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use super::batch::Batches;
 use super::clock::{Moment, ServerClock};
 use super::known::Known;
+use super::looks::Looks;
 use crate::error::{self, Trouble};
 use crate::script::{self, Call};
 
@@ -71,6 +72,7 @@ pub(crate) struct Live {
     /// When a reply came last: at this time, or a little later.
     heard: AtomicU64,
     known: Known,
+    pub(crate) looks: Looks,
     pub(crate) clock: ServerClock,
     /// What no other connection is called, here or in another process.
     pub(crate) name: u64,
@@ -88,6 +90,7 @@ impl Live {
             looked: AtomicU64::new(0),
             heard: AtomicU64::new(0),
             known: Known::default(),
+            looks: Looks::default(),
             clock: ServerClock::default(),
             name: RandomState::new().hash_one(Instant::now()),
         };
@@ -180,9 +183,15 @@ impl Live {
         !self.is_lent() && self.known.contains(key)
     }
 
+    /// Whether there is anything to know about hashes: nothing on a lent connection, whose server may be another one now, and
+    /// nothing on a server that emulates.
+    pub(crate) fn learns(&self) -> bool {
+        !self.is_lent() && self.generation() != Generation::Emulated
+    }
+
     /// Notes that a hash holds no emulated values.
     pub(crate) fn learn(&self, key: &[u8]) {
-        if !self.is_lent() {
+        if self.learns() {
             self.known.insert(key);
         }
     }

@@ -6,15 +6,16 @@ mod cluster;
 mod known;
 mod link;
 mod live;
+mod looks;
 mod node;
 mod sentinels;
 mod slots;
 
-pub(crate) use self::cluster::Cluster;
+pub(crate) use self::cluster::{Cluster, View};
 pub(crate) use self::link::{Answer, Link};
 pub(crate) use self::live::{Generation, Lend, Live, Wire};
 pub(crate) use self::node::{Node, Replicas, Target, Timeouts};
-pub(crate) use self::sentinels::Sentinels;
+pub(crate) use self::sentinels::{Sentinels, Watch};
 pub(crate) use self::slots::SLOTS;
 
 /// Makes a client for an address, with the credentials and certificates of the URL.

@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Value};
 
 use super::live::{Live, Wire};
-use super::sentinels::Sentinels;
+use super::sentinels::{Sentinels, Watch};
 use crate::error::{self, Trouble};
 use crate::script::Call;
 
@@ -163,11 +163,23 @@ impl Node {
         Live::greet(connection.into(), &self.probe_key).await
     }
 
-    async fn dial(&self) -> Result<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new()
+    fn config(&self) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeouts.connect))
             .set_response_timeout(Some(self.timeouts.response))
-            .set_pipeline_buffer_size(Self::QUEUE);
+            .set_pipeline_buffer_size(Self::QUEUE)
+    }
+
+    /// What each sentinel says that watches over this server, if any do.
+    pub(crate) async fn watch(&self) -> Option<Vec<Result<Watch>>> {
+        match &self.target {
+            Target::Sentinel(sentinels) => Some(sentinels.watch(&self.config()).await),
+            _ => None,
+        }
+    }
+
+    async fn dial(&self) -> Result<MultiplexedConnection> {
+        let config = self.config();
         match &self.target {
             Target::Server(client) => connect(client, &config).await,
             Target::Sentinel(sentinels) => sentinels.connect(&config).await,
@@ -208,6 +220,11 @@ impl Node {
             }
         }
         Ok((live, answer))
+    }
+
+    /// How long to wait for the reply that somebody else waits for: until they have given up, and a little longer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.timeouts.response.saturating_add(Duration::from_millis(50))
     }
 
     /// Lets go of every connection.

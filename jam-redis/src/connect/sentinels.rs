@@ -4,13 +4,14 @@
 //! so all are asked at once, and the first primary that is one counts (Redis documentation, "Guidelines for Redis clients
 //! with support for Redis Sentinel").
 
+use std::collections::HashMap;
 use std::fmt;
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jam_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Value};
+use redis::{AsyncConnectionConfig, Client, Pipeline, Value};
 
 use super::slots::Address;
 use super::{Dial, node};
@@ -22,6 +23,19 @@ pub(crate) struct Sentinels {
     service: String,
     /// To a server they name.
     dial: Dial,
+}
+
+/// What a sentinel says about the service.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// `None`: it knows no such service.
+    pub(crate) primary: Option<Address>,
+    /// Whether there are enough sentinels for a failover; `None` if the user may not ask.
+    pub(crate) quorum: Option<bool>,
+    /// It and others agree that the primary is down.
+    pub(crate) calls_it_down: bool,
+    /// The other sentinels it knows.
+    pub(crate) others: u64,
 }
 
 /// What came of one step on the way.
@@ -85,6 +99,38 @@ impl Sentinels {
                 },
                 "no sentinel that answered knows the service; is it the name that `sentinel monitor` gives it?",
             ),
+        })
+    }
+
+    /// What each sentinel says, one by one.
+    pub(crate) async fn watch(&self, config: &AsyncConnectionConfig) -> Vec<Result<Watch>> {
+        join_all(self.watchers.iter().map(|sentinel| self.question(sentinel, config))).await
+    }
+
+    async fn question(&self, sentinel: &Client, config: &AsyncConnectionConfig) -> Result<Watch> {
+        let primary = self.ask(sentinel, config).await?;
+        let connection = sentinel.get_multiplexed_async_connection_with_config(config).await;
+        let mut connection = connection.map_err(|error| of_a_sentinel(error::unconnected(error)))?;
+        let mut questions = Pipeline::with_capacity(2);
+        questions.cmd("SENTINEL").arg("CKQUORUM").arg(&self.service);
+        questions.cmd("SENTINEL").arg("MASTER").arg(&self.service);
+        let answers = connection.send_packed_commands(&questions, 0, 2).await;
+        let answers = answers.map_err(|error| of_a_sentinel(error::unconnected(error)))?;
+        let [quorum, service]: [Value; 2] = answers
+            .try_into()
+            .map_err(|_| error::unexpected("a sentinel answered too few commands"))?;
+        let service: HashMap<String, String> = redis::from_redis_value(service).unwrap_or_default();
+        Ok(Watch {
+            primary,
+            quorum: match quorum {
+                Value::ServerError(error) => (error.code() == "NOQUORUM").then_some(false),
+                _ => Some(true),
+            },
+            calls_it_down: service.get("flags").is_some_and(|flags| flags.contains("o_down")),
+            others: service
+                .get("num-other-sentinels")
+                .and_then(|number| number.parse().ok())
+                .unwrap_or_default(),
         })
     }
 

@@ -1,9 +1,11 @@
 //! `jam doctor`: what is wrong is said, with what to do, and shows in the exit code.
 
-use jam_test_servers::{Kind, Server};
+use std::time::{Duration, Instant};
+
+use jam_test_servers::{Cluster, Kind, Sentinels, Server};
 use serde_json::Value;
 
-use crate::support::{Shell, text};
+use crate::support::{Shell, block_on, store, text};
 
 /// Severity and text of what was found on a subject.
 fn found(shell: &Shell, code: i32, subject: &str) -> (String, String) {
@@ -173,4 +175,138 @@ fn weak_durability_is_a_warning() {
     let shell = Shell::on("sqlite:s.db?durability=os");
     shell.ok(&["create", "user1", "{}"]);
     is(&shell, 0, "durability", "warning", "power cut");
+}
+
+/// What is said of a subject, as often as it is: severities and texts.
+fn all_found(shell: &Shell, subject: &str) -> Vec<String> {
+    let ran = shell.run(&["doctor", "--json"]);
+    let findings: Vec<Value> = serde_json::from_str(&ran.out).unwrap();
+    let of = |finding: &&Value| finding["subject"] == subject;
+    let text = |finding: &Value| {
+        format!(
+            "{} {}",
+            finding["severity"].as_str().unwrap(),
+            finding["found"].as_str().unwrap()
+        )
+    };
+    findings.iter().filter(of).map(text).collect()
+}
+
+/// Until something is said of a subject; servers take a moment to notice that another one is gone.
+fn comes_to_say(shell: &Shell, subject: &str, said: &str) {
+    let began = Instant::now();
+    loop {
+        let found = all_found(shell, subject);
+        if found.iter().any(|found| found.contains(said)) {
+            return;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "`{said}` is missing in {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_its_service_has_open_is_no_trouble_but_cannot_be_looked_into() {
+    let shell = Shell::on("json:s.json");
+    shell.ok(&["create", "user1", "{}"]);
+    let service = block_on(store(&format!("json:{}", text(&shell.path("s.json")))));
+    is(&shell, 0, "opening", "warning", "in use by another process");
+    is(&shell, 0, "opening", "warning", "stop the service");
+    is(&shell, 0, "permissions", "fine", "600");
+    is(&shell, 0, "durability", "fine", "");
+    block_on(service.close()).unwrap();
+    assert!(all_found(&shell, "opening").is_empty());
+    is(&shell, 0, "a write", "fine", "");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_lies_beside_a_file_must_be_its_owners_alone_too() {
+    use std::os::unix::fs::PermissionsExt;
+    for (url, beside) in [
+        ("sqlite:s.db", "s.db-wal"),
+        ("sqlite:s.db", "s.db-journal"),
+        ("json:s.json", "s.json.journal-7"),
+        ("json:s.json", "s.json.jamlib"),
+    ] {
+        let shell = Shell::on(url);
+        shell.ok(&["create", "user1", "{}"]);
+        let open_to = |mode| {
+            let path = shell.write(beside, "");
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            all_found(&shell, "permissions")
+        };
+        let found = open_to(0o640);
+        assert_eq!(found.len(), 2, "{beside}: {found:?}");
+        assert!(
+            found[0].starts_with("fine") && found[1].starts_with("wrong"),
+            "{found:?}"
+        );
+        assert!(found[1].contains(beside), "{found:?}");
+        let found = open_to(0o600);
+        assert!(found.len() == 1 && found[0].starts_with("fine"), "{beside}: {found:?}");
+    }
+}
+
+#[test]
+fn sentinels_that_are_away_are_told_of_and_a_lost_majority_is_wrong() {
+    let cast = Sentinels::start(Kind::Old);
+    let hosts: Vec<_> = cast.sentinel_addresses().iter().map(ToString::to_string).collect();
+    let shell = Shell::on(&format!("redis+sentinel://{}/{}", hosts.join(","), Sentinels::SERVICE));
+    is(
+        &shell,
+        0,
+        "sentinels",
+        "fine",
+        "3 in the URL; all answer, and name the same primary",
+    );
+    is(&shell, 0, "role", "fine", "a primary");
+    let one = Shell::on(&format!("redis+sentinel://{}/{}", hosts[0], Sentinels::SERVICE));
+    is(&one, 0, "sentinels", "warning", "one of the 3");
+    let stranger = Shell::on(&format!("redis+sentinel://{}/nobody", hosts.join(",")));
+    is(&stranger, 7, "sentinels", "wrong", "do not know the service");
+
+    cast.sentinels()[2].kill();
+    comes_to_say(&shell, "sentinels", "warning 1 of the 3 in the URL do not answer");
+    cast.sentinels()[1].kill();
+    comes_to_say(&shell, "sentinels", "wrong too few of them are up");
+    is(&shell, 7, "a write", "fine", "");
+    cast.sentinels()[0].kill();
+    is(&shell, 7, "sentinels", "wrong", "");
+}
+
+#[test]
+fn slots_that_nobody_serves_and_primaries_without_a_replica_are_told_of() {
+    let cluster = Cluster::start(Kind::New);
+    let hosts: Vec<_> = cluster.nodes().iter().map(|node| node.address().to_string()).collect();
+    let shell = Shell::on(&format!("redis+cluster://{}", hosts.join(",")));
+    is(
+        &shell,
+        0,
+        "cluster",
+        "fine",
+        "3 primaries, each with a replica, serve all 16384 slots",
+    );
+    assert_eq!(all_found(&shell, "server").len(), 3, "each primary is looked at");
+    for primary in cluster.primaries() {
+        let said = all_found(&shell, "role");
+        let named = primary.address().to_string();
+        assert!(
+            said.iter().any(|said| said.contains(&named)),
+            "{named} is missing in {said:?}"
+        );
+    }
+    let replica = cluster.replica_of("sessions:user1");
+    let primary = cluster.primary_of("sessions:user1");
+    replica.kill();
+    comes_to_say(
+        &shell,
+        "cluster",
+        "warning 1 of the 3 primaries have no replica that is up",
+    );
+    primary.kill();
+    comes_to_say(&shell, "cluster", "slots are served by no node");
+    is(&shell, 7, "cluster", "wrong", "bring the node back");
 }

@@ -64,7 +64,10 @@ fn a_finished_migration_is_not_run_again_and_brings_nothing_back() {
     }
     shell.run(&["--url", "sqlite:b.db", "get", &id]).failed(1);
     // The mark is no session, and the next migration does not take it along.
-    assert_eq!(shell.json(&["--url", "sqlite:b.db", "stats"])["sessions"], 0);
+    let stats = shell.json(&["--url", "sqlite:b.db", "stats"]);
+    for what in ["sessions", "users", "bytes", "grace_notes"] {
+        assert_eq!(stats[what], 0, "{what}");
+    }
     assert_eq!(shell.ok(&["--url", "sqlite:b.db", "list", "jam-migration"]), "");
     shell.ok(&["migrate", "sqlite:b.db", "json:c.json"]);
     // Emptied on purpose, it may be filled again.
@@ -154,6 +157,40 @@ fn a_checkpoint_does_not_fill_a_target_that_was_emptied_meanwhile() {
     child.wait().unwrap();
     server.command(&["FLUSHALL"]);
     says(&shell.run(&["migrate", &from, &to]).failed(6), &["emptied"]);
+}
+
+/// They are one page, so all of it is copied once more, into a hash that the second process has never seen.
+#[test]
+fn a_broken_off_migration_of_one_user_with_many_sessions_goes_on_without_running_into_a_timeout() {
+    const SESSIONS: u64 = 30_000;
+    for kind in [Kind::New, Kind::Old] {
+        let shell = Shell::new();
+        let server = Server::start(kind);
+        let from = url("json", &shell, "a.json");
+        let to = format!("{}?response_timeout=1", server.url());
+        block_on(async {
+            let store = store(&from).await;
+            for at in 0..SESSIONS {
+                let id = RecordId::new(SessionKey::new("user1").unwrap(), format!("h{at}.t5o2k9.{at}")).unwrap();
+                let later = Timestamp::from_millis(SystemClock.now().as_millis() + 3_600_000 + at);
+                store
+                    .insert(&id, &Record::new(r#"{"n":1}"#, Some(later)))
+                    .await
+                    .unwrap();
+            }
+            store.close().await.unwrap();
+        });
+        let mut child = shell.command(&["migrate", &from, &to]).spawn().unwrap();
+        while server.command(&["HLEN", "sessions:user1"]).int() < 25_000 {
+            assert!(child.try_wait().unwrap().is_none(), "over before it could be killed");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let said = shell.ok(&["migrate", &from, &to]);
+        says(&said, &["30,000 sessions and 0 grace notes copied"]);
+        let said = shell.ok(&["migrate", &from, &server.url(), "--dry-run", "--verify"]);
+        says(&said, &["the same"]);
+    }
 }
 
 #[test]

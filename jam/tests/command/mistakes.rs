@@ -1,8 +1,9 @@
 //! What a new user gets wrong: each mistake has its exit code and a message that helps, and shows no secret.
 
+use jam::Record;
 use jam_test_servers::{Kind, Server};
 
-use crate::support::Shell;
+use crate::support::{Shell, block_on, store, text};
 
 fn says(error: &str, parts: &[&str]) {
     for part in parts {
@@ -122,10 +123,19 @@ fn data_that_does_not_open_is_code_5() {
     let url = "json:sessions.json?is_session_crypt=true";
     let shell = shell.set("JAM_CONFIG", url).set("JAM_SESSION_AES_SECRET", &old);
     let id = shell.ok(&["create", "user1", "{}"]);
-    // The id opens with the second key of the ring; damage the data.
+    // The id opens with the second key of the ring.
     let path = shell.path("sessions.json");
     let shell = shell.set("JAM_SESSION_AES_SECRET", &format!("{new},{old}"));
     assert_eq!(shell.ok(&["get", &id]), "{}");
+    // Data that nobody sealed does not open, and a damaged file is none.
+    block_on(async {
+        let store = store(&format!("json:{}", text(&path))).await;
+        let entry = store.scan(None, 1).await.unwrap().entries.remove(0);
+        let unsealed = Record::new(r#"{"n":"hunter2"}"#, entry.expires_at);
+        store.replace(&entry.id, None, &unsealed).await.unwrap();
+        store.close().await.unwrap();
+    });
+    assert!(!shell.run(&["get", &id]).failed(5).contains("hunter2"));
     std::fs::write(
         &path,
         std::fs::read_to_string(&path).unwrap().replace("expires", "expirez"),

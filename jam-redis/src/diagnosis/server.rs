@@ -1,12 +1,10 @@
-//! What is to be said about the servers behind a store, for `jam doctor`.
+//! What one server says about itself: version, clock, role, memory, durability, replicas.
 
 use std::collections::HashMap;
 
-use jam_core::diagnosis::try_out;
-use jam_core::{Clock, Finding, SessionStore, SystemClock, Timestamp};
+use jam_core::{Clock, Finding, SystemClock, Timestamp};
 use redis::{Pipeline, Value};
 
-use crate::RedisOptions;
 use crate::connect::{Generation, Live};
 
 /// Clocks that differ by more than this end sessions at another time than the application thinks.
@@ -16,32 +14,8 @@ const NEARLY_FULL: u64 = 90;
 /// The oldest server that jam knows.
 const OLDEST: (u64, u64) = (6, 2);
 
-/// Opens the store and looks at each of its servers.
-pub(crate) async fn of(options: RedisOptions) -> Vec<Finding> {
-    let store = match options.open().await {
-        Ok(store) => store,
-        Err(error) => return vec![Finding::error("connection", &error)],
-    };
-    let mut findings = Vec::new();
-    match store.link().primaries().await {
-        Ok(primaries) => {
-            for (_, node) in primaries {
-                match node.live().await {
-                    Ok(live) => findings.extend(of_server(&live, store.wanted_replicas()).await),
-                    Err(error) => findings.push(Finding::error("connection", &error)),
-                }
-            }
-        }
-        Err(error) => findings.push(Finding::error("connection", &error)),
-    }
-    findings.push(try_out(&store).await);
-    if let Err(error) = store.close().await {
-        findings.push(Finding::error("closing", &error));
-    }
-    findings
-}
-
-async fn of_server(live: &Live, wanted_replicas: u32) -> Vec<Finding> {
+/// Asks a server about itself.
+pub(super) async fn of(live: &Live, wanted_replicas: u32) -> Vec<Finding> {
     let mut questions = Pipeline::with_capacity(4);
     questions.cmd("TIME");
     questions.cmd("INFO");
