@@ -31,7 +31,7 @@ type Answer = Arc<dyn Fn(&jam_http::Error) -> HttpResponse + Send + Sync>;
 ///   [`modify`](jam_http::Session::modify).
 /// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
 ///
-/// A second one further in whose ids travel in the same place (a cookie of the same name) leaves the request to the first
+/// A second one inside, with no other session middleware between, whose ids travel in the same place (a cookie of the same name) leaves the request to the first
 /// one, whatever its other choices. With another cookie name it is a session of its own, and its handlers get that one.
 ///
 /// Both happen inside `wrap`, which runs what was wrapped last first: compress, log and refuse cross-origin requests

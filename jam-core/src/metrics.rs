@@ -17,7 +17,8 @@
 //! `config`, `unsupported`, `unexpected`. No label ever holds an id, a handle, a session key or anything else that a client
 //! can choose, so there are never more series than the table has combinations.
 //!
-//! An outage begins with the first operation that ends as `unavailable`, and ends with the next that succeeds.
+//! An outage begins with the first operation that ends as `unavailable`, and ends with the next of its kind (reads, writes)
+//! that succeeds.
 //!
 //! The duration wants buckets from about a microsecond (memory) to seconds (a network that fails); see the example
 //! `axum_metrics` of the repository.

@@ -77,10 +77,11 @@ impl Error {
         }
     }
 
-    /// Adds the headers of the response this error is: `Retry-After` to a 503.
+    /// Adds the headers of the response this error is: `Retry-After` to a 503, unless it has one.
     pub fn apply(&self, headers: &mut HeaderMap) {
         if let Self::Unavailable { retry_after, .. } = self {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+            let retry_after = HeaderValue::from(retry_after.as_secs().max(1));
+            headers.entry(header::RETRY_AFTER).or_insert(retry_after);
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{Answer, Plain, ResponseFuture, Session};
 ///   [`modify`](jam_http::Session::modify).
 /// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
 ///
-/// A second layer further in whose ids travel in the same place (a cookie of the same name) leaves the request to the first
+/// A second layer inside, with no other session layer between, whose ids travel in the same place (a cookie of the same name) leaves the request to the first
 /// one, whatever its other choices. With another cookie name it is a session of its own, and its handlers get that one.
 #[derive(Clone, Debug)]
 pub struct SessionLayer<A = Plain> {

@@ -24,7 +24,7 @@ on_every_store!(
     a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out,
     a_superseded_id_is_known_as_such_and_leads_nowhere,
     a_superseded_id_is_known_through_the_notes_of_rotations,
-    a_mark_that_comes_late_cuts_no_grace_short,
+    a_mark_that_comes_late_cuts_no_grace_short_and_lengthens_none,
 );
 
 const GRACE: Duration = Duration::from_secs(30);
@@ -317,10 +317,7 @@ async fn a_superseded_id_is_known_through_the_notes_of_rotations(stage: Stage) {
     let second = sessions.rework_with_grace(&first).await.unwrap();
     let session = sessions.get(&first).await.unwrap().unwrap();
     assert!(session.through_grace());
-    sessions
-        .mark_superseded(&session, Duration::from_secs(1))
-        .await
-        .unwrap();
+    sessions.mark_superseded(&session, GRACE).await.unwrap();
     // Another process rotates it once more in between: what was noted stays, and so does the way.
     let third = sessions.rework_with_grace(&second).await.unwrap();
     for id in [&first, &second, &third] {
@@ -334,13 +331,18 @@ async fn a_superseded_id_is_known_through_the_notes_of_rotations(stage: Stage) {
     }
 }
 
-async fn a_mark_that_comes_late_cuts_no_grace_short(stage: Stage) {
-    let sessions = sessions(&stage);
-    let first = sessions.create("visitor", json!({})).await.unwrap();
-    let before = sessions.get(&first).await.unwrap().unwrap();
-    sessions.rework_with_grace(&first).await.unwrap();
-    sessions.mark_superseded(&before, Duration::from_secs(1)).await.unwrap();
-    stage.advance(2);
-    assert!(sessions.exists(&first).await.unwrap());
-    assert!(sessions.was_superseded(&first).await.unwrap());
+async fn a_mark_that_comes_late_cuts_no_grace_short_and_lengthens_none(stage: Stage) {
+    for lasting in [1, 300] {
+        let sessions = sessions(&stage);
+        let first = sessions.create("visitor", json!({})).await.unwrap();
+        let before = sessions.get(&first).await.unwrap().unwrap();
+        sessions.rework_with_grace(&first).await.unwrap();
+        let lasting = Duration::from_secs(lasting);
+        sessions.mark_superseded(&before, lasting).await.unwrap();
+        stage.advance(29);
+        assert!(sessions.exists(&first).await.unwrap());
+        stage.advance(1);
+        assert!(!sessions.exists(&first).await.unwrap(), "the grace is over");
+        assert_eq!(sessions.was_superseded(&first).await.unwrap(), lasting > GRACE);
+    }
 }

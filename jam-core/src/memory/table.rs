@@ -335,8 +335,8 @@ impl Table {
             .iter()
             .chain([&last])
             .fold(words.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-        // The upper bits depend on all of the key. The remainder is below the number of shards, so it fits.
-        usize::try_from((hash >> 32) % self.shards.len() as u64).unwrap_or(0)
+        // The uppermost bits of a product depend on all of the key. The remainder is below the number of shards, so it fits.
+        usize::try_from((hash >> 56) % self.shards.len() as u64).unwrap_or(0)
     }
 
     // A panic inside a shard's closure is a bug of jam; the table itself is never left half-changed by one, so a poisoned

@@ -1,6 +1,4 @@
-//! The note at an old id: where a rotation with grace leads, and that the session goes on under another id.
-
-use std::time::Duration;
+//! Rotation with grace: the note at an old id that leads to the session's new one.
 
 use super::{Located, Sessions, facts};
 use crate::{Error, ErrorKind, Load, Record, RecordId, Result, SealDomain, Stored};
@@ -12,15 +10,6 @@ const FRAME: &[u8] = b"\0jam-grace\x01";
 const MAX_TARGETS: usize = 16;
 /// How many records are looked at on the way from an old id; a bound against loops, far above any real chain.
 const MAX_LOOKS: usize = 64;
-
-/// What a note says, one line each: the ids of targets, and an empty line if the session was superseded.
-#[derive(Debug, Default)]
-pub(super) struct Note {
-    /// Every id a rotation with grace tried to give.
-    pub(super) targets: Vec<RecordId>,
-    /// Whether it goes on under an id that this note does not tell.
-    pub(super) superseded: bool,
-}
 
 impl Sessions {
     /// The session that a missing record was rotated to, if a note leads there.
@@ -38,7 +27,7 @@ impl Sessions {
         let mut looks = 0;
         let mut trail = vec![missing.record.clone()];
         while let Some(record) = trail.pop() {
-            for target in self.note(missing, &record, how.fresh).await?.targets {
+            for target in self.note_targets(missing, &record, how.fresh).await? {
                 looks += 1;
                 if looks > MAX_LOOKS {
                     return Ok(None);
@@ -57,28 +46,19 @@ impl Sessions {
     /// there is no moment at which neither id works.
     pub(super) async fn leave_note(&self, at: &Located, target: &RecordId) -> Result<()> {
         let Some(grace) = self.inner.grace else { return Ok(()) };
-        self.write_note(at, grace, |note| {
-            note.targets.push(target.clone());
-            let surplus = note.targets.len().saturating_sub(MAX_TARGETS);
-            note.targets.drain(..surplus);
-        })
-        .await
-    }
-
-    /// Writes the note beside `at`, or adds to it: another process may rotate the same session right now, or gave up half
-    /// way.
-    pub(super) async fn write_note(&self, at: &Located, lasting: Duration, add: impl Fn(&mut Note)) -> Result<()> {
         let note_id = at.record.reserved()?;
-        let expires_at = self.inner.clock.now().plus(lasting);
+        let expires_at = Some(self.inner.clock.now().plus(grace));
         let store = &self.inner.store;
         for _ in 0..self.inner.attempts {
             let before = store.load(&note_id, Load::new().fresh()).await?;
-            let mut note = before
+            // Another process rotates the same session right now, or gave up half way: keep its target as well.
+            let mut targets = before
                 .as_ref()
                 .map(|stored| self.open_note(at, stored))
                 .unwrap_or_default();
-            add(&mut note);
-            let record = Record::new(self.seal_note(at, &note)?, Some(expires_at));
+            targets.push(target.clone());
+            let surplus = targets.len().saturating_sub(MAX_TARGETS);
+            let record = Record::new(self.seal_note(at, &targets[surplus..])?, expires_at);
             let written = match &before {
                 None => store.insert(&note_id, &record).await,
                 Some(stored) => store.replace(&note_id, Some(&stored.version), &record).await,
@@ -94,20 +74,18 @@ impl Sessions {
         Err(self.gave_up())
     }
 
-    /// The note beside a record, or an empty one.
-    pub(super) async fn note(&self, at: &Located, record: &RecordId, fresh: bool) -> Result<Note> {
+    /// Where the note beside a record leads, if there is one.
+    pub(super) async fn note_targets(&self, at: &Located, record: &RecordId, fresh: bool) -> Result<Vec<RecordId>> {
         let how = if fresh { Load::new().fresh() } else { Load::new() };
         let note = self.inner.store.load(&record.reserved()?, how).await?;
         Ok(note.map(|stored| self.open_note(at, &stored)).unwrap_or_default())
     }
 
-    fn seal_note(&self, at: &Located, note: &Note) -> Result<Vec<u8>> {
-        let mut lines: Vec<_> = note.targets.iter().map(RecordId::id).collect();
-        if note.superseded {
-            lines.push("");
-        }
+    /// A note that names these targets; one that names none says that there was a session here.
+    pub(super) fn seal_note(&self, at: &Located, targets: &[RecordId]) -> Result<Vec<u8>> {
         let mut note = FRAME.to_vec();
-        note.extend_from_slice(lines.join("\n").as_bytes());
+        let ids: Vec<_> = targets.iter().map(RecordId::id).collect();
+        note.extend_from_slice(ids.join("\n").as_bytes());
         match &self.inner.sealer {
             Some(sealer) => sealer.seal(&at.context(SealDomain::GraceNote), &note),
             None => Ok(note),
@@ -116,17 +94,17 @@ impl Sessions {
 
     /// Where a note leads. One that does not open or reads wrong, such as from before encryption was switched on, leads
     /// nowhere: the old id is dead a little early, and nobody is kept from logging out.
-    fn open_note(&self, at: &Located, stored: &Stored) -> Note {
+    fn open_note(&self, at: &Located, stored: &Stored) -> Vec<RecordId> {
         self.read_note(at, stored).unwrap_or_else(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the note at an old id leads nowhere"
             );
-            Note::default()
+            Vec::new()
         })
     }
 
-    fn read_note(&self, at: &Located, stored: &Stored) -> Result<Note> {
+    fn read_note(&self, at: &Located, stored: &Stored) -> Result<Vec<RecordId>> {
         let opened = match &self.inner.sealer {
             Some(sealer) => sealer.open(&at.context(SealDomain::GraceNote), &stored.payload)?,
             None => stored.payload.to_vec(),
@@ -144,10 +122,6 @@ impl Sessions {
                 .filter(same)
                 .ok_or_else(corrupt)
         };
-        let (marks, ids): (Vec<_>, Vec<_>) = ids.split('\n').partition(|id| id.is_empty());
-        Ok(Note {
-            targets: ids.into_iter().map(target).collect::<Result<_>>()?,
-            superseded: !marks.is_empty(),
-        })
+        ids.split('\n').map(target).collect()
     }
 }

@@ -1,34 +1,40 @@
 //! Telling when a store goes away and when it is back: once each, and not with every operation that fails meanwhile.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Inner;
 use super::outcome::Outcome;
 use crate::{Error, ErrorKind};
 
-const UP: u8 = 0;
-const DOWN: u8 = 1;
-const CLOSED: u8 = 2;
-
-/// What the last operations told about the store.
+/// What the last operations told about the store. Reads and writes apart: on a full disk, or a server that refuses writes, the
+/// reads that succeed in between say nothing about the writes.
 #[derive(Debug, Default)]
-pub(super) struct Outage(AtomicU8);
+pub(super) struct Outage {
+    of_reads: AtomicBool,
+    of_writes: AtomicBool,
+    closed: AtomicBool,
+}
+
+/// Operations that ask a store for nothing but reads.
+const READS: [&str; 4] = ["get", "exists", "list", "was_superseded"];
+/// Operations that may succeed without the store: to commit a session that was not changed, to sweep what a server sweeps.
+const TELL_NOTHING: [&str; 2] = ["commit", "remove_expired"];
 
 impl Inner {
     /// Takes an operation that is over into account.
     pub(super) fn watch_store(&self, operation: &'static str, outcome: Outcome, error: Option<&Error>) {
-        let state = &self.outage.0;
-        let now = state.load(Ordering::Relaxed);
-        if now == CLOSED {
+        let outage = &self.outage;
+        let (mine, other) = if READS.contains(&operation) {
+            (&outage.of_reads, &outage.of_writes)
+        } else {
+            (&outage.of_writes, &outage.of_reads)
+        };
+        if outage.closed.load(Ordering::Relaxed) {
             // By the application itself: what fails from here on is no outage.
         } else if operation == "close" {
-            state.store(CLOSED, Ordering::Relaxed);
+            outage.closed.store(true, Ordering::Relaxed);
         } else if outcome == Outcome::Failed(ErrorKind::Unavailable) {
-            if now == UP
-                && state
-                    .compare_exchange(UP, DOWN, Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok()
-            {
+            if !mine.load(Ordering::Relaxed) && !mine.swap(true, Ordering::Relaxed) && !other.load(Ordering::Relaxed) {
                 tracing::warn!(
                     backend = self.store.name(),
                     operation,
@@ -38,13 +44,11 @@ impl Inner {
                 #[cfg(feature = "metrics")]
                 self.meters.count_outage();
             }
-        // To commit a session that was not changed asks no store.
         } else if outcome == Outcome::Ok
-            && now == DOWN
-            && operation != "commit"
-            && state
-                .compare_exchange(DOWN, UP, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+            && mine.load(Ordering::Relaxed)
+            && !TELL_NOTHING.contains(&operation)
+            && mine.swap(false, Ordering::Relaxed)
+            && !other.load(Ordering::Relaxed)
         {
             tracing::info!(
                 backend = self.store.name(),

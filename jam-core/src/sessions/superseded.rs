@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Session, Sessions};
-use crate::Result;
+use crate::{ErrorKind, Load, Record, Result};
 
 /// How many records are looked at on the way from an old id.
 const MAX_LOOKS: usize = 64;
@@ -14,23 +14,29 @@ impl Sessions {
     ///
     /// A request that is still on its way with the old id finds no session, as it should. If it then began one, its answer
     /// could displace the new id in the client, who would be logged out. With the note it can tell that there is nothing
-    /// to begin. The old id leads nowhere all the same: the note does not name the new one. It costs two calls to the store,
-    /// and is left before the rework, so that there is no moment without either.
+    /// to begin. The old id leads nowhere all the same: the note does not name the new one. It costs a call to the store, and
+    /// is to be left before the rework, so that a request that finds nothing finds the note. It is a record of its own,
+    /// and neither lengthens nor shortens a [grace](super::SessionsBuilder::grace).
     ///
     /// Where ids cannot carry a life (those of the jamlib layout) nothing is noted.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable); [`Conflict`](crate::ErrorKind::Conflict) as
-    /// [`rework`](Self::rework).
+    /// [`Unavailable`](crate::ErrorKind::Unavailable).
     pub async fn mark_superseded(&self, session: &Session, lasting: Duration) -> Result<()> {
         if !self.inner.codec.keeps_life() {
             return Ok(());
         }
         self.run("mark_superseded", async {
-            // A note that is there already must not end before its grace.
-            let lasting = lasting.max(self.inner.grace.unwrap_or_default());
-            self.write_note(&session.0.at, lasting, |note| note.superseded = true)
-                .await
+            let at = &session.0.at;
+            let mark = at.record.reserved()?.reserved()?;
+            let ends = self.inner.clock.now().plus(lasting);
+            let record = Record::new(self.seal_note(at, &[])?, Some(ends));
+            let store = self.inner.store();
+            match store.insert(&mark, &record).await {
+                // Marked already; the later end counts.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => store.touch(&mark, ends).await.map(drop),
+                outcome => outcome,
+            }
         })
         .await
     }
@@ -48,11 +54,11 @@ impl Sessions {
             let mut trail = vec![at.record.clone()];
             for _ in 0..MAX_LOOKS {
                 let Some(record) = trail.pop() else { break };
-                let note = self.note(&at, &record, true).await?;
-                if note.superseded {
+                let mark = record.reserved()?.reserved()?;
+                if self.inner.store().load(&mark, Load::new().fresh()).await?.is_some() {
                     return Ok(true);
                 }
-                trail.extend(note.targets);
+                trail.extend(self.note_targets(&at, &record, true).await?);
             }
             Ok(false)
         })

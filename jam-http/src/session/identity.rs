@@ -114,6 +114,8 @@ impl Session {
         let mut state = self.change().await?;
         let id = state.id(config).await.map_err(|error| self.error(error))?;
         let id = id.ok_or_else(|| CoreError::from(ErrorKind::NotFound))?;
+        // Loaded anew after a `modify`: the note is left where the session is.
+        state.load(config).await.map_err(|error| self.error(error))?;
         state.supersede(config).await.map_err(|error| self.error(error))?;
         let reworked = apart(config.sessions.rework(&id)).await;
         if matches!(&reworked, Err(error) if error.kind() == ErrorKind::NotFound) {

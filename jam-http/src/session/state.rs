@@ -210,10 +210,11 @@ impl State {
     /// Whether a session may begin here. Not if the client came with an id that a login or a rework has just replaced: the
     /// answer to that one is on its way, and ours would displace its id.
     pub(super) async fn may_begin(&mut self, config: &Inner) -> Result<bool> {
-        if let Some(id) = self.dead.take()
-            && apart(config.sessions.was_superseded(&id)).await?
-        {
-            self.seat = Seat::Ended;
+        if let Some(id) = &self.dead {
+            if apart(config.sessions.was_superseded(id)).await? {
+                self.seat = Seat::Ended;
+            }
+            self.dead = None;
         }
         Ok(!matches!(self.seat, Seat::Ended))
     }

@@ -108,7 +108,7 @@ pub(super) fn judge(views: &[View]) -> Vec<Finding> {
         findings.push(Finding::warning(
             SUBJECT,
             format!(
-                "{alone} of the {} primaries have no replica that is up: when one fails, its users are logged out until it is \
+                "{alone} of the {} primaries have no replica that is up: when one fails, its sessions (or all, where the cluster requires full coverage) cannot be reached until it is \
                  back",
                 primaries.len()
             ),

@@ -3,7 +3,7 @@
 //!
 //! The tests start themselves anew as the writer. `JAM_TEST_KILLS=1000 cargo test --release -p jam-tests --test crash` runs the
 //! long version. Power is cut by `sudo scripts/power-cut`, which mounts a file system of its own for it.
-//! (A Redis server that is killed: `JAM_TEST_KILLS=1000 cargo test --release -p jam-redis --test outages is_killed`.)
+//! (A Redis server that is killed: `JAM_TEST_KILLS=50 cargo test -p jam-redis --test outages is_killed`.)
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -82,6 +82,12 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "run by the other tests and by scripts/power-cut in a process of its own, until that is killed"]
 async fn writer() {
+    // A task that fails must not leave the others to acknowledge as if nothing were.
+    let show = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        show(panic);
+        std::process::exit(101);
+    }));
     let durability = if asked(DURABILITY) == "sync" {
         Durability::Sync
     } else {

@@ -1,10 +1,14 @@
 //! Outages: told once at their beginning and once at their end.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use jam::{ErrorKind, MemoryStore};
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Proxy, Server};
-use jam_tests::Recorder;
+use jam_tests::{Hooked, Recorder};
 use metrics::set_default_local_recorder;
 use serde_json::json;
 
@@ -32,6 +36,38 @@ async fn an_outage_counts_once_however_many_operations_fail() {
         moody.send_away(false);
         sessions.get(&id).await.unwrap();
         assert_eq!(outages(), outage);
+    }
+}
+
+#[tokio::test]
+async fn reads_that_succeed_while_writes_are_refused_do_not_end_the_outage() {
+    let recorder = recorder();
+    let _counting = set_default_local_recorder(&recorder);
+    let full = Arc::new(AtomicBool::new(false));
+    let is_full = Arc::clone(&full);
+    let store = Hooked::new(Arc::new(MemoryStore::new()), move |method| {
+        let refused = is_full.load(SeqCst) && !matches!(method, "load" | "list" | "remove_expired");
+        async move {
+            if refused {
+                Err(ErrorKind::Unavailable.into())
+            } else {
+                Ok(())
+            }
+        }
+    });
+    let sessions = jam::Sessions::new(store);
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    let outages = || scrape(&recorder)[r#"jam_store_outages_total{backend="hooked"}"#].clone();
+    for outage in ["1", "2"] {
+        full.store(true, SeqCst);
+        for _ in 0..5 {
+            sessions.update(&id, json!({})).await.unwrap_err();
+            sessions.get(&id).await.unwrap().unwrap();
+            sessions.remove_expired().await.unwrap();
+        }
+        assert_eq!(outages(), outage);
+        full.store(false, SeqCst);
+        sessions.update(&id, json!({})).await.unwrap();
     }
 }
 

@@ -287,6 +287,11 @@ async fn a_late_request_with_the_old_id_does_not_displace_a_login<F: Framework>(
                 session.modify(|data| data.insert("n".into(), 7.into())).await?;
                 Ok("")
             })
+            .on("/change-and-rework", |session: Session| async move {
+                session.modify(|data| data.insert("n".into(), 8.into())).await?;
+                session.rework().await?;
+                Ok("")
+            })
             .on("/as-bob", |session: Session| async move {
                 session.login("bob").await?;
                 Ok("")
@@ -297,6 +302,7 @@ async fn a_late_request_with_the_old_id_does_not_displace_a_login<F: Framework>(
         for (step, user) in [
             ("/login", "user1"),
             ("/rework", "user1"),
+            ("/change-and-rework", "user1"),
             ("/login", "user1"),
             ("/as-bob", "bob"),
         ] {
@@ -318,7 +324,7 @@ async fn a_late_request_with_the_old_id_does_not_displace_a_login<F: Framework>(
         }
         let left = everything_in(&sessions).await;
         let (notes, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|entry| entry.id.is_reserved());
-        assert_eq!((left.len(), notes.len()), (1, 4));
+        assert_eq!((left.len(), notes.len()), (1, 5));
     }
 }
 
