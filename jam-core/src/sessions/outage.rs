@@ -17,8 +17,8 @@ pub(super) struct Outage {
 
 /// Operations that ask a store for nothing but reads.
 const READS: [&str; 4] = ["get", "exists", "list", "was_superseded"];
-/// Operations that may succeed without the store: to commit a session that was not changed, to sweep what a server sweeps.
-const TELL_NOTHING: [&str; 2] = ["commit", "remove_expired"];
+/// Succeeds without the store where a server sweeps by itself, so it tells of neither the beginning nor the end.
+const TELLS_NOTHING: &str = "remove_expired";
 
 impl Inner {
     /// Takes an operation that is over into account.
@@ -29,8 +29,8 @@ impl Inner {
         } else {
             (&outage.of_writes, &outage.of_reads)
         };
-        if outage.closed.load(Ordering::Relaxed) {
-            // By the application itself: what fails from here on is no outage.
+        if operation == TELLS_NOTHING || outage.closed.load(Ordering::Relaxed) {
+            // Or closed, by the application itself: what fails from here on is no outage.
         } else if operation == "close" {
             outage.closed.store(true, Ordering::Relaxed);
         } else if outcome == Outcome::Failed(ErrorKind::Unavailable) {
@@ -46,7 +46,6 @@ impl Inner {
             }
         } else if outcome == Outcome::Ok
             && mine.load(Ordering::Relaxed)
-            && !TELL_NOTHING.contains(&operation)
             && mine.swap(false, Ordering::Relaxed)
             && !other.load(Ordering::Relaxed)
         {
