@@ -88,7 +88,7 @@ impl RedisStore {
 
     /// What the hash of a session key is called.
     pub(crate) fn hash(&self, key: &SessionKey) -> String {
-        format!("{}:{}", self.path, key.as_str())
+        [self.path.as_str(), ":", key.as_str()].concat()
     }
 
     /// What the name of every hash begins with.
