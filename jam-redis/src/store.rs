@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jam_core::{
-    Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored,
-    Timestamp, Version,
+    Cursor, Ends, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore,
+    Stored, Timestamp, Version,
 };
 use redis::Value;
 
@@ -213,6 +213,35 @@ fn already_exists() -> Error {
     Error::new(ErrorKind::AlreadyExists, "there is a session of that id already")
 }
 
+/// What a read was told: the value, and by a script also when its field expires and what the server's clock said.
+struct Told {
+    value: Vec<u8>,
+    of_field: Option<Timestamp>,
+    now: Option<Timestamp>,
+}
+
+impl Told {
+    fn of(answer: Value) -> Result<Option<Self>> {
+        let told = |value, of_field, now| {
+            let time = |millis: i64| u64::try_from(millis).ok().map(Timestamp::from_millis);
+            let (of_field, now) = (time(of_field), time(now));
+            Ok(Some(Self { value, of_field, now }))
+        };
+        match answer {
+            Value::Nil => Ok(None),
+            Value::BulkString(value) => told(value, -1, -1),
+            Value::Array(mut parts) => match (parts.pop(), parts.pop(), parts.pop()) {
+                (Some(Value::BulkString(value)), Some(Value::Int(now)), None) => told(value, -1, now),
+                (Some(Value::Int(now)), Some(Value::Int(at)), Some(Value::BulkString(value))) => told(value, at, now),
+                _ => Ok(None),
+            },
+            _ => Err(error::unexpected(
+                "the Redis server answered a read with something else",
+            )),
+        }
+    }
+}
+
 fn stored(payload: Bytes) -> Stored {
     Stored::new(payload.clone(), Version::from_content(payload))
 }
@@ -243,26 +272,14 @@ impl SessionStore for RedisStore {
                 value, live, looked, ..
             } = self.ask(&hash, &ask).await?;
             let emulates = live.generation() == Generation::Emulated;
-            let (value, judged) = match value {
-                Value::Nil => return Ok(None),
-                Value::BulkString(value) => (value, exact),
-                // Of a script on a server without field expiry: what the clock says, and the value.
-                Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
-                    Ok([Value::Int(now), Value::BulkString(value)]) => {
-                        let now = Timestamp::from_millis(now.try_into().unwrap_or_default());
-                        if let Some(asked) = looked {
-                            live.clock.set(now, asked);
-                        }
-                        (value, true)
-                    }
-                    _ => return Ok(None),
-                },
-                _ => {
-                    return Err(error::unexpected(
-                        "the Redis server answered a read with something else",
-                    ));
-                }
+            let Some(Told { value, of_field, now }) = Told::of(value)? else {
+                return Ok(None);
             };
+            if let (Some(now), Some(asked)) = (now, looked) {
+                live.clock.set(now, asked);
+            }
+            // On a server without field expiry it was the script that judged.
+            let judged = exact || (emulates && now.is_some());
             let read = value::read(value)?;
             let sure = match read.expiry {
                 Expiry::OfField | Expiry::Far(_) => true,
@@ -273,7 +290,15 @@ impl SessionStore for RedisStore {
                 Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
             };
             if sure || judged {
-                return Ok(Some(stored(read.payload)));
+                let ends = if how.expiry {
+                    read.expiry.ends(of_field, |at| match now {
+                        Some(now) => at.since(now),
+                        None => live.clock.left_until(at),
+                    })
+                } else {
+                    Ends::Unknown
+                };
+                return Ok(Some(stored(read.payload).ending(ends)));
             }
         }
         Ok(None)
@@ -381,11 +406,8 @@ impl RedisStore {
                 continue;
             };
             let read = value::read(value)?;
-            let expires_at = match read.expiry {
-                Expiry::OfField => u64::try_from(at).ok().map(Timestamp::from_millis),
-                Expiry::Far(at) => Some(at),
-                Expiry::Emulated(at) => at,
-            };
+            let of_field = u64::try_from(at).ok().map(Timestamp::from_millis);
+            let expires_at = read.expiry.at(of_field);
             entries.push(Entry::new(id, stored(read.payload), expires_at));
         }
         Ok(entries)
