@@ -52,6 +52,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "cache")]
+pub mod cache;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod diagnosis;
