@@ -1,6 +1,7 @@
 //! `RedisStore`: the contract, on Redis.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
@@ -12,14 +13,15 @@ use jam_core::{
 use redis::Value;
 
 use crate::call::Ask;
-use crate::connect::{Answer, Generation, Link, Replicas};
+use crate::connect::{Answer, Generation, Link, Live, Moment, Replicas};
 use crate::error;
+use crate::near::Near;
 use crate::value::{self, Expiry};
 use crate::{Layout, RedisOptions};
 
 /// Sessions in Redis or Valkey. See the [crate documentation](crate) for what it promises.
 ///
-/// Cloning the store is wrapping it in an [`Arc`](std::sync::Arc); one store serves any number of tasks over one connection.
+/// Cloning the store is wrapping it in an [`Arc`]; one store serves any number of tasks over one connection.
 /// That lives on the tokio runtime it was opened on: once the runtime has ended, the calls under way and the next one fail
 /// with [`Unavailable`](ErrorKind::Unavailable), and the store connects again on the runtime of the one after.
 pub struct RedisStore {
@@ -27,7 +29,16 @@ pub struct RedisStore {
     path: String,
     layout: Layout,
     replicas: Option<Replicas>,
+    near: Option<Arc<Near>>,
     closed: AtomicBool,
+}
+
+/// What was read.
+pub(crate) enum Read {
+    Found(Stored),
+    Gone,
+    /// Only the server can tell whether it has expired, or in whose form it is.
+    Unsure,
 }
 
 impl RedisStore {
@@ -67,14 +78,31 @@ impl RedisStore {
         RedisOptions::from_connection(connection).open().await
     }
 
-    pub(crate) fn new(link: Link, path: String, layout: Layout, replicas: Option<Replicas>) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        path: String,
+        layout: Layout,
+        replicas: Option<Replicas>,
+        near: Option<Arc<Near>>,
+    ) -> Self {
         Self {
             link,
             path,
             layout,
             replicas,
+            near,
             closed: AtomicBool::new(false),
         }
+    }
+
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Whether there is a near cache.
+    pub(crate) const fn is_near(&self) -> bool {
+        self.near.is_some()
     }
 
     pub(crate) fn link(&self) -> &Link {
@@ -253,6 +281,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
+        let _writing = self.near.as_ref().map(|near| near.writing(id.key()));
         let ask = Ask::Insert { id: id.id(), record };
         match self.decide(&self.hash(id.key()), &ask).await? {
             0 => Err(already_exists()),
@@ -261,50 +290,17 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
-        let hash = self.hash(id.key());
-        for exact in [false, true] {
-            let ask = Ask::Load {
-                id: id.id(),
-                how,
-                exact,
-            };
-            let Answer {
-                value, live, looked, ..
-            } = self.ask(&hash, &ask).await?;
-            let emulates = live.generation() == Generation::Emulated;
-            let Some(Told { value, of_field, now }) = Told::of(value)? else {
-                return Ok(None);
-            };
-            if let (Some(now), Some(asked)) = (now, looked) {
-                live.clock.set(now, asked);
+        match &self.near {
+            Some(near) => {
+                self.check_open()?;
+                near.load(self, id, how).await
             }
-            // On a server without field expiry it was the script that judged.
-            let judged = exact || (emulates && now.is_some());
-            let read = value::read(value)?;
-            let sure = match read.expiry {
-                Expiry::OfField | Expiry::Far(_) => true,
-                Expiry::Emulated(_) if !emulates => {
-                    live.unlearn(hash.as_bytes());
-                    false
-                }
-                Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
-            };
-            if sure || judged {
-                let ends = if how.expiry {
-                    read.expiry.ends(of_field, |at| match now {
-                        Some(now) => at.since(now),
-                        None => live.clock.left_until(at),
-                    })
-                } else {
-                    Ends::Unknown
-                };
-                return Ok(Some(stored(read.payload).ending(ends)));
-            }
+            None => self.read(id, how).await,
         }
-        Ok(None)
     }
 
     async fn replace(&self, id: &RecordId, version: Option<&Version>, record: &Record) -> Result<()> {
+        let _writing = self.near.as_ref().map(|near| near.writing(id.key()));
         let ask = Ask::Replace {
             id: id.id(),
             expected: version.map(expected).transpose()?.map(AsRef::as_ref),
@@ -318,6 +314,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
+        let _writing = self.near.as_ref().map(|near| near.writing(id.key()));
         let ask = Ask::Touch {
             id: id.id(),
             to: expires_at,
@@ -326,6 +323,9 @@ impl SessionStore for RedisStore {
     }
 
     async fn rename(&self, rename: Rename<'_>) -> Result<()> {
+        let near = self.near.as_ref();
+        let _from = near.map(|near| near.writing(rename.from.key()));
+        let _to = near.map(|near| near.writing(rename.to.key()));
         let expected = expected(rename.expected)?;
         let hash = self.hash(rename.from.key());
         let to_hash = self.hash(rename.to.key());
@@ -348,6 +348,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn remove(&self, id: &RecordId) -> Result<bool> {
+        let _writing = self.near.as_ref().map(|near| near.writing(id.key()));
         let ask = Ask::Remove {
             id: id.id(),
             expected: None,
@@ -360,6 +361,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn clear(&self, key: &SessionKey) -> Result<u64> {
+        let _writing = self.near.as_ref().map(|near| near.writing(key));
         let count = self.decide(&self.hash(key), &Ask::Clear).await?;
         Ok(count.try_into().unwrap_or_default())
     }
@@ -377,11 +379,76 @@ impl SessionStore for RedisStore {
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         self.link.close();
+        if let Some(near) = &self.near {
+            near.forget_all();
+        }
         Ok(())
     }
 }
 
 impl RedisStore {
+    /// Reads over the connection that all calls go over.
+    pub(crate) async fn read(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
+        let hash = self.hash(id.key());
+        for exact in [false, true] {
+            let ask = Ask::Load {
+                id: id.id(),
+                how,
+                exact,
+            };
+            let Answer {
+                value, live, looked, ..
+            } = self.ask(&hash, &ask).await?;
+            match Self::told(&hash, value, &live, looked, how, exact)? {
+                Read::Found(stored) => return Ok(Some(stored)),
+                Read::Gone => return Ok(None),
+                Read::Unsure => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the answer to a read means.
+    pub(crate) fn told(
+        hash: &str,
+        answer: Value,
+        live: &Live,
+        looked: Option<Moment>,
+        how: Load,
+        exact: bool,
+    ) -> Result<Read> {
+        let emulates = live.generation() == Generation::Emulated;
+        let Some(Told { value, of_field, now }) = Told::of(answer)? else {
+            return Ok(Read::Gone);
+        };
+        if let (Some(now), Some(asked)) = (now, looked) {
+            live.clock.set(now, asked);
+        }
+        // On a server without field expiry it was the script that judged.
+        let judged = exact || (emulates && now.is_some());
+        let read = value::read(value)?;
+        let sure = match read.expiry {
+            Expiry::OfField | Expiry::Far(_) => true,
+            Expiry::Emulated(_) if !emulates => {
+                live.unlearn(hash.as_bytes());
+                false
+            }
+            Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
+        };
+        if !sure && !judged {
+            return Ok(Read::Unsure);
+        }
+        let ends = if how.expiry {
+            read.expiry.ends(of_field, |at| match now {
+                Some(now) => at.since(now),
+                None => live.clock.left_until(at),
+            })
+        } else {
+            Ends::Unknown
+        };
+        Ok(Read::Found(stored(read.payload).ending(ends)))
+    }
+
     /// The live sessions of a hash.
     pub(crate) async fn entries(&self, key: &SessionKey, hash: &str) -> Result<Vec<Entry>> {
         let value = self.ask(hash, &Ask::List).await?.value;

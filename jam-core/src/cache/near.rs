@@ -130,8 +130,12 @@ impl NearCache {
 
     /// The record, if it is kept and may be given out. What is [left](Ends::OnServer) of it is what is left now.
     pub fn get(&self, id: &RecordId) -> Option<Stored> {
+        self.get_at(id, self.now())
+    }
+
+    /// The same, at a moment that is not later than now.
+    pub fn get_at(&self, id: &RecordId, now: Moment) -> Option<Stored> {
         let kept = self.kept.get(id)?;
-        let now = self.now();
         let age = now.since(kept.ticket.sent);
         // The lease first: what it vouches for is that everything until now has been forgotten that was to be.
         let holds = kept.lease.as_ref().is_none_or(|lease| lease.holds(now));

@@ -1,7 +1,6 @@
 //! Many at once: what was written is read back, and what was ended does not come back.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam_core::cache::CachingStore;
 use jam_core::{MemoryStore, Sessions};
@@ -50,7 +49,16 @@ async fn what_was_ended_through_a_manager_it_never_shows_again() {
         let mut readers = JoinSet::new();
         for _ in 0..4 {
             let (sessions, id) = (sessions.clone(), id.clone());
-            readers.spawn(async move { while sessions.get(&id).await.unwrap().is_some() {} });
+            readers.spawn(async move {
+                let since = Instant::now();
+                while sessions.get(&id).await.unwrap().is_some() {
+                    assert!(
+                        since.elapsed() < Duration::from_secs(10),
+                        "a reader sees it to this day"
+                    );
+                    tokio::task::yield_now().await;
+                }
+            });
         }
         match round % 4 {
             0 => assert!(sessions.delete(&id).await.unwrap()),
