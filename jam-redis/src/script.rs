@@ -39,6 +39,7 @@ pub(crate) mod native {
     scripts! { ALL: "native.lua"
         INSERT = "native_insert.lua",
         LOAD = "renewal.lua" "native_load.lua",
+        ENDING = "renewal.lua" "native_ending.lua",
         REPLACE = "native_replace.lua",
         TOUCH = "native_touch.lua",
         RENAME = "native_rename.lua",
