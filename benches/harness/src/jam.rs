@@ -3,13 +3,14 @@
 use jam_core::{SessionId, Sessions};
 use serde_json::Value;
 
-use crate::{About, Failure, Library, Operation, data, user};
+use crate::{About, Failure, Library, Operation, USERS, data};
 
 /// jam on some store.
 pub struct Jam {
     about: About,
     sessions: Sessions,
     data: Value,
+    users: usize,
 }
 
 /// What an application holds of a session.
@@ -26,7 +27,22 @@ impl Jam {
             about,
             sessions,
             data: data(),
+            users: USERS,
         }
+    }
+
+    /// With this data instead of 200 bytes.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// With the sessions of so many users.
+    #[must_use]
+    pub fn with_users(mut self, users: usize) -> Self {
+        self.users = users;
+        self
     }
 }
 
@@ -42,7 +58,7 @@ impl Library for Jam {
     }
 
     async fn create(&self, number: usize) -> Result<Held, Failure> {
-        let user = user(number);
+        let user = format!("user{}", number % self.users);
         let id = self.sessions.create(&user, &self.data).await?;
         Ok(Held { id, user })
     }

@@ -14,19 +14,22 @@ pub struct Settings {
     pub seconds: f64,
     /// How many sessions are created in a turn at most, so that stores do not differ in size by much.
     pub creates: usize,
-    /// How many sessions are stored before.
-    pub sessions: usize,
+    /// How many sessions are stored before: for each contestant, or one number for all.
+    pub sessions: Vec<usize>,
+    /// What is measured.
+    pub operations: Vec<Operation>,
 }
 
 impl Settings {
     /// With so many tasks: five turns of a seventh of a second each.
-    pub const fn with_tasks(tasks: usize) -> Self {
+    pub fn with_tasks(tasks: usize) -> Self {
         Self {
             tasks,
             turns: 5,
             seconds: 0.15,
             creates: 20_000,
-            sessions: SESSIONS,
+            sessions: vec![SESSIONS],
+            operations: OPERATIONS.to_vec(),
         }
     }
 
@@ -41,17 +44,18 @@ impl Settings {
 /// Lets them take turns, and writes down the results of this part.
 pub async fn compete(part: Part, settings: &Settings, mut contestants: Vec<Box<dyn Contestant>>) -> Result<(), Failure> {
     let mut counts = Vec::new();
-    for contestant in &mut contestants {
-        contestant.fill(settings.sessions, settings.tasks).await?;
+    for (number, contestant) in contestants.iter_mut().enumerate() {
+        let sessions = settings.sessions[number % settings.sessions.len()];
+        contestant.fill(sessions, settings.tasks).await?;
         let mut of_contestant = Vec::new();
-        for operation in OPERATIONS {
+        for &operation in &settings.operations {
             of_contestant.push(warm_up(contestant.as_mut(), operation, settings).await?);
         }
         counts.push(of_contestant);
     }
-    let mut turns: Vec<Vec<Vec<Turn>>> = vec![vec![Vec::new(); OPERATIONS.len()]; contestants.len()];
+    let mut turns: Vec<Vec<Vec<Turn>>> = vec![vec![Vec::new(); settings.operations.len()]; contestants.len()];
     for number in 0..settings.turns {
-        for (place, operation) in OPERATIONS.into_iter().enumerate() {
+        for (place, &operation) in settings.operations.iter().enumerate() {
             for step in 0..contestants.len() {
                 // Whoever comes later may find caches warm, so everybody comes later in turn.
                 let who = (number + step) % contestants.len();
@@ -62,7 +66,7 @@ pub async fn compete(part: Part, settings: &Settings, mut contestants: Vec<Box<d
     }
     let mut rows = Vec::new();
     for (contestant, turns) in contestants.iter().zip(turns) {
-        let measured = OPERATIONS.into_iter().zip(turns).filter(|(_, turns)| !turns.is_empty());
+        let measured = settings.operations.iter().zip(turns).filter(|(_, turns)| !turns.is_empty());
         rows.push(Row {
             about: contestant.about().clone(),
             measured: measured

@@ -27,7 +27,7 @@ impl Measured {
         let middle = |of: fn(&Turn) -> f64| Some(median(turns.iter().map(of).collect())).filter(|value| !value.is_nan());
         Self {
             operation: operation.to_owned(),
-            rates: turns.iter().map(|turn| turn.rate().round()).collect(),
+            rates: turns.iter().map(Turn::rate).collect(),
             p50: middle(|turn| turn.p50),
             p99: middle(|turn| turn.p99),
         }
@@ -58,14 +58,19 @@ pub struct Row {
 /// A part of the bench, of which each run writes down all.
 #[derive(Debug)]
 pub struct Part {
-    name: &'static str,
+    name: String,
     server: Option<String>,
+    unit: Option<&'static str>,
 }
 
 impl Part {
     /// The part of this name.
-    pub const fn new(name: &'static str) -> Self {
-        Self { name, server: None }
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            server: None,
+            unit: None,
+        }
     }
 
     /// What it was measured on, besides the machine.
@@ -75,12 +80,19 @@ impl Part {
         self
     }
 
+    /// Rates are shown as nanoseconds.
+    #[must_use]
+    pub fn in_nanos(mut self) -> Self {
+        self.unit = Some("ns");
+        self
+    }
+
     /// Writes down what contestants did, and replaces what an earlier run wrote.
     ///
     /// # Errors
     /// If there is no writing there.
     pub fn write(self, tasks: usize, rows: &[Row]) -> Result<(), Failure> {
-        let head = json!({"part": self.name, "tasks": tasks, "server": self.server});
+        let head = json!({"part": self.name, "tasks": tasks, "server": self.server, "unit": self.unit});
         let rows = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
         write_lines(&format!("{}-{tasks}", self.name), std::iter::once(head).chain(rows))
     }

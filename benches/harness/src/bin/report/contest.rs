@@ -13,6 +13,7 @@ pub(crate) struct Contest {
     tasks: u64,
     server: Option<String>,
     in_nanos: bool,
+    is_growth: bool,
     rows: Vec<Row>,
 }
 
@@ -71,6 +72,7 @@ impl Contest {
             tasks: head["tasks"].as_u64().unwrap_or_default(),
             server: head["server"].as_str().map(str::to_owned),
             in_nanos: head["unit"] == "ns",
+            is_growth: head["part"].as_str().is_some_and(|name| name.starts_with("growth")),
             rows: rows.iter().map(|row| serde_json::from_value(row.clone())).collect::<Result<_, _>>()?,
         })
     }
@@ -103,9 +105,16 @@ impl Contest {
 
     /// Who takes part, and the table.
     pub(crate) fn show(&self) -> Result<String, Failure> {
-        let tasks = if self.tasks == 1 { "1 task, on one core".to_owned() } else { format!("{} tasks", self.tasks) };
+        if self.is_growth {
+            return Ok(self.show_across());
+        }
+        let tasks = match self.tasks {
+            _ if self.in_nanos => "one request after another, beyond the bare handler".to_owned(),
+            1 => "1 task, on one core".to_owned(),
+            tasks => format!("{tasks} tasks"),
+        };
         let mut text = format!("**{tasks}**{}\n\n", self.server.as_ref().map(|server| format!(", {server}")).unwrap_or_default());
-        if self.tasks != 1 {
+        if self.tasks != 1 || self.in_nanos {
             for Row { about, .. } in &self.rows {
                 let version = match &about.package {
                     Some(package) => format!(" {}", version_of(package)?),
@@ -117,7 +126,7 @@ impl Contest {
         }
         let jams: Vec<&Row> = self.of_kind(Kind::Jam).collect();
         let unit = if self.in_nanos { vec!["ns a request"] } else { vec!["a second", "p50 µs", "p99 µs"] };
-        let mut columns: Vec<String> = vec!["operation".into(), "who".into()];
+        let mut columns: Vec<String> = vec![if self.in_nanos { "a handler that" } else { "operation" }.into(), "who".into()];
         columns.extend(unit.iter().map(|&unit| unit.to_owned()));
         columns.extend(jams.iter().map(|jam| format!("{}'s rate over theirs", jam.about.name)));
         text += &row(&columns);
@@ -147,6 +156,24 @@ impl Contest {
             text += &["\nNot there: ", &lacking.join("; "), ".\n"].concat();
         }
         Ok(text)
+    }
+
+    /// One size beside the other.
+    fn show_across(&self) -> String {
+        let names: Vec<&str> = self.rows.iter().map(|row| row.about.name.as_str()).collect();
+        let (Some(first), Some(last)) = (names.first(), names.last()) else { return String::new() };
+        let mut columns = vec!["operations a second".to_owned()];
+        columns.extend(names.iter().map(|&name| name.to_owned()));
+        columns.push(format!("cost at {last} over that at {first}"));
+        let mut text = row(&columns) + &rule(1, columns.len() - 1);
+        for operation in self.operations() {
+            let mut cells = vec![operation.to_owned()];
+            let rates = self.rows.iter().map(|row| Self::measured(row, operation));
+            cells.extend(rates.map(|measured| measured.map_or_else(|| "-".into(), |measured| grouped(measured.rate()))));
+            cells.push(self.ratio(first, last, operation).map_or_else(String::new, Ratio::show));
+            text += &row(&cells);
+        }
+        text
     }
 
     /// In the order of the first who has all of them.

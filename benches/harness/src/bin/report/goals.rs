@@ -135,7 +135,7 @@ const GOALS: &[Goal] = &[
         check("crypto-64", "jam, Redis, encrypted", "jam, Redis", &["get", "create"]),
     ]),
     goal("web layer, axum", "reads; writes", "tower-sessions' layer, memory store", 1.0, &[
-        check("web-1", "jam-tower", "tower-sessions", &["reads one field", "reads one field and sets it"]),
+        check("web-axum-1", "jam-tower", "tower-sessions", &["reads one field", "reads one field and sets it"]),
     ]),
 ];
 

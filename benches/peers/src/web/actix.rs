@@ -15,7 +15,9 @@ use actix_web::{App, web};
 use jam_actix::SessionMiddleware;
 use jam_core::{MemoryStore, Sessions};
 
-use crate::{Failure, PAGES, Site, data};
+use jam_bench_harness::{Failure, fields};
+
+use super::{PAGES, Site};
 
 pub(crate) struct Actix<S>(S);
 
@@ -54,7 +56,7 @@ pub(crate) async fn jam() -> impl Site {
     use jam_actix::{Result, Session};
 
     async fn fill(session: Session) -> Result<&'static str> {
-        session.merge(data()).await?;
+        session.merge(fields()).await?;
         Ok("")
     }
 
@@ -90,7 +92,7 @@ pub(crate) async fn actix_session() -> impl Site {
     use actix_web::Result;
 
     async fn fill(session: Session) -> Result<&'static str> {
-        for (field, value) in data() {
+        for (field, value) in fields() {
             session.insert(field, value)?;
         }
         Ok("")

@@ -10,7 +10,9 @@ use jam_tower::SessionLayer;
 use tower::ServiceExt;
 use tower_sessions::SessionManagerLayer;
 
-use crate::{Failure, PAGES, Site, data};
+use jam_bench_harness::{Failure, fields};
+
+use super::{PAGES, Site};
 
 pub(crate) struct Axum(Router);
 
@@ -50,7 +52,7 @@ mod with_jam {
     use jam_tower::{Result, Session};
 
     async fn fill(session: Session) -> Result<()> {
-        Ok(session.merge(data()).await?)
+        Ok(session.merge(fields()).await?)
     }
 
     async fn read(session: Session) -> Result<String> {
@@ -92,7 +94,7 @@ mod with_tower_sessions {
     }
 
     async fn fill(session: Session) -> Result<()> {
-        for (field, value) in data() {
+        for (field, value) in fields() {
             session.insert(&field, value).await.map_err(failed)?;
         }
         Ok(())
