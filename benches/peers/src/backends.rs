@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jam_bench_harness::Failure;
-use jam_core::{Clock, Durability, MemoryStore, SessionStore, SystemClock};
+use jam_bench_harness::{Failure, data};
+use jam_core::{Clock, Durability, MemoryStore, SessionId, SessionStore, Sessions, SystemClock};
 use jam_json::{JsonDir, JsonFile};
 use jam_redis::RedisStore;
 use jam_sqlite::SqliteStore;
@@ -50,4 +50,25 @@ pub(crate) async fn open_by(name: &str, directory: &Path, clock: Arc<dyn Clock>)
         _ => return Err(format!("no backend {name}").into()),
     };
     Ok(Backend { store, server: None })
+}
+
+/// Puts so many sessions in, five of each user, by 64 tasks at once, and gives their ids.
+pub(crate) async fn fill(sessions: &Sessions, count: usize) -> Result<Vec<SessionId>, Failure> {
+    let mut tasks = Vec::new();
+    for task in 0..64 {
+        let sessions = sessions.clone();
+        tasks.push(tokio::spawn(async move {
+            let data = data();
+            let mut ids = Vec::new();
+            for number in (task..count).step_by(64) {
+                ids.push(sessions.create(format!("user{}", number / 5), &data).await?);
+            }
+            Ok::<_, Failure>(ids)
+        }));
+    }
+    let mut ids = Vec::new();
+    for task in tasks {
+        ids.extend(task.await??);
+    }
+    Ok(ids)
 }

@@ -41,8 +41,8 @@ fn main() -> Result<(), Failure> {
 async fn measure(part: &str, argument: &str) -> Result<(), Failure> {
     let tasks = argument.parse().unwrap_or(1);
     match part {
-        "opening-filled" => return opening::fill(argument, false).await,
-        "opening-crashed" => return opening::fill(argument, true).await,
+        "opening-filled" => return opening::filled(argument, false).await,
+        "opening-crashed" => return opening::filled(argument, true).await,
         "opening-opened" => return opening::open(argument).await,
         _ => {}
     }

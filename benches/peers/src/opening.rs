@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use jam_bench_harness::{Failure, data, median, write_table};
+use jam_bench_harness::{Failure, median, write_table};
 use jam_core::{Durability, Sessions};
 use jam_json::JsonFile;
 use tempfile::TempDir;
+
+use crate::backends::fill;
 
 const SESSIONS: usize = 1_000_000;
 const TURNS: usize = 5;
@@ -19,22 +21,9 @@ async fn file(path: &Path) -> Result<Sessions, Failure> {
 }
 
 /// In a process of its own: fills the file, and then closes it or crashes.
-pub(crate) async fn fill(path: &str, crashes: bool) -> Result<(), Failure> {
+pub(crate) async fn filled(path: &str, crashes: bool) -> Result<(), Failure> {
     let sessions = file(path.as_ref()).await?;
-    let mut tasks = Vec::new();
-    for task in 0..64 {
-        let sessions = sessions.clone();
-        tasks.push(tokio::spawn(async move {
-            let data = data();
-            for number in (task..SESSIONS).step_by(64) {
-                sessions.create(format!("user{}", number / 5), &data).await?;
-            }
-            Ok::<_, Failure>(())
-        }));
-    }
-    for task in tasks {
-        task.await??;
-    }
+    fill(&sessions, SESSIONS).await?;
     if crashes {
         std::process::abort();
     }

@@ -4,36 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use jam_bench_harness::{Failure, data, median, write_table};
+use jam_bench_harness::{Failure, median, write_table};
 use jam_core::{Clock, ManualClock, SessionId, Sessions, SystemClock};
 use tempfile::TempDir;
 
-use crate::backends::open_by;
+use crate::backends::{fill, open_by};
 
 const STAYING: usize = 100_000;
 const EXPIRED: usize = 500_000;
 const TURNS: usize = 5;
-
-/// Puts so many sessions in, and gives their ids.
-async fn fill(sessions: &Sessions, count: usize) -> Result<Vec<SessionId>, Failure> {
-    let mut tasks = Vec::new();
-    for task in 0..64 {
-        let sessions = sessions.clone();
-        tasks.push(tokio::spawn(async move {
-            let data = data();
-            let mut ids = Vec::new();
-            for number in (task..count).step_by(64) {
-                ids.push(sessions.create(format!("user{}", number / 5), &data).await?);
-            }
-            Ok::<_, Failure>(ids)
-        }));
-    }
-    let mut ids = Vec::new();
-    for task in tasks {
-        ids.extend(task.await??);
-    }
-    Ok(ids)
-}
 
 /// The p99 of a get in microseconds, on 8 tasks until it is done.
 async fn getting(sessions: &Sessions, ids: &Arc<Vec<SessionId>>, done: &Arc<AtomicBool>) -> Result<f64, Failure> {
