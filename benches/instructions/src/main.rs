@@ -8,6 +8,7 @@ use futures_lite::future::block_on;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{Request, Response};
 use jam_core::{HashedIds, IdCodec, MemoryStore, Sessions};
+use jam_crypto::{AesIds, AesKey, AesSealer, KeyRing};
 use jam_tower::{Session, SessionLayer};
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
@@ -33,11 +34,22 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn walk(path: &str, times: usize) -> Result<(), Failure> {
-    let sessions = Sessions::new(MemoryStore::new());
+    let mut sessions = Sessions::builder(MemoryStore::new());
+    if path.starts_with("sealed") {
+        let ring = KeyRing::from(AesKey::from_bytes(&[7; 32]));
+        sessions = sessions.ids(AesIds::new(ring.clone())).sealer(AesSealer::new(ring));
+    }
+    let sessions = sessions.build()?;
     let data = data();
     let mut ids = Vec::new();
     for user in 0..USERS {
         ids.push(sessions.create(format!("user{user}"), &data).await?);
+    }
+    if path == "memory_rework" {
+        for time in 0..times {
+            ids[time % USERS] = sessions.rework(&ids[time % USERS]).await?;
+        }
+        return Ok(());
     }
     let id = |time: usize| &ids[time % USERS];
     match path {
@@ -46,12 +58,30 @@ async fn walk(path: &str, times: usize) -> Result<(), Failure> {
                 HashedIds.resolve(id(time).as_str())?;
             }
         }
-        "memory_get" => {
+        "memory_get" | "sealed_get" => {
             for time in 0..times {
                 sessions.get(id(time)).await?.ok_or("a session is gone")?;
             }
         }
-        "memory_create" => {
+        "memory_read" => {
+            for time in 0..times {
+                sessions.get(id(time)).await?.ok_or("a session is gone")?.data()?;
+            }
+        }
+        "memory_commit" => {
+            for time in 0..times {
+                let mut session = sessions.get(id(time)).await?.ok_or("a session is gone")?;
+                let visits: u64 = session.get("visits")?.unwrap_or_default();
+                session.insert("visits", visits + 1)?;
+                sessions.commit(session).await?;
+            }
+        }
+        "memory_list" => {
+            for time in 0..times {
+                sessions.list(format!("user{}", time % USERS)).await?;
+            }
+        }
+        "memory_create" | "sealed_create" => {
             for time in 0..times {
                 sessions.create(format!("newcomer{time}"), &data).await?;
             }

@@ -1,0 +1,97 @@
+//! Whether anything grows under churn: sessions that live for a second are created at full rate and swept, and memory and files
+//! are looked at meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jam_bench_harness::{Failure, data, write_table};
+use jam_core::Sessions;
+use tempfile::TempDir;
+
+use crate::backends::{Backend, open};
+use crate::footprint::{resident, taken, used};
+
+const TTL: Duration = Duration::from_secs(1);
+const SAMPLES: u32 = 200;
+
+/// A quarter may have so much more than the first one, for chance.
+const CHANCE: f64 = 1.1;
+
+struct Sample {
+    process: usize,
+    kept: usize,
+}
+
+pub(crate) async fn measure(name: &str, seconds: u64) -> Result<(), Failure> {
+    let directory = TempDir::new_in("target")?;
+    let Backend { store, server } = open(name, directory.path()).await?;
+    let sessions = Sessions::builder_on(store).ttl(TTL).build()?;
+    let (done, created) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let mut tasks = Vec::new();
+    for task in 0..64_u64 {
+        let (sessions, done, created) = (sessions.clone(), Arc::clone(&done), Arc::clone(&created));
+        tasks.push(tokio::spawn(async move {
+            let data = data();
+            let mut number = task;
+            while !done.load(Ordering::Relaxed) {
+                sessions.create(format!("user{}", number / 5), &data).await?;
+                number += 64;
+                created.fetch_add(1, Ordering::Relaxed);
+                // A store in memory never waits, and others want a turn.
+                if number % 1_024 < 64 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Ok::<_, Failure>(())
+        }));
+    }
+    tokio::spawn(sessions.clone().sweep_every(TTL, tokio::time::sleep));
+    // What comes with the first of them is not growth.
+    let length = Duration::from_secs(seconds);
+    tokio::time::sleep(length / 20 + 3 * TTL).await;
+    let start = Instant::now();
+    let mut samples = Vec::new();
+    for number in 1..=SAMPLES {
+        tokio::time::sleep_until((start + length * number / SAMPLES).into()).await;
+        let kept = match &server {
+            Some(server) => used(server)?,
+            None => taken(directory.path())?,
+        };
+        samples.push(Sample { process: resident()?, kept });
+    }
+    let in_all = created.load(Ordering::Relaxed);
+    done.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await??;
+    }
+    write_table(
+        &format!("churn-{name}"),
+        &["store", "length", "sessions", "memory of the process, first and last quarter", "files or server, first and last quarter", ""],
+        &[row(name, length, in_all, &samples)],
+    )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown in MiB")]
+fn row(name: &str, length: Duration, created: u64, samples: &[Sample]) -> Vec<String> {
+    let quarter = samples.len() / 4;
+    let mean = |samples: &[Sample], of: fn(&Sample) -> usize| {
+        samples.iter().map(of).sum::<usize>() as f64 / samples.len() as f64 / f64::from(1 << 20)
+    };
+    let mut grew = false;
+    let mut both = |of: fn(&Sample) -> usize| {
+        let (first, last) = (mean(&samples[..quarter], of), mean(&samples[samples.len() - quarter..], of));
+        grew |= last > first * CHANCE + 1.0;
+        format!("{first:.1} MiB, {last:.1} MiB")
+    };
+    let (process, kept) = (both(|sample| sample.process), both(|sample| sample.kept));
+    let verdict = if grew { "**grows**" } else { "flat" };
+    vec![
+        name.to_owned(),
+        format!("{} min", length.as_secs() / 60),
+        format!("{:.1} million", created as f64 / 1e6),
+        process,
+        kept,
+        verdict.to_owned(),
+    ]
+}
