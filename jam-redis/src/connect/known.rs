@@ -40,7 +40,7 @@ impl Known {
             return false;
         };
         let digest = self.digest(key);
-        room(rooms, digest).holds(digest)
+        pick(rooms, digest).holds(digest)
     }
 
     pub(crate) fn insert(&self, key: &[u8]) {
@@ -48,7 +48,7 @@ impl Known {
             .rooms
             .get_or_init(|| (0..Self::ROOMS).map(|_| Room::empty()).collect());
         let digest = self.digest(key);
-        let room = room(rooms, digest);
+        let room = pick(rooms, digest);
         if room.holds(digest) {
             return;
         }
@@ -57,7 +57,7 @@ impl Known {
             .iter()
             .find(|place| place.load(Ordering::Relaxed) == Self::NOTHING);
         // The bits that chose no room choose who has to go.
-        let place = free.unwrap_or(&room.0[(digest >> 61) as usize]);
+        let place = free.unwrap_or(pick(&room.0, digest >> 61));
         place.store(digest, Ordering::Relaxed);
     }
 
@@ -72,8 +72,9 @@ impl Known {
     }
 }
 
-fn room(rooms: &[Room], digest: u64) -> &Room {
-    &rooms[(digest as usize) % rooms.len()]
+/// The remainder is below the length, so it fits.
+fn pick<T>(all: &[T], number: u64) -> &T {
+    &all[usize::try_from(number % all.len() as u64).unwrap_or(0)]
 }
 
 impl fmt::Debug for Known {
