@@ -56,7 +56,10 @@ impl OfKey {
     pub(super) fn take(&mut self, id: &str) -> Option<Slot> {
         match self {
             Self::One(own, _) if **own != *id => None,
-            Self::One(..) => mem::replace(self, Self::none()).into_iter().next().map(|(_, slot)| slot),
+            Self::One(..) => mem::replace(self, Self::none())
+                .into_iter()
+                .next()
+                .map(|(_, slot)| slot),
             Self::Few(slots) => {
                 let place = slots.iter().position(|(own, _)| **own == *id)?;
                 Some(slots.swap_remove(place).1)

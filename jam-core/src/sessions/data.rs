@@ -80,6 +80,15 @@ const MANY_DIGITS: usize = 19;
 
 /// Refuses what could be written but not be read back as it was: what is nested too deep, and integers beyond 64 bits.
 fn check_readable(json: &[u8], max_depth: usize) -> Result<()> {
+    // Hardly any data has as many brackets as it would take, or as many digits in a row; what stands in texts counts here too.
+    let brackets = json.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if brackets <= max_depth && !has_many_digits(json) {
+        return Ok(());
+    }
+    look_closely(json, max_depth)
+}
+
+fn look_closely(json: &[u8], max_depth: usize) -> Result<()> {
     let (mut depth, mut digits, mut at) = (0_usize, 0_usize, 0);
     while let Some(byte) = json.get(at) {
         digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
@@ -100,6 +109,20 @@ fn check_readable(json: &[u8], max_depth: usize) -> Result<()> {
         at += 1;
     }
     Ok(())
+}
+
+/// Whether there are so many digits in a row that an integer may be beyond 64 bits: one of them then stands where this looks.
+fn has_many_digits(json: &[u8]) -> bool {
+    (MANY_DIGITS - 1..json.len()).step_by(MANY_DIGITS).any(|at| {
+        let (before, after) = json.split_at(at);
+        digits(after) > 0 && digits(before.iter().rev()) + digits(after) >= MANY_DIGITS
+    })
+}
+
+/// How many digits these bytes begin with; no more than need be known.
+fn digits<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> usize {
+    let enough = bytes.into_iter().take(MANY_DIGITS);
+    enough.take_while(|byte| byte.is_ascii_digit()).count()
 }
 
 /// Where the quote is that ends a text which begins there.
@@ -201,4 +224,39 @@ fn not_an_object(what: &str) -> Error {
         ErrorKind::InvalidInput,
         format!("session data must be a JSON object, such as a struct or a map, and not {what}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            "[0-9]{1,12}",
+            "[0-9]{17,21}",
+            "[{\\[\\]}]{1,5}",
+            "[,.:eE+-]",
+            "\"[a-z0-9{\\[]{0,25}\""
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_look_lets_nothing_pass_that_a_close_one_refuses(json in pieces(), max_depth in 0..8_usize) {
+            let json = json.as_bytes();
+            prop_assert_eq!(check_readable(json, max_depth).is_ok(), look_closely(json, max_depth).is_ok());
+        }
+    }
+
+    #[test]
+    fn as_many_digits_as_may_be_too_many_are_found_wherever_they_begin() {
+        for before in 0..3 * MANY_DIGITS {
+            let json = |digits| format!("{}{}", "[".repeat(before), "9".repeat(digits));
+            assert!(has_many_digits(json(MANY_DIGITS).as_bytes()));
+            assert!(!has_many_digits(json(MANY_DIGITS - 1).as_bytes()));
+        }
+    }
 }
