@@ -34,6 +34,7 @@
 //! |---|---|---|
 //! | `json` | `json`: one readable JSON file and its journal; `json-dir`: one file per session | yes |
 //! | `sqlite` | `sqlite`: a SQLite database; needs tokio | |
+//! | `cache` | sessions that were read stay near: `near_cache` (Redis), `cache_staleness` (any backend) | |
 //! | `toml` | config files in TOML | yes |
 //! | `yaml` | config files in YAML | |
 //! | `crypto` | encrypted ids, sealed data (`is_session_crypt = true`) | |
@@ -113,6 +114,8 @@ mod guide {
     struct Blocking;
     #[doc = include_str!("../../docs/guide/keys.md")]
     struct Keys;
+    #[doc = include_str!("../../docs/guide/near-cache.md")]
+    struct NearCache;
     #[doc = include_str!("../../docs/guide/observability.md")]
     struct Observability;
 }

@@ -424,3 +424,30 @@ async fn a_key_may_stand_in_a_file() {
             .starts_with("J$_")
     );
 }
+
+/// One line, around any backend; and what it means for what others write.
+#[cfg(all(feature = "cache", feature = "json"))]
+#[tokio::test]
+async fn one_line_keeps_sessions_near_for_as_long_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let clock = clock();
+    let settings = json!({"type": "json-dir", "storage_path": path, "cache_staleness": 0.5, "cache_sessions": 100});
+    let cached = config(settings).clock(clock.clone()).open().await.unwrap();
+    let plain = json!({"type": "json-dir", "storage_path": path});
+    let other = config(plain).clock(clock.clone()).open().await.unwrap();
+    let id = cached.create("user1", json!({})).await.unwrap();
+    assert!(cached.exists(&id).await.unwrap());
+    assert!(other.delete(&id).await.unwrap());
+    assert!(cached.exists(&id).await.unwrap(), "nobody has told it");
+    clock.advance(Duration::from_millis(500));
+    assert!(!cached.exists(&id).await.unwrap());
+
+    let said = mistake(config(json!({"type": "memory", "cache_staleness": 0}))).await;
+    assert!(said.contains("`cache_staleness`"), "{said}");
+    let said = mistake(config(json!({"type": "memory", "cache_sessions": 5}))).await;
+    assert!(said.contains("`cache_sessions`") && said.contains("cache_staleness"), "{said}");
+    let both = json!({"type": "redis", "near_cache": 5, "cache_staleness": 1});
+    let said = mistake(config(both)).await;
+    assert!(said.contains("`near_cache`"), "{said}");
+}

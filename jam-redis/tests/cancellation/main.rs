@@ -47,6 +47,26 @@ async fn dropped_calls_cross_no_replies_of_a_new_server() {
     dropped_calls_cross_no_replies(Kind::New).await;
 }
 
+/// Reads that are kept come over a connection of their own, and what came over it is given to many.
+#[cfg(feature = "near-cache")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn dropped_calls_cross_no_replies_with_a_near_cache() {
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::start(kind);
+        let store = patient(&server.url()).near_cache(10_000).open().await.unwrap();
+        let seen = Crowd::gather(store).await.call(calls(), Patience::Short).await;
+        assert!(seen.dropped >= calls() && seen.right > calls() / 10, "{seen:?}");
+        assert_eq!(seen.unavailable, 0, "{seen:?}");
+        let proxy = Proxy::start(server.address());
+        proxy.split();
+        // Few are kept, and those come and go.
+        let path = patient(&proxy.url()).session_path("split").near_cache(20);
+        let seen = Crowd::gather(path.open().await.unwrap()).await;
+        let seen = seen.call(calls() / 20, Patience::Short).await;
+        assert!(seen.right > 0 && seen.unavailable == 0, "{seen:?}");
+    }
+}
+
 /// On one thread tasks run in another order.
 #[tokio::test]
 async fn dropped_calls_cross_no_replies_on_a_single_thread() {

@@ -1,5 +1,6 @@
 //! From a config file or a URL to ready sessions.
 
+mod cache;
 mod cookie;
 mod document;
 mod environment;
@@ -56,6 +57,8 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `session_aes_secret` (`aes_secret`) | the key, or a list (or text with commas) of keys of which the first seals and all open; a key may be the path of a file that holds it | |
 /// | `encrypt_data` | `false` leaves the data readable while ids are encrypted | true |
 /// | `cookie` | the table of the session cookie, below (feature `tower`, `axum` or `actix`) | |
+/// | `cache_staleness` | for so many seconds what was read is given out again without asking the store (feature `cache`); what others write shows no later. For Redis, `near_cache` is better | off |
+/// | `cache_sessions` | how many sessions are kept for that | 10000 |
 /// | `accept_plaintext` | also open data from before encryption was switched on; for the time of that change only | false |
 ///
 /// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text
@@ -223,6 +226,7 @@ impl Config {
         let manager = settings.manager;
         manager.check()?;
         let store = self.registry.open(&settings.backend, store).await?;
+        let store = settings.cache.around(store, &self.clock);
         Ok((manager.builder(store)?.clock(self.clock), settings.cookie))
     }
 

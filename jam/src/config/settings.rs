@@ -7,6 +7,7 @@ use std::time::Duration;
 use jam_core::{Layout, PlainIds, Registry, Result, SessionStore, Sessions, SessionsBuilder, StoreConfig, WhenFull};
 use serde_json::{Map, Value};
 
+use super::cache::Cache;
 use super::config_error;
 use super::cookie::Cookie;
 
@@ -16,6 +17,7 @@ pub(super) struct Settings {
     pub(super) store: StoreConfig,
     pub(super) manager: Manager,
     pub(super) cookie: Cookie,
+    pub(super) cache: Cache,
 }
 
 /// What the manager is to be like.
@@ -80,11 +82,13 @@ impl Settings {
         };
         let manager = Manager::take(&mut config, secret_from_environment)?;
         let cookie = Cookie::take(&mut config)?;
+        let cache = Cache::take(&mut config)?;
         Ok(Self {
             backend,
             store: config.with_layout(manager.layout),
             manager,
             cookie,
+            cache,
         })
     }
 }
