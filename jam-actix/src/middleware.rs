@@ -61,7 +61,8 @@ impl SessionMiddleware {
 
     /// Answers errors in a way of your own: those that handlers and extractors pass on as [`Error`], and those of
     /// writing the changes afterwards. The error tells what happened and which [status](jam_http::Error::status) is its
-    /// own. A `Retry-After` is added where the error has one.
+    /// own. A `Retry-After` is added where the error has one and the answer
+    /// has none.
     ///
     /// ```
     /// use actix_web::HttpResponse;
@@ -79,7 +80,8 @@ impl SessionMiddleware {
     pub fn on_error(mut self, answer: impl Fn(&jam_http::Error) -> HttpResponse + Send + Sync + 'static) -> Self {
         self.answer = Arc::new(move |error| {
             let mut response = answer(error);
-            let mut headers = http::HeaderMap::new();
+            // The answer's own stays.
+            let mut headers = bridge::some_of(response.headers(), &[http::header::RETRY_AFTER]);
             error.apply(&mut headers);
             bridge::write_back(&headers, response.headers_mut());
             response

@@ -261,6 +261,29 @@ async fn errors_are_answered_as_the_application_likes() {
 }
 
 #[actix_web::test]
+async fn an_answer_of_ones_own_keeps_its_own_retry_after() {
+    let sessions = Sessions::new(MemoryStore::new());
+    let middleware = SessionMiddleware::new(sessions.clone()).on_error(|error| {
+        let status = StatusCode::from_u16(error.status().as_u16()).unwrap();
+        let mut answer = HttpResponse::build(status);
+        answer.insert_header((header::RETRY_AFTER, "120")).finish()
+    });
+    let app = init_service(App::new().wrap(middleware).configure(routes)).await;
+    let response = app.call(TestRequest::get().uri("/login").to_request()).await.unwrap();
+    let cookie = response.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    sessions.close().await.unwrap();
+    // An error of an extractor, one of a handler, and one of writing afterwards.
+    for (path, cookie) in [("/me", cookie), ("/login", cookie), ("/fill", "a=b")] {
+        let request = TestRequest::get().uri(path).insert_header((header::COOKIE, cookie));
+        let response = app.call(request.to_request()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        let all: Vec<_> = response.headers().get_all(header::RETRY_AFTER).collect();
+        assert_eq!(all, ["120"], "{path}");
+    }
+}
+
+#[actix_web::test]
 async fn without_the_middleware_a_session_is_an_error_that_says_so() {
     let app = init_service(App::new().configure(routes)).await;
     let response = app.call(TestRequest::get().uri("/me").to_request()).await.unwrap();

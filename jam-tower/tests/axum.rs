@@ -25,6 +25,11 @@ async fn login(session: Session) -> Result<&'static str> {
     Ok("welcome")
 }
 
+async fn fill(session: Session) -> Result<&'static str> {
+    session.insert("items", 3).await?;
+    Ok("filled")
+}
+
 async fn me(User(key): User) -> String {
     key.as_str().to_owned()
 }
@@ -54,6 +59,7 @@ async fn fails() -> Result<()> {
 fn routes() -> Router {
     Router::new()
         .route("/login", get(login))
+        .route("/fill", get(fill))
         .route("/me", get(me))
         .route("/home", get(home))
         .route("/theme", get(theme))
@@ -164,6 +170,30 @@ async fn an_application_answers_every_error_in_its_own_way() {
     asked.store(false, Ordering::SeqCst);
     assert_eq!(text(send(&app, "/home", None).await).await, (200, "hello".to_owned()));
     assert!(!asked.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn an_answer_of_ones_own_keeps_its_own_retry_after() {
+    let sessions = Sessions::new(MemoryStore::new());
+    let layer = SessionLayer::new(sessions.clone()).on_error(|error: &jam_http::Error| {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = error.status();
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, "120".parse().unwrap());
+        response
+    });
+    let app = routes().layer(layer);
+    let cookie = send(&app, "/login", None).await.headers()[header::SET_COOKIE].clone();
+    let cookie = cookie.to_str().unwrap().split(';').next();
+    sessions.close().await.unwrap();
+    // An error of an extractor, one of a handler, and one of writing afterwards.
+    for (path, cookie) in [("/me", cookie), ("/login", cookie), ("/fill", None)] {
+        let response = send(&app, path, cookie).await;
+        assert_eq!(response.status(), 503, "{path}");
+        let all: Vec<_> = response.headers().get_all(header::RETRY_AFTER).iter().collect();
+        assert_eq!(all, ["120"], "{path}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,235 @@
+//! Requests and answers that come late: nothing is undone, and nobody loses the new id.
+
+use std::sync::Arc;
+
+use http::header::SET_COOKIE;
+use jam::crypto::{AesSealer, generate_aes_key};
+use jam_http::{Session, SessionConfig};
+use jam_tests::on_every_framework;
+use jam_tests::web::{Browser, Framework};
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::support::{builder, cookie_of, everything_in, header, pages, secs, serve, sessions};
+
+on_every_framework!(
+    a_request_in_flight_cannot_undo_a_logout_or_a_rework,
+    a_revoke_in_flight_is_not_undone,
+    a_late_answer_does_not_take_away_the_cookie_of_a_new_login,
+    a_late_request_with_the_old_id_does_not_displace_a_login,
+    a_rework_that_meets_a_rotation_of_another_process_leaves_late_requests_nothing_to_begin,
+    a_client_that_never_heard_of_its_login_begins_anew_half_a_minute_later,
+);
+
+async fn a_request_in_flight_cannot_undo_a_logout_or_a_rework<F: Framework>() {
+    let sessions = sessions();
+    let manager = sessions.clone();
+    // The session ends while the handler works with it.
+    let site = pages(SessionConfig::new(sessions.clone())).on("/meanwhile/delete", move |session: Session| {
+        let manager = manager.clone();
+        async move {
+            session.insert("n", 1).await?;
+            manager.delete(session.id().await?.unwrap()).await?;
+            Ok("")
+        }
+    });
+    let manager = sessions.clone();
+    let site = site.on("/meanwhile/rework", move |session: Session| {
+        let manager = manager.clone();
+        async move {
+            session.insert("n", 1).await?;
+            manager.rework(session.id().await?.unwrap()).await?;
+            Ok("")
+        }
+    });
+    let app = F::serve(site).await;
+    for (path, left) in [("/meanwhile/delete", 0), ("/meanwhile/rework", 1)] {
+        let id = sessions.create("user1", json!({})).await.unwrap();
+        let browser = Browser::with_cookie(&app, cookie_of(&id));
+        let response = browser.visit(path).await;
+        assert_eq!(
+            (response.status().as_u16(), header(&response, &SET_COOKIE)),
+            (200, None),
+            "{path}"
+        );
+        assert!(!sessions.exists(&id).await.unwrap(), "{path}");
+        assert_eq!(browser.status("/user").await, 401);
+        let sessions = sessions.list("user1").await.unwrap();
+        assert_eq!(sessions.len(), left, "{path}");
+        assert!(sessions.iter().all(|session| session.data().unwrap().is_empty()));
+    }
+}
+
+async fn a_revoke_in_flight_is_not_undone<F: Framework>() {
+    let sessions = sessions();
+    let manager = sessions.clone();
+    // Another device ends this one's session between this request's read and its write.
+    let site = pages(SessionConfig::new(sessions.clone())).on("/meanwhile", move |session: Session| {
+        let manager = manager.clone();
+        async move {
+            session.insert("n", 1).await?;
+            let (user, handle) = (session.require_user().await?, session.handle().await?.unwrap());
+            assert!(manager.revoke(user, &handle).await?);
+            Ok("")
+        }
+    });
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    let browser = Browser::with_cookie(&F::serve(site).await, cookie_of(&id));
+    let response = browser.visit("/meanwhile").await;
+    assert_eq!(
+        (response.status().as_u16(), header(&response, &SET_COOKIE)),
+        (200, None)
+    );
+    assert_eq!(browser.status("/user").await, 401);
+    assert_eq!(everything_in(&sessions).await.len(), 0, "sessions that came back");
+}
+
+async fn a_late_answer_does_not_take_away_the_cookie_of_a_new_login<F: Framework>() {
+    let sessions = sessions();
+    let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let gate = (arrived.clone(), go.clone());
+    let site = pages(SessionConfig::new(sessions)).on("/slow", move |session: Session| {
+        let (arrived, go) = gate.clone();
+        async move {
+            session.insert("slow", 1).await?;
+            arrived.notify_one();
+            go.notified().await;
+            Ok("")
+        }
+    });
+    let browser = Browser::new(&F::serve(site).await);
+    browser.visit("/write").await;
+    let tab = browser.clone();
+    let slow = tokio::spawn(async move { tab.status("/slow").await });
+    arrived.notified().await;
+    browser.visit("/login").await;
+    go.notify_one();
+    assert_eq!(slow.await.unwrap(), 200);
+    assert_eq!(browser.read("/user").await, "user1");
+}
+
+/// Requests that left the browser before a login or a rework elsewhere, and look at their session only afterwards: they
+/// write nothing, and the browser keeps the new id, whichever answer comes last.
+async fn a_late_request_with_the_old_id_does_not_displace_a_login<F: Framework>() {
+    for sealed in [false, true] {
+        let (builder, _clock) = builder();
+        let builder = if sealed {
+            builder.sealer(AesSealer::new(generate_aes_key().unwrap().parse().unwrap()))
+        } else {
+            builder
+        };
+        let sessions = builder.build().unwrap();
+        let site = pages(SessionConfig::new(sessions.clone()))
+            .on("/modify", |session: Session| async move {
+                session.modify(|data| data.insert("n".into(), 7.into())).await?;
+                Ok("")
+            })
+            .on("/change-and-rework", |session: Session| async move {
+                session.modify(|data| data.insert("n".into(), 8.into())).await?;
+                session.rework().await?;
+                Ok("")
+            })
+            .on("/as-bob", |session: Session| async move {
+                session.login("bob").await?;
+                Ok("")
+            });
+        let app = F::serve(site).await;
+        let browser = Browser::new(&app);
+        browser.visit("/write").await;
+        for (step, user) in [
+            ("/login", "user1"),
+            ("/rework", "user1"),
+            ("/change-and-rework", "user1"),
+            ("/login", "user1"),
+            ("/as-bob", "bob"),
+        ] {
+            let before = browser.cookie().unwrap();
+            browser.visit(step).await;
+            let old = Browser::with_cookie(&app, &before);
+            // What they see is that there is no session.
+            assert_eq!(old.status("/user").await, 401, "{step}");
+            assert_eq!(old.read("/read").await, "none", "{step}");
+            for (late, status) in [("/write", 200), ("/modify", 401)] {
+                let late = old.visit(late).await;
+                assert_eq!(
+                    (late.status().as_u16(), header(&late, &SET_COOKIE)),
+                    (status, None),
+                    "{step}"
+                );
+            }
+            assert_eq!(browser.read("/user").await, user, "{step}");
+        }
+        let left = everything_in(&sessions).await;
+        let (notes, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|entry| entry.id.is_reserved());
+        assert_eq!((left.len(), notes.len()), (1, 5));
+    }
+}
+
+/// Another process rotates the id while a handler is at work that then asks for a new one itself: by then there are two old ids,
+/// and requests on their way with either begin nothing.
+async fn a_rework_that_meets_a_rotation_of_another_process_leaves_late_requests_nothing_to_begin<F: Framework>() {
+    for step in ["/rework-late", "/login-late"] {
+        let sessions = builder().0.grace(secs(30)).build().unwrap();
+        let other_process = sessions.clone();
+        let rotated = Arc::new(std::sync::Mutex::new(None));
+        let seen = Arc::clone(&rotated);
+        let meet = move |session: Session| {
+            let (other_process, seen) = (other_process.clone(), Arc::clone(&seen));
+            async move {
+                session.modify(|data| data.insert("n".into(), 7.into())).await?;
+                let new = other_process.rework_with_grace(session.id().await?.unwrap()).await?;
+                *seen.lock().unwrap() = Some(new);
+                Ok::<_, jam_http::Error>(session)
+            }
+        };
+        let (rework, login) = (meet.clone(), meet);
+        let site = pages(SessionConfig::new(sessions.clone()))
+            .on("/rework-late", move |session: Session| {
+                let met = rework(session);
+                async move { met.await?.rework().await.map(|()| "") }
+            })
+            .on("/login-late", move |session: Session| {
+                let met = login(session);
+                async move { met.await?.login("user1").await.map(|()| "") }
+            });
+        let app = F::serve(site).await;
+        let browser = Browser::new(&app);
+        browser.visit("/login").await;
+        let first = browser.cookie().unwrap();
+        assert_eq!(browser.status(step).await, 200);
+        let second = cookie_of(rotated.lock().unwrap().take().unwrap());
+        assert!(![&first, &second].contains(&&browser.cookie().unwrap()));
+        for old in [first, second] {
+            let late = Browser::with_cookie(&app, &old).visit("/write").await;
+            assert_eq!(
+                (late.status().as_u16(), header(&late, &SET_COOKIE)),
+                (200, None),
+                "{step}"
+            );
+        }
+        assert_eq!(
+            (browser.read("/user").await, browser.read("/read").await),
+            ("user1".into(), "7".into())
+        );
+    }
+}
+
+async fn a_client_that_never_heard_of_its_login_begins_anew_half_a_minute_later<F: Framework>() {
+    let (builder, clock) = builder();
+    let sessions = builder.build().unwrap();
+    let app: F = serve(&sessions).await;
+    let browser = Browser::new(&app);
+    browser.visit("/write").await;
+    // The answer of the login was lost.
+    let before = browser.cookie().unwrap();
+    browser.visit("/login").await;
+    let browser = Browser::with_cookie(&app, &before);
+    assert_eq!(header(&browser.visit("/write").await, &SET_COOKIE), None);
+    clock.advance(secs(31));
+    assert!(header(&browser.visit("/write").await, &SET_COOKIE).is_some());
+    assert_eq!(browser.read("/read").await, "1");
+    // Logging in once more works at any time.
+    let browser = Browser::with_cookie(&app, &before);
+    browser.visit("/login").await;
+    assert_eq!(browser.read("/user").await, "user1");
+}
