@@ -177,7 +177,8 @@ impl<L: Library> Contestant for Local<L> {
                 turn
             }
             Operation::Delete => {
-                let held = deal(mem::take(&mut self.created), tasks);
+                let kept = self.created.len().saturating_sub(count);
+                let held = deal(self.created.split_off(kept), tasks);
                 self.work(operation, held, None).await?.1
             }
             _ => {
@@ -190,5 +191,27 @@ impl<L: Library> Contestant for Local<L> {
             }
         };
         Ok(Some(turn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jam_core::{MemoryStore, Sessions};
+
+    use super::Local;
+    use crate::{About, Failure, Jam, Operation};
+
+    #[tokio::test]
+    async fn what_is_created_is_deleted_and_what_stays_stays() -> Result<(), Failure> {
+        let sessions = Sessions::new(MemoryStore::new());
+        let mut local = Local::timed(Jam::new(About::jam("jam", ""), sessions.clone()));
+        local.fill(128, 4).await?;
+        let created = local.turn(Operation::Create, 4, 10).await?.ok_or("no such operation")?;
+        let deleted = local.turn(Operation::Delete, 4, usize::MAX).await?.ok_or("no such operation")?;
+        assert_eq!((created.count, deleted.count), (12, 12));
+        local.turn(Operation::Rework, 4, 40).await?;
+        local.turn(Operation::Get, 4, 1_000).await?;
+        assert_eq!(sessions.store().scan(None, 1_000).await?.entries.len(), 128);
+        Ok(())
     }
 }

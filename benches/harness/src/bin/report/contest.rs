@@ -188,3 +188,39 @@ impl Contest {
         (!lacks.is_empty()).then(|| format!("{} with {}", lacks.join(", "), contestant.about.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Contest;
+
+    fn contest() -> Result<Contest, jam_bench_harness::Failure> {
+        let row = |name: &str, kind: &str, rates: [f64; 3]| -> Value {
+            let measured = json!([{"operation": "get", "rates": rates, "p50": 1.0, "p99": 2.0}]);
+            json!({"name": name, "kind": kind, "settings": "", "package": null, "measured": measured})
+        };
+        Contest::of(&[
+            json!({"part": "memory", "tasks": 64}),
+            row("jam", "jam", [100.0, 10.0, 100.0]),
+            row("slow", "peer", [50.0, 5.0, 10.0]),
+            row("fast", "peer", [200.0, 20.0, 50.0]),
+        ])
+    }
+
+    #[test]
+    fn a_turn_that_was_slow_for_all_changes_no_ratio() -> Result<(), jam_bench_harness::Failure> {
+        let ratio = contest()?.ratio("jam", "slow", "get").ok_or("none")?;
+        assert_eq!(ratio.show(), "2.00 (2.00 to 10.0)");
+        Ok(())
+    }
+
+    #[test]
+    fn the_best_peer_is_the_fastest_one() -> Result<(), jam_bench_harness::Failure> {
+        let contest = contest()?;
+        let (ratio, who) = contest.ratio_to_best("jam", "", "get").ok_or("none")?;
+        assert_eq!((ratio.show().as_str(), who), ("0.50 (0.50 to 2.00)", "fast"));
+        assert!(contest.ratio_to_best("jam", "", "list").is_none());
+        Ok(())
+    }
+}

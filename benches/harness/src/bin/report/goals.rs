@@ -187,3 +187,17 @@ impl Goal {
         Ok(Some((words.join("; "), missed)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn a_goal_that_was_not_measured_keeps_its_row() -> Result<(), jam_bench_harness::Failure> {
+        let row = "| Redis 7.0 | get | the best peer | >= 0.9 | get 0.99 (0.72 to 1.61) | met |";
+        // Beside the manifest there are no results.
+        assert!(table(row)?.contains(row));
+        assert!(table("")?.contains("| Redis 7.0 | get | the best peer | >= 0.9 | not measured | |"));
+        Ok(())
+    }
+}

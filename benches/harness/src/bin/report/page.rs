@@ -52,3 +52,21 @@ pub(crate) fn plain(lines: &[Value]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{between, marks, replaced};
+
+    const PAGE: &str = "# Page\n\n<!-- bench:one -->\n<!-- end -->\n\nWords.\n\n<!-- bench:two -->\n\nold\n\n<!-- end -->\n";
+
+    #[test]
+    fn a_part_changes_nothing_outside_its_marks() {
+        assert_eq!(marks(PAGE), ["one", "two"]);
+        let page = replaced(PAGE, "one", "new\n");
+        assert_eq!(between(&page, "one"), Some("\nnew\n\n"));
+        assert_eq!(between(&page, "two"), between(PAGE, "two"));
+        assert_eq!(replaced(&page, "one", "new"), page);
+        assert_eq!(replaced(&page, "one", ""), replaced(PAGE, "one", ""));
+        assert_eq!(replaced(PAGE, "three", "new"), PAGE);
+    }
+}
