@@ -46,7 +46,11 @@ impl Settings {
 }
 
 /// Lets them take turns, and writes down the results of this part.
-pub async fn compete(part: Part, settings: &Settings, mut contestants: Vec<Box<dyn Contestant>>) -> Result<(), Failure> {
+pub async fn compete(
+    part: Part,
+    settings: &Settings,
+    mut contestants: Vec<Box<dyn Contestant>>,
+) -> Result<(), Failure> {
     let mut counts = Vec::new();
     for (number, contestant) in contestants.iter_mut().enumerate() {
         let sessions = settings.sessions[number % settings.sessions.len()];
@@ -57,7 +61,11 @@ pub async fn compete(part: Part, settings: &Settings, mut contestants: Vec<Box<d
                 Operation::Delete => {
                     let deleted = contestant.turn(operation, settings.tasks, usize::MAX).await?;
                     // All that there is, or at the end as much each time as was created each time.
-                    deleted.and(if settings.deletes_at_the_end { created } else { Some(usize::MAX) })
+                    deleted.and(if settings.deletes_at_the_end {
+                        created
+                    } else {
+                        Some(usize::MAX)
+                    })
                 }
                 _ => warm_up(contestant.as_mut(), operation, settings).await?,
             };
@@ -86,7 +94,11 @@ pub async fn compete(part: Part, settings: &Settings, mut contestants: Vec<Box<d
     }
     let mut rows = Vec::new();
     for (contestant, turns) in contestants.iter().zip(turns) {
-        let measured = settings.operations.iter().zip(turns).filter(|(_, turns)| !turns.is_empty());
+        let measured = settings
+            .operations
+            .iter()
+            .zip(turns)
+            .filter(|(_, turns)| !turns.is_empty());
         rows.push(Row {
             about: contestant.about().clone(),
             measured: measured

@@ -23,7 +23,11 @@ pub(crate) async fn measure(synced: bool, tasks: usize) -> Result<(), Failure> {
         (Durability::Os, "survives a crash of the process, no sync")
     };
     let file = JsonFile::options(at("jam.json")).durability(durability).open().await?;
-    let dir = JsonDir::options().storage_path(at("jam")).durability(durability).open().await?;
+    let dir = JsonDir::options()
+        .storage_path(at("jam"))
+        .durability(durability)
+        .open()
+        .await?;
     let mut contestants: Vec<Box<dyn Contestant>> = vec![
         Local::timed(Jam::new(
             About::jam("jam, JSON file", &format!("a journal with group commit; {promise}")),
@@ -52,7 +56,10 @@ pub(crate) async fn measure(synced: bool, tasks: usize) -> Result<(), Failure> {
     ];
     if synced {
         contestants.push(Local::timed(Tower::new(
-            About::peer("tower-sessions-file-based-store, as it comes", "one file per session, no sync"),
+            About::peer(
+                "tower-sessions-file-based-store, as it comes",
+                "one file per session, no sync",
+            ),
             FileStore::in_dir(at("file-based-as-it-comes"))?,
         )));
     } else {
