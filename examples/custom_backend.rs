@@ -38,7 +38,7 @@ impl Row {
     }
 
     fn stored(&self) -> Stored {
-        Stored::new(self.payload.clone(), Version::from_counter(self.version))
+        Stored::new(self.payload.clone(), Version::from_counter(self.version)).ending(self.expires_at.into())
     }
 
     fn entry(&self, id: &RecordId) -> Entry {

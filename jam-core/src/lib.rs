@@ -52,6 +52,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "cache")]
+pub mod cache;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod diagnosis;
@@ -80,7 +82,7 @@ pub use self::id::{
 };
 pub use self::key::SessionKey;
 pub use self::memory::MemoryStore;
-pub use self::record::{Cursor, Entry, Load, Page, Record, RecordId, Rename, Renewal, Stored, Version};
+pub use self::record::{Cursor, Ends, Entry, Load, Page, Record, RecordId, Rename, Renewal, Stored, Version};
 pub use self::registry::{Registry, StoreConfig, StoreFactory, did_you_mean};
 pub use self::seal::{SealContext, SealDomain, Sealer};
 pub use self::sessions::{Data, Serializer, Session, SessionInfo, SessionOptions, Sessions, SessionsBuilder, WhenFull};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -131,12 +132,25 @@ pub struct Stored {
     pub payload: Bytes,
     /// Which write these bytes are from.
     pub version: Version,
+    /// When the record ends, if the store tells.
+    pub ends: Ends,
 }
 
 impl Stored {
     /// Of this payload and version.
     pub const fn new(payload: Bytes, version: Version) -> Self {
-        Self { payload, version }
+        Self {
+            payload,
+            version,
+            ends: Ends::Unknown,
+        }
+    }
+
+    /// With the end of the record.
+    #[must_use]
+    pub const fn ending(mut self, ends: Ends) -> Self {
+        self.ends = ends;
+        self
     }
 }
 
@@ -145,6 +159,45 @@ impl fmt::Debug for Stored {
         f.debug_struct("Stored")
             .field("payload_len", &self.payload.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// When a record ends, as a read tells that was asked to ([`Load::with_expiry`]). A store that knows without asking anybody
+/// may tell every read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ends {
+    /// The read did not ask. Nobody may keep such a record.
+    #[default]
+    Unknown,
+    /// Never, unless somebody writes it.
+    Never,
+    /// At this time, by the clock that the store was given.
+    At(Timestamp),
+    /// At this time, by the clock of a server.
+    OnServer {
+        /// The expiry, as a listing gives it.
+        at: Timestamp,
+        /// How much was left of it when the server looked, or less: two machines' clocks need not agree, but a second is as
+        /// long on both.
+        left: Duration,
+    },
+}
+
+impl Ends {
+    /// The expiry, as a listing gives it; `None`: never, or unknown.
+    pub const fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) | Self::OnServer { at, .. } => Some(at),
+            Self::Unknown | Self::Never => None,
+        }
+    }
+}
+
+impl From<Option<Timestamp>> for Ends {
+    /// Of a store that judges by the clock that it was given; `None`: never.
+    fn from(expires_at: Option<Timestamp>) -> Self {
+        expires_at.map_or(Self::Never, Self::At)
     }
 }
 
@@ -250,6 +303,8 @@ pub struct Load {
     /// The answer decides about a write, or about who may do what: it must come from the store itself, past any cache
     /// between. A store without a cache has nothing to do for it.
     pub fresh: bool,
+    /// The answer is to say [when the record ends](Stored::ends), as it is after a renewal: whoever keeps it must know.
+    pub expiry: bool,
 }
 
 impl Load {
@@ -258,6 +313,7 @@ impl Load {
         Self {
             renew: None,
             fresh: false,
+            expiry: false,
         }
     }
 
@@ -272,6 +328,13 @@ impl Load {
     #[must_use]
     pub const fn fresh(mut self) -> Self {
         self.fresh = true;
+        self
+    }
+
+    /// With the end of the record, for whoever keeps what was read.
+    #[must_use]
+    pub const fn with_expiry(mut self) -> Self {
+        self.expiry = true;
         self
     }
 }

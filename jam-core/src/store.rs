@@ -57,6 +57,9 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// With [a renewal](Load::renew), and if it [is due](crate::Renewal::is_due), the same step moves the expiry, in
     /// one trip to the store and without a write when it is not due. A renewal leaves the version as it is.
+    ///
+    /// A read [with its expiry](Load::with_expiry) also says [when the record ends](Stored::ends), in the same trip and as it
+    /// is after the renewal; never [`Unknown`](crate::Ends::Unknown). Any other read need not know.
     async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>>;
 
     /// Replaces payload and expiry of a live record; the new expiry counts even if it is earlier.

@@ -89,7 +89,9 @@ impl<'a> Ask<'a> {
         };
         match self {
             // What was emulated shows in the value.
-            Self::Load { id, how, exact: false } if how.renew.is_none() => Some(Call::Plain(field(hash, id))),
+            Self::Load { id, how, exact: false } if how.renew.is_none() && !how.expiry => {
+                Some(Call::Plain(field(hash, id)))
+            }
             Self::Insert { id, record } if sets && live.knows(hash) => {
                 let command = hset(id, record.payload.len());
                 Some(Call::Plain(set(command, "FNX", id, record)))
@@ -121,7 +123,12 @@ impl<'a> Ask<'a> {
         match self {
             Self::Insert { id, record } => with_record(script(&native::INSERT).arg(id.as_bytes()), record),
             Self::Load { id, how, exact } => {
-                let call = lenient(&native::LOAD, *exact || unknown);
+                let look = *exact || (unknown && how.renew.is_some());
+                let call = if how.expiry {
+                    lenient(&native::ENDING, look)
+                } else {
+                    lenient(&native::LOAD, look)
+                };
                 renewing(call.arg(id.as_bytes()), *how)
             }
             Self::Replace { id, expected, record } => {

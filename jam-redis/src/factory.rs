@@ -21,6 +21,8 @@ use crate::{RedisOptions, diagnosis};
 /// | `connect_lazily` | whether the store opens although no server answers | false |
 /// | `wait_replicas` | replicas that must have the end or the rework of a session before it is acknowledged | 0 |
 /// | `wait_timeout` | seconds that may take | 1 |
+/// | `near_cache` | how many sessions that were read stay in this process (feature `near-cache`) | 0 |
+/// | `near_cache_staleness` | seconds after which what others changed shows, whatever happens | 1 |
 /// | `tls_ca`, `tls_cert`, `tls_key` | PEM files (feature `tls`) | the system's authorities |
 ///
 /// The layout is the manager's setting; it comes with the config ([`StoreConfig::layout`]).
@@ -103,9 +105,28 @@ fn options(config: &mut StoreConfig) -> Result<RedisOptions> {
     let within = config.seconds("wait_timeout")?.unwrap_or(Duration::from_secs(1));
     options = options.wait_replicas(u32::try_from(replicas).unwrap_or_default(), within);
     options = options.layout(config.layout());
+    let options = near_cache(config, options)?;
     #[cfg(feature = "tls")]
     let options = certificates(config, options)?;
     config.finish()?;
+    Ok(options)
+}
+
+fn near_cache(config: &mut StoreConfig, options: RedisOptions) -> Result<RedisOptions> {
+    let sessions = config.integer("near_cache", 0..=1 << 40)?;
+    let bound = config.seconds("near_cache_staleness")?;
+    if bound.is_some() && sessions.is_none() {
+        return Err(config.invalid("near_cache_staleness", "left out, unless `near_cache` is set"));
+    }
+    #[cfg(feature = "near-cache")]
+    let options = options
+        .near_cache(sessions.unwrap_or_default())
+        .near_cache_staleness(bound.unwrap_or(Duration::from_secs(1)));
+    #[cfg(not(feature = "near-cache"))]
+    if sessions.is_some_and(|sessions| sessions > 0) {
+        let expected = "left out, or jam-redis built with the feature `near-cache` (of jam too)";
+        return Err(config.invalid("near_cache", expected));
+    }
     Ok(options)
 }
 

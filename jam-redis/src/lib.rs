@@ -19,6 +19,8 @@ mod connect;
 mod diagnosis;
 mod error;
 mod factory;
+#[cfg_attr(not(feature = "near-cache"), path = "near_off.rs")]
+mod near;
 mod options;
 mod scan;
 mod script;

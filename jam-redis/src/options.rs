@@ -8,6 +8,7 @@ use jam_core::{Error, ErrorKind, Result};
 use redis::aio::ConnectionLike;
 
 use crate::connect::{Lend, Link, Node, Replicas, Target, Timeouts, Wire};
+use crate::near::Near;
 use crate::url::{Servers, Tls};
 use crate::{Layout, RedisStore};
 
@@ -32,6 +33,10 @@ pub struct RedisOptions {
     timeouts: Timeouts,
     replicas: Option<Replicas>,
     lazily: bool,
+    #[cfg(feature = "near-cache")]
+    near_cache: u64,
+    #[cfg(feature = "near-cache")]
+    near_cache_staleness: Duration,
     tls: Tls,
     username: Option<String>,
     password: Option<String>,
@@ -77,6 +82,10 @@ impl RedisOptions {
             },
             replicas: None,
             lazily: false,
+            #[cfg(feature = "near-cache")]
+            near_cache: 0,
+            #[cfg(feature = "near-cache")]
+            near_cache_staleness: Duration::from_secs(1),
             tls: Tls::default(),
             username: None,
             password: None,
@@ -154,6 +163,35 @@ impl RedisOptions {
         self
     }
 
+    /// Keeps up to so many sessions that were read in this process, so that reading them again costs no trip; off by default,
+    /// and with 0. A session whose data is larger than 1 KiB counts once more for each KiB.
+    ///
+    /// The server tells when somebody changes what was read (`CLIENT TRACKING`), so the end of a session shows everywhere as
+    /// soon as its message arrives, and never later than [`near_cache_staleness`](Self::near_cache_staleness). What this
+    /// store writes it shows at once. While the server cannot tell, nothing is given out from the cache. It takes one more
+    /// connection to each server, which speaks RESP3, and the right to call `CLIENT TRACKING`. Not over a connection of the
+    /// application's.
+    #[cfg(feature = "near-cache")]
+    pub const fn near_cache(mut self, sessions: u64) -> Self {
+        self.near_cache = sessions;
+        self
+    }
+
+    /// How old what the near cache gives out may be at most, whatever becomes of the server's messages and the connection
+    /// they come over; 1 s by default, at least 10 ms. While sessions are read, the server is asked four times in that time
+    /// whether it is there.
+    #[cfg(feature = "near-cache")]
+    pub const fn near_cache_staleness(mut self, bound: Duration) -> Self {
+        self.near_cache_staleness = bound;
+        self
+    }
+
+    #[cfg(feature = "near-cache")]
+    fn near(&self) -> Option<Arc<Near>> {
+        let prefix = format!("{}:", self.session_path);
+        (self.near_cache > 0).then(|| Arc::new(Near::new(self.near_cache, self.near_cache_staleness, &prefix)))
+    }
+
     /// The user of the servers' access control lists, in place of the URL's.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
@@ -202,7 +240,7 @@ impl RedisOptions {
     ///
     /// # Errors
     /// - [`Config`](ErrorKind::Config) for a URL that is none, a user or password that the server does not take, or
-    ///   settings that cannot be: a timeout of zero; user, password or database beside the application's own client or
+    ///   settings that cannot be: a timeout of zero; a near cache that the server does not let this user have; user, password or database beside the application's own client or
     ///   connection; replicas to wait for over an application's connection. So is a node of a cluster that is opened as
     ///   a single server, and a single server that is opened as a cluster.
     /// - [`Unavailable`](ErrorKind::Unavailable) if no server answers within the connect timeout; of a cluster, one that
@@ -212,15 +250,20 @@ impl RedisOptions {
         // No session key is empty, so this is no session's hash, and a user who may use the path may use it.
         let probe_key: Arc<[u8]> = format!("{}:", self.session_path).into_bytes().into();
         let timeouts = self.timeouts;
+        #[cfg(feature = "near-cache")]
+        let near = self.near();
+        #[cfg(not(feature = "near-cache"))]
+        let near = None::<Arc<Near>>;
         let link = match &self.source {
             Source::Url(url) => {
                 let mut servers = Servers::parse(url)?;
                 servers.overrule(self.username.as_deref(), self.password.as_deref(), self.database);
                 servers.sentinel_credentials(self.sentinel_username.as_deref(), self.sentinel_password.as_deref());
-                servers.link(&self.tls, timeouts, probe_key)?
+                servers.link(&self.tls, timeouts, probe_key, near.clone())?
             }
             Source::Client(client) => {
-                let node = Node::new(Target::Server((**client).clone()), timeouts, probe_key);
+                let target = Target::Server((**client).clone());
+                let node = Node::new(target, timeouts, probe_key, near.as_ref());
                 Link::One(Arc::new(node))
             }
             Source::Connection(_) if self.replicas.is_some() => {
@@ -234,9 +277,9 @@ impl RedisOptions {
                 Link::One(Arc::new(Node::lent(wire, timeouts, probe_key).await?))
             }
         };
-        let store = RedisStore::new(link, self.session_path, self.layout, self.replicas);
+        let store = RedisStore::new(link, self.session_path, self.layout, self.replicas, near);
         if !self.lazily {
-            store.link().open().await?;
+            store.link().open(store.is_near()).await?;
         }
         Ok(store)
     }
@@ -253,6 +296,18 @@ impl RedisOptions {
         // WAIT would take less than a millisecond for no limit at all.
         if self.replicas.is_some_and(|replicas| replicas.within.as_millis() == 0) {
             return wrong("the time to wait for replicas must be at least a millisecond");
+        }
+        #[cfg(feature = "near-cache")]
+        if self.near_cache > 0 {
+            if self.near_cache_staleness < Duration::from_millis(10) {
+                return wrong("`near_cache_staleness` must be at least 0.01 s: the server is asked four times in it");
+            }
+            if matches!(self.source, Source::Connection(_)) {
+                return wrong(
+                    "`near_cache` takes a connection of its own, and an application's connection is only one; open the \
+                     store by a URL or with a client",
+                );
+            }
         }
         let credentials = [
             &self.username,

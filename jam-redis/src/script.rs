@@ -39,6 +39,7 @@ pub(crate) mod native {
     scripts! { ALL: "native.lua"
         INSERT = "native_insert.lua",
         LOAD = "renewal.lua" "native_load.lua",
+        ENDING = "renewal.lua" "native_ending.lua",
         REPLACE = "native_replace.lua",
         TOUCH = "native_touch.lua",
         RENAME = "native_rename.lua",
@@ -53,12 +54,16 @@ pub(crate) mod emulated {
     use super::{LazyLock, Script};
 
     scripts! { ALL: "emulated.lua"
-        INSERT = "emulated_insert.lua",
-        LOAD = "renewal.lua" "emulated_load.lua",
-        REPLACE = "emulated_replace.lua",
-        TOUCH = "emulated_touch.lua",
-        RENAME = "emulated_rename.lua",
-        REMOVE = "emulated_remove.lua",
+        INSERT = "emulated_until.lua" "emulated_insert.lua",
+        LOAD = "emulated_find.lua" "emulated_payload.lua" "emulated_until.lua" "emulated_put.lua" "emulated_prolong.lua"
+            "renewal.lua" "emulated_load.lua",
+        REPLACE = "emulated_find.lua" "emulated_payload.lua" "emulated_until.lua" "emulated_put.lua" "emulated_settle.lua"
+            "emulated_replace.lua",
+        TOUCH = "emulated_find.lua" "emulated_payload.lua" "emulated_until.lua" "emulated_put.lua" "emulated_prolong.lua"
+            "emulated_touch.lua",
+        RENAME = "emulated_find.lua" "emulated_payload.lua" "emulated_until.lua" "emulated_put.lua" "emulated_settle.lua"
+            "emulated_rename.lua",
+        REMOVE = "emulated_find.lua" "emulated_payload.lua" "emulated_until.lua" "emulated_settle.lua" "emulated_remove.lua",
         LIST = "emulated_list.lua",
         CLEAR = "emulated_clear.lua",
         SWEEP = "emulated_sweep.lua",

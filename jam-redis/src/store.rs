@@ -1,25 +1,27 @@
 //! `RedisStore`: the contract, on Redis.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jam_core::{
-    Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored,
-    Timestamp, Version,
+    Cursor, Ends, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore,
+    Stored, Timestamp, Version,
 };
 use redis::Value;
 
 use crate::call::Ask;
-use crate::connect::{Answer, Generation, Link, Replicas};
+use crate::connect::{Answer, Generation, Link, Live, Moment, Replicas};
 use crate::error;
+use crate::near::Near;
 use crate::value::{self, Expiry};
 use crate::{Layout, RedisOptions};
 
 /// Sessions in Redis or Valkey. See the [crate documentation](crate) for what it promises.
 ///
-/// Cloning the store is wrapping it in an [`Arc`](std::sync::Arc); one store serves any number of tasks over one connection.
+/// Cloning the store is wrapping it in an [`Arc`]; one store serves any number of tasks over one connection.
 /// That lives on the tokio runtime it was opened on: once the runtime has ended, the calls under way and the next one fail
 /// with [`Unavailable`](ErrorKind::Unavailable), and the store connects again on the runtime of the one after.
 pub struct RedisStore {
@@ -27,7 +29,16 @@ pub struct RedisStore {
     path: String,
     layout: Layout,
     replicas: Option<Replicas>,
+    near: Option<Arc<Near>>,
     closed: AtomicBool,
+}
+
+/// What was read.
+pub(crate) enum Read {
+    Found(Stored),
+    Gone,
+    /// Only the server can tell whether it has expired, or in whose form it is.
+    Unsure,
 }
 
 impl RedisStore {
@@ -67,14 +78,31 @@ impl RedisStore {
         RedisOptions::from_connection(connection).open().await
     }
 
-    pub(crate) fn new(link: Link, path: String, layout: Layout, replicas: Option<Replicas>) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        path: String,
+        layout: Layout,
+        replicas: Option<Replicas>,
+        near: Option<Arc<Near>>,
+    ) -> Self {
         Self {
             link,
             path,
             layout,
             replicas,
+            near,
             closed: AtomicBool::new(false),
         }
+    }
+
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Whether there is a near cache.
+    pub(crate) const fn is_near(&self) -> bool {
+        self.near.is_some()
     }
 
     pub(crate) fn link(&self) -> &Link {
@@ -88,7 +116,7 @@ impl RedisStore {
 
     /// What the hash of a session key is called.
     pub(crate) fn hash(&self, key: &SessionKey) -> String {
-        format!("{}:{}", self.path, key.as_str())
+        [self.path.as_str(), ":", key.as_str()].concat()
     }
 
     /// What the name of every hash begins with.
@@ -213,6 +241,35 @@ fn already_exists() -> Error {
     Error::new(ErrorKind::AlreadyExists, "there is a session of that id already")
 }
 
+/// What a read was told: the value, and by a script also when its field expires and what the server's clock said.
+struct Told {
+    value: Vec<u8>,
+    of_field: Option<Timestamp>,
+    now: Option<Timestamp>,
+}
+
+impl Told {
+    fn of(answer: Value) -> Result<Option<Self>> {
+        let told = |value, of_field, now| {
+            let time = |millis: i64| u64::try_from(millis).ok().map(Timestamp::from_millis);
+            let (of_field, now) = (time(of_field), time(now));
+            Ok(Some(Self { value, of_field, now }))
+        };
+        match answer {
+            Value::Nil => Ok(None),
+            Value::BulkString(value) => told(value, -1, -1),
+            Value::Array(mut parts) => match (parts.pop(), parts.pop(), parts.pop()) {
+                (Some(Value::BulkString(value)), Some(Value::Int(now)), None) => told(value, -1, now),
+                (Some(Value::Int(now)), Some(Value::Int(at)), Some(Value::BulkString(value))) => told(value, at, now),
+                _ => Ok(None),
+            },
+            _ => Err(error::unexpected(
+                "the Redis server answered a read with something else",
+            )),
+        }
+    }
+}
+
 fn stored(payload: Bytes) -> Stored {
     Stored::new(payload.clone(), Version::from_content(payload))
 }
@@ -224,6 +281,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
+        let _writing = self.near.as_ref().map(|near| near.writing(id.key()));
         let ask = Ask::Insert { id: id.id(), record };
         match self.decide(&self.hash(id.key()), &ask).await? {
             0 => Err(already_exists()),
@@ -232,54 +290,17 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
-        let hash = self.hash(id.key());
-        for exact in [false, true] {
-            let ask = Ask::Load {
-                id: id.id(),
-                how,
-                exact,
-            };
-            let Answer {
-                value, live, looked, ..
-            } = self.ask(&hash, &ask).await?;
-            let emulates = live.generation() == Generation::Emulated;
-            let (value, judged) = match value {
-                Value::Nil => return Ok(None),
-                Value::BulkString(value) => (value, exact),
-                // Of a script on a server without field expiry: what the clock says, and the value.
-                Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
-                    Ok([Value::Int(now), Value::BulkString(value)]) => {
-                        let now = Timestamp::from_millis(now.try_into().unwrap_or_default());
-                        if let Some(asked) = looked {
-                            live.clock.set(now, asked);
-                        }
-                        (value, true)
-                    }
-                    _ => return Ok(None),
-                },
-                _ => {
-                    return Err(error::unexpected(
-                        "the Redis server answered a read with something else",
-                    ));
-                }
-            };
-            let read = value::read(value)?;
-            let sure = match read.expiry {
-                Expiry::OfField | Expiry::Far(_) => true,
-                Expiry::Emulated(_) if !emulates => {
-                    live.unlearn(hash.as_bytes());
-                    false
-                }
-                Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
-            };
-            if sure || judged {
-                return Ok(Some(stored(read.payload)));
+        match &self.near {
+            Some(near) => {
+                self.check_open()?;
+                near.load(self, id, how).await
             }
+            None => self.read(id, how).await,
         }
-        Ok(None)
     }
 
     async fn replace(&self, id: &RecordId, version: Option<&Version>, record: &Record) -> Result<()> {
+        let _writing = self.near.as_ref().map(|near| near.writing(id.key()));
         let ask = Ask::Replace {
             id: id.id(),
             expected: version.map(expected).transpose()?.map(AsRef::as_ref),
@@ -293,6 +314,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
+        let _writing = self.near.as_ref().map(|near| near.writing(id.key()));
         let ask = Ask::Touch {
             id: id.id(),
             to: expires_at,
@@ -301,6 +323,9 @@ impl SessionStore for RedisStore {
     }
 
     async fn rename(&self, rename: Rename<'_>) -> Result<()> {
+        let near = self.near.as_ref();
+        let _from = near.map(|near| near.writing(rename.from.key()));
+        let _to = near.map(|near| near.writing(rename.to.key()));
         let expected = expected(rename.expected)?;
         let hash = self.hash(rename.from.key());
         let to_hash = self.hash(rename.to.key());
@@ -323,6 +348,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn remove(&self, id: &RecordId) -> Result<bool> {
+        let _writing = self.near.as_ref().map(|near| near.writing(id.key()));
         let ask = Ask::Remove {
             id: id.id(),
             expected: None,
@@ -335,6 +361,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn clear(&self, key: &SessionKey) -> Result<u64> {
+        let _writing = self.near.as_ref().map(|near| near.writing(key));
         let count = self.decide(&self.hash(key), &Ask::Clear).await?;
         Ok(count.try_into().unwrap_or_default())
     }
@@ -352,11 +379,76 @@ impl SessionStore for RedisStore {
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         self.link.close();
+        if let Some(near) = &self.near {
+            near.forget_all();
+        }
         Ok(())
     }
 }
 
 impl RedisStore {
+    /// Reads over the connection that all calls go over.
+    pub(crate) async fn read(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
+        let hash = self.hash(id.key());
+        for exact in [false, true] {
+            let ask = Ask::Load {
+                id: id.id(),
+                how,
+                exact,
+            };
+            let Answer {
+                value, live, looked, ..
+            } = self.ask(&hash, &ask).await?;
+            match Self::told(&hash, value, &live, looked, how, exact)? {
+                Read::Found(stored) => return Ok(Some(stored)),
+                Read::Gone => return Ok(None),
+                Read::Unsure => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the answer to a read means.
+    pub(crate) fn told(
+        hash: &str,
+        answer: Value,
+        live: &Live,
+        looked: Option<Moment>,
+        how: Load,
+        exact: bool,
+    ) -> Result<Read> {
+        let emulates = live.generation() == Generation::Emulated;
+        let Some(Told { value, of_field, now }) = Told::of(answer)? else {
+            return Ok(Read::Gone);
+        };
+        if let (Some(now), Some(asked)) = (now, looked) {
+            live.clock.set(now, asked);
+        }
+        // On a server without field expiry it was the script that judged.
+        let judged = exact || (emulates && now.is_some());
+        let read = value::read(value)?;
+        let sure = match read.expiry {
+            Expiry::OfField | Expiry::Far(_) => true,
+            Expiry::Emulated(_) if !emulates => {
+                live.unlearn(hash.as_bytes());
+                false
+            }
+            Expiry::Emulated(at) => at.is_none_or(|at| live.clock.is_surely_before(at)),
+        };
+        if !sure && !judged {
+            return Ok(Read::Unsure);
+        }
+        let ends = if how.expiry {
+            read.expiry.ends(of_field, |at| match now {
+                Some(now) => at.since(now),
+                None => live.clock.left_until(at),
+            })
+        } else {
+            Ends::Unknown
+        };
+        Ok(Read::Found(stored(read.payload).ending(ends)))
+    }
+
     /// The live sessions of a hash.
     pub(crate) async fn entries(&self, key: &SessionKey, hash: &str) -> Result<Vec<Entry>> {
         let value = self.ask(hash, &Ask::List).await?.value;
@@ -381,11 +473,8 @@ impl RedisStore {
                 continue;
             };
             let read = value::read(value)?;
-            let expires_at = match read.expiry {
-                Expiry::OfField => u64::try_from(at).ok().map(Timestamp::from_millis),
-                Expiry::Far(at) => Some(at),
-                Expiry::Emulated(at) => at,
-            };
+            let of_field = u64::try_from(at).ok().map(Timestamp::from_millis);
+            let expires_at = read.expiry.at(of_field);
             entries.push(Entry::new(id, stored(read.payload), expires_at));
         }
         Ok(entries)

@@ -7,6 +7,7 @@ use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 use crate::connect::{Cluster, Dial, Link, Node, Sentinels, Target, Timeouts};
+use crate::near::Near;
 
 /// Certificates.
 #[derive(Clone, Default)]
@@ -129,7 +130,13 @@ impl Servers {
     }
 
     /// The way there. Connects to nothing yet.
-    pub(crate) fn link(self, tls: &Tls, timeouts: Timeouts, probe_key: Arc<[u8]>) -> Result<Link> {
+    pub(crate) fn link(
+        self,
+        tls: &Tls,
+        timeouts: Timeouts,
+        probe_key: Arc<[u8]>,
+        near: Option<Arc<Near>>,
+    ) -> Result<Link> {
         #[cfg(feature = "tls")]
         provide_cryptography();
         let tls = tls.clone();
@@ -148,11 +155,16 @@ impl Servers {
                     }
                     _ => None,
                 });
-                let cluster = Cluster::new(seeds.collect(), dial(first, tls), timeouts, probe_key);
+                let cluster = Cluster::new(seeds.collect(), dial(first, tls), timeouts, probe_key, near);
                 return Ok(Link::Many(Box::new(cluster)));
             }
         };
-        Ok(Link::One(Arc::new(Node::new(target, timeouts, probe_key))))
+        Ok(Link::One(Arc::new(Node::new(
+            target,
+            timeouts,
+            probe_key,
+            near.as_ref(),
+        ))))
     }
 }
 

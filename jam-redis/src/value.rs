@@ -8,9 +8,10 @@
 //! | NUL `@` 15 digits payload | an expiry in milliseconds (0: never) on a server without field expiry |
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
-use jam_core::{Error, ErrorKind, Record, Result, Timestamp};
+use jam_core::{Ends, Error, ErrorKind, Record, Result, Timestamp};
 
 /// The latest expiry that every server takes for a field, 2^46 - 1 ms: the year 4199.
 pub(crate) const LATEST: Timestamp = Timestamp::from_millis(70_368_744_177_663);
@@ -68,6 +69,23 @@ pub(crate) enum Expiry {
     Far(Timestamp),
     /// In the value, since the server had no field expiry when it was written; `None`: never.
     Emulated(Option<Timestamp>),
+}
+
+impl Expiry {
+    /// When a session ends whose field expires then; `None`: never.
+    pub(crate) fn at(self, of_field: Option<Timestamp>) -> Option<Timestamp> {
+        match self {
+            Self::OfField => of_field,
+            Self::Far(at) => Some(at),
+            Self::Emulated(at) => at,
+        }
+    }
+
+    /// The same, and how much is left until then.
+    pub(crate) fn ends(self, of_field: Option<Timestamp>, left: impl Fn(Timestamp) -> Duration) -> Ends {
+        let on_server = |at| Ends::OnServer { at, left: left(at) };
+        self.at(of_field).map_or(Ends::Never, on_server)
+    }
 }
 
 /// Reads a value.

@@ -5,7 +5,7 @@
 //! succeeded, and it is tried once more.
 
 use bytes::Bytes;
-use jam_core::{Error, ErrorKind, Result, Timestamp, Version};
+use jam_core::{Ends, Error, ErrorKind, Result, Timestamp, Version};
 use sqlx::sqlite::SqliteRow;
 
 use crate::request::{Answer, Found, Place, Request};
@@ -156,9 +156,11 @@ pub(crate) fn decide(request: &Request, outcome: &Outcome) -> Decision {
         }
         Request::Insert(_) => Err(ErrorKind::AlreadyExists.into()),
         Request::Touch { .. } | Request::Remove(_) if changed => Ok(Answer::Found(true)),
-        Request::Load { .. } if outcome.row.is_some() => {
+        Request::Load { renew, .. } if outcome.row.is_some() => {
+            let ends = renew.map_or(Ends::Unknown, |renewal| Ends::At(renewal.to));
             let row = outcome.row.as_ref();
-            row.map(|row| row::stored(row, 0)).transpose().map(Answer::Loaded)
+            let loaded = row.map(|row| Ok(row::stored(row, 0)?.ending(ends)));
+            loaded.transpose().map(Answer::Loaded)
         }
         Request::Swap { put, .. } | Request::Overwrite(put) => return Decision::Look(vec![put.place.clone()]),
         Request::Touch { place, .. } | Request::Load { place, .. } | Request::Remove(place) => {

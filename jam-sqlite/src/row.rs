@@ -83,9 +83,10 @@ pub(crate) fn expiry(row: &SqliteRow, column: usize) -> Result<Option<Timestamp>
 
 /// Payload and expiry in this column and the next.
 pub(crate) fn found(row: &SqliteRow, column: usize) -> Result<Found> {
+    let expires_at = expiry(row, column + 1)?;
     Ok(Found {
-        stored: stored(row, column)?,
-        expires_at: expiry(row, column + 1)?,
+        stored: stored(row, column)?.ending(expires_at.into()),
+        expires_at,
     })
 }
 

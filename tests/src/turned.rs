@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jam::{
-    Clock, Cursor, Entry, Load, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore, Stored,
-    SystemClock, Timestamp, Version,
+    Clock, Cursor, Ends, Entry, Load, Page, Record, RecordId, Rename, Renewal, Result, SessionKey, SessionStore,
+    Stored, SystemClock, Timestamp, Version,
 };
 use tokio::sync::{RwLock, RwLockReadGuard};
 
@@ -50,9 +50,19 @@ impl Clocks {
         Record::new(record.payload.clone(), record.expires_at.map(|at| self.on_server(at)))
     }
 
+    fn ends(self, ends: Ends) -> Ends {
+        match ends {
+            Ends::At(at) => Ends::At(self.on_turned(at)),
+            // The clock that is turned is the store's own here.
+            Ends::OnServer { at, .. } => Ends::At(self.on_turned(at)),
+            other => other,
+        }
+    }
+
     fn entries(self, mut entries: Vec<Entry>) -> Vec<Entry> {
         for entry in &mut entries {
             entry.expires_at = entry.expires_at.map(|at| self.on_turned(at));
+            entry.stored.ends = self.ends(entry.stored.ends);
         }
         entries
     }
@@ -142,7 +152,11 @@ impl SessionStore for Turned {
         let renewal =
             |renewal: Renewal| Renewal::new(clocks.on_server(renewal.to), clocks.on_server(renewal.when_before));
         how.renew = how.renew.map(renewal);
-        self.store.load(id, how).await
+        let loaded = self.store.load(id, how).await?;
+        Ok(loaded.map(|mut stored| {
+            stored.ends = clocks.ends(stored.ends);
+            stored
+        }))
     }
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {

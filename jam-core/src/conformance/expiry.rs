@@ -4,7 +4,7 @@ use super::case::group;
 use super::check::{equal, fails, gone, holds, that};
 use super::report::Verdict;
 use super::trial::{HOUR, MINUTE, Trial, unchanged};
-use crate::{Error, ErrorKind, Load, Record, RecordId, Renewal, Timestamp};
+use crate::{Ends, Error, ErrorKind, Load, Record, RecordId, Renewal, Timestamp};
 
 group! { "expiry", Nothing,
     5 => an_expired_record_is_never_returned,
@@ -21,6 +21,7 @@ group! { "expiry", Nothing,
     2 => a_renewal_gives_no_expiry_to_an_endless_record,
     2 => a_renewal_changes_neither_version_nor_payload,
     5 => a_renewal_of_what_is_gone_is_none,
+    2 => a_read_that_asks_for_the_expiry_is_told_it,
 }
 
 async fn an_expired_record_is_never_returned(t: &Trial) -> Verdict {
@@ -256,4 +257,51 @@ async fn a_renewal_of_what_is_gone_is_none(t: &Trial) -> Verdict {
         gone("after it", t.load(&id).await?.as_ref())?;
     }
     Ok(())
+}
+
+async fn a_read_that_asks_for_the_expiry_is_told_it(t: &Trial) -> Verdict {
+    let (id, ends) = (t.id("ends")?, t.later());
+    t.store.insert(&id, &Record::new("one", Some(ends))).await?;
+    tells(t, &id, Load::new(), ends).await?;
+    tells(t, &id, Load::new().fresh(), ends).await?;
+    let not_due = Renewal::new(ends.plus(HOUR), ends.minus(MINUTE));
+    tells(t, &id, Load::new().renew(not_due), ends).await?;
+    let renewal = Renewal::new(ends.plus(2 * HOUR), ends.plus(HOUR));
+    tells(t, &id, Load::new().renew(renewal), renewal.to).await?;
+    t.store.replace(&id, None, &Record::new("two", Some(ends))).await?;
+    tells(t, &id, Load::new(), ends).await?;
+
+    let id = t.id("endless")?;
+    t.store.insert(&id, &Record::new("one", None)).await?;
+    for how in [Load::new(), Load::new().renew(renewal)] {
+        let loaded = t.store.load(&id, how.with_expiry()).await?;
+        equal(
+            "the end of an endless record",
+            &loaded.map(|stored| stored.ends),
+            &Some(Ends::Never),
+        )?;
+    }
+    let id = t.id("never there")?;
+    gone(
+        "what was never there",
+        t.store.load(&id, Load::new().with_expiry()).await?.as_ref(),
+    )
+}
+
+/// A read that asks says when the record ends.
+async fn tells(t: &Trial, id: &RecordId, how: Load, expected: Timestamp) -> Verdict {
+    let before = t.now();
+    let loaded = t.store.load(id, how.with_expiry()).await?;
+    let ends = loaded.map(|stored| stored.ends);
+    equal("when a record ends", &ends.and_then(Ends::at), &Some(expected))?;
+    let Some(Ends::OnServer { left, .. }) = ends else {
+        return Ok(());
+    };
+    // The server's clock and this one agree within a minute.
+    let most = expected.since(before).saturating_add(MINUTE);
+    that(
+        left <= most && left.saturating_add(2 * MINUTE) >= most,
+        "a server says how much is left of a life",
+        "it is more than a minute off",
+    )
 }

@@ -1,6 +1,7 @@
-//! The records of one session key: mostly a single one, which needs no map of its own.
+//! The records of one session key: mostly one or a few, which need no map of their own.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 
 use super::Slot;
@@ -8,13 +9,18 @@ use super::Slot;
 /// Records by id. Never empty in a table, except while one is being taken out.
 pub(super) enum OfKey {
     One(Arc<str>, Slot),
+    /// Going through a few costs less than hashing an id.
+    Few(Vec<(Arc<str>, Slot)>),
     Many(HashMap<Arc<str>, Slot>),
 }
 
 impl OfKey {
+    const FEW: usize = 8;
+
     pub(super) fn get(&self, id: &str) -> Option<&Slot> {
         match self {
             Self::One(own, slot) => (**own == *id).then_some(slot),
+            Self::Few(slots) => slots.iter().find(|(own, _)| **own == *id).map(|(_, slot)| slot),
             Self::Many(slots) => slots.get(id),
         }
     }
@@ -22,41 +28,48 @@ impl OfKey {
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Slot> {
         match self {
             Self::One(own, slot) => (**own == *id).then_some(slot),
+            Self::Few(slots) => slots.iter_mut().find(|(own, _)| **own == *id).map(|(_, slot)| slot),
             Self::Many(slots) => slots.get_mut(id),
         }
     }
 
     /// Puts a record there, and tells whether there was none.
     pub(super) fn put(&mut self, id: Arc<str>, slot: Slot) -> bool {
+        if let Self::Many(slots) = self {
+            return slots.insert(id, slot).is_none();
+        }
         if let Some(there) = self.get_mut(&id) {
             *there = slot;
             return false;
         }
-        match std::mem::replace(self, Self::Many(HashMap::new())) {
-            Self::One(own, first) => *self = Self::Many(HashMap::from([(own, first), (id, slot)])),
-            Self::Many(mut slots) => {
-                slots.insert(id, slot);
-                *self = Self::Many(slots);
+        *self = match mem::replace(self, Self::none()) {
+            Self::One(own, first) => Self::Few(vec![(own, first), (id, slot)]),
+            Self::Few(mut slots) if slots.len() < Self::FEW => {
+                slots.push((id, slot));
+                Self::Few(slots)
             }
-        }
+            full => Self::Many(full.into_iter().chain([(id, slot)]).collect()),
+        };
         true
     }
 
     pub(super) fn take(&mut self, id: &str) -> Option<Slot> {
         match self {
             Self::One(own, _) if **own != *id => None,
-            Self::One(..) => match std::mem::replace(self, Self::Many(HashMap::new())) {
-                Self::One(_, slot) => Some(slot),
-                Self::Many(_) => None,
-            },
+            Self::One(..) => mem::replace(self, Self::none()).into_iter().next().map(|(_, slot)| slot),
+            Self::Few(slots) => {
+                let place = slots.iter().position(|(own, _)| **own == *id)?;
+                Some(slots.swap_remove(place).1)
+            }
             Self::Many(slots) => slots.remove(id),
         }
     }
 
     pub(super) fn retain(&mut self, keep: impl Fn(&Slot) -> bool) {
         match self {
-            Self::One(_, slot) if !keep(slot) => *self = Self::Many(HashMap::new()),
+            Self::One(_, slot) if !keep(slot) => *self = Self::none(),
             Self::One(..) => {}
+            Self::Few(slots) => slots.retain(|(_, slot)| keep(slot)),
             Self::Many(slots) => slots.retain(|_, slot| keep(slot)),
         }
     }
@@ -64,24 +77,33 @@ impl OfKey {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::One(..) => 1,
+            Self::Few(slots) => slots.len(),
             Self::Many(slots) => slots.len(),
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Slot)> {
-        let (one, many) = match self {
-            Self::One(id, slot) => (Some((id, slot)), None),
-            Self::Many(slots) => (None, Some(slots)),
+        let (one, few, many) = match self {
+            Self::One(id, slot) => (Some((id, slot)), None, None),
+            Self::Few(slots) => (None, Some(slots), None),
+            Self::Many(slots) => (None, None, Some(slots)),
         };
-        one.into_iter().chain(many.into_iter().flatten())
+        let few = few.into_iter().flatten().map(|(id, slot)| (id, slot));
+        one.into_iter().chain(few).chain(many.into_iter().flatten())
     }
 
     pub(super) fn into_iter(self) -> impl Iterator<Item = (Arc<str>, Slot)> {
-        let (one, many) = match self {
-            Self::One(id, slot) => (Some((id, slot)), None),
-            Self::Many(slots) => (None, Some(slots)),
+        let (one, few, many) = match self {
+            Self::One(id, slot) => (Some((id, slot)), None, None),
+            Self::Few(slots) => (None, Some(slots), None),
+            Self::Many(slots) => (None, None, Some(slots)),
         };
-        one.into_iter().chain(many.into_iter().flatten())
+        let few = few.into_iter().flatten();
+        one.into_iter().chain(few).chain(many.into_iter().flatten())
+    }
+
+    const fn none() -> Self {
+        Self::Few(Vec::new())
     }
 }
 
@@ -97,12 +119,12 @@ mod tests {
     proptest! {
         #[test]
         fn one_record_or_many_are_kept_as_in_a_map(
-            steps in prop::collection::vec((0..4_u8, 0..3_usize, 0..5_u64), 1..30),
+            steps in prop::collection::vec((0..8_u8, 0..40_usize, 0..5_u64), 1..120),
         ) {
-            let ids: [Arc<str>; 3] = ["a".into(), "b".into(), "".into()];
+            let ids: Vec<Arc<str>> = (0..40).map(|number| "x".repeat(number).into()).collect();
             let slot = |version| Slot { payload: Bytes::new(), expires_at: None, version };
             let versions = |slot: Slot| slot.version;
-            let mut kept = OfKey::Many(HashMap::new());
+            let mut kept = OfKey::none();
             let mut model = BTreeMap::new();
             for (step, id, version) in steps {
                 let id = &ids[id];

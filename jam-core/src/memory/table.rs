@@ -39,6 +39,7 @@ impl Slot {
         Stored {
             payload: self.payload.clone(),
             version: Version::from_counter(self.version),
+            ends: self.expires_at.into(),
         }
     }
 }

@@ -121,6 +121,8 @@ flaws! {
     RenewalOfEndless => [a_renewal_gives_no_expiry_to_an_endless_record],
     RenewalChangesTheVersion => [a_renewal_changes_neither_version_nor_payload],
     RenewalRevivesExpired => [a_renewal_of_what_is_gone_is_none, late_renewal_does_not_revive_what_has_ended],
+    TellsNoExpiry => [a_read_that_asks_for_the_expiry_is_told_it],
+    TellsTheExpiryBeforeTheRenewal => [a_read_that_asks_for_the_expiry_is_told_it],
     RenewalWritesBack => [
         renewal_racing_remove_does_not_revive,
         renewal_racing_clear_does_not_revive,

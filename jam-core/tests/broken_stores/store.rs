@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jam_core::{
-    Bytes, Clock, Entry, Error, ErrorKind, Record, RecordId, Renewal, Result, SessionKey, Stored, SystemClock,
+    Bytes, Clock, Ends, Entry, Error, ErrorKind, Record, RecordId, Renewal, Result, SessionKey, Stored, SystemClock,
     Timestamp, Version,
 };
 
@@ -173,7 +173,7 @@ impl Naive {
     }
 
     pub(crate) fn stored(slot: &Slot) -> Stored {
-        Stored::new(slot.payload.clone(), Version::from_counter(slot.version))
+        Stored::new(slot.payload.clone(), Version::from_counter(slot.version)).ending(slot.expires_at.into())
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, id: &RecordId, record: &Record) -> Error {
@@ -203,6 +203,7 @@ impl Naive {
             let slot = map
                 .get_mut(id)
                 .filter(|slot| self.is_live(slot) || even_expired || revived)?;
+            let before = Self::stored(slot);
             if let Some(renewal) = renew.filter(|_| !self.is(Flaw::RenewalNever)) {
                 let endless = self.is(Flaw::RenewalOfEndless) && slot.expires_at.is_none();
                 if renewal.is_due(slot.expires_at) || self.is(Flaw::RenewalWhenNotDue) || endless {
@@ -210,7 +211,12 @@ impl Naive {
                     slot.version += u64::from(self.is(Flaw::RenewalChangesTheVersion));
                 }
             }
-            Some(Self::stored(slot))
+            let stored = Self::stored(slot);
+            Some(match self.flaw {
+                Flaw::TellsNoExpiry => stored.ending(Ends::Unknown),
+                Flaw::TellsTheExpiryBeforeTheRenewal => stored.ending(before.ends),
+                _ => stored,
+            })
         })
     }
 

@@ -106,6 +106,7 @@ impl Session {
             self.record.payload.clone(),
             Version::from_content(self.record.payload.clone()),
         )
+        .ending(self.record.expires_at.into())
     }
 
     /// What a listing or a scan gives.

@@ -48,6 +48,7 @@ impl<'a> Folder<'a> {
         };
         if let Some(renewal) = renew.filter(|renewal| renewal.is_due(session.record.expires_at)) {
             self.put(id, &Record::new(session.record.payload.clone(), Some(renewal.to)))?;
+            return Ok(Some(session.stored().ending(Some(renewal.to).into())));
         }
         Ok(Some(session.stored()))
     }

@@ -43,11 +43,16 @@ impl<'a> View<'a> {
                     return Ok((Answer::Loaded(None), None));
                 };
                 let due = renew.filter(|renewal| renewal.is_due(slot.expires_at));
+                let stored = slot.stored();
+                let stored = match due {
+                    Some(renewal) => stored.ending(Some(renewal.to).into()),
+                    None => stored,
+                };
                 let change = due.map(|renewal| Change::Touch {
                     id,
                     expires_at: renewal.to,
                 });
-                Ok((Answer::Loaded(Some(slot.stored())), change))
+                Ok((Answer::Loaded(Some(stored)), change))
             }
             Request::List(key) => Ok((Answer::Listed(self.live_of_key(&key)), None)),
             Request::Replace { put, expected } => {

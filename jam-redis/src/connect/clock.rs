@@ -58,6 +58,16 @@ impl ServerClock {
         self.was_surely_before(moment, Moment::now())
     }
 
+    /// How much is surely left until that moment; nothing, if there is no reading to go by.
+    pub(crate) fn left_until(&self, moment: Timestamp) -> Duration {
+        let reading = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = reading.and_then(|(time, asked)| {
+            let since = Moment::now().since(asked).filter(|since| *since < Self::SERVES)?;
+            Some(moment.since(time.plus(since)))
+        });
+        left.unwrap_or_default()
+    }
+
     fn was_surely_before(&self, moment: Timestamp, now: Moment) -> bool {
         let reading = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         reading.is_some_and(|(time, asked)| {

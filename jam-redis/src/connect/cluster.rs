@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use super::live::Live;
 use super::node::{Failure, Node, Target, Timeouts};
 use super::slots::{Address, SlotMap, redirection, slot_of};
 use crate::error::{self, Trouble};
+use crate::near::Near;
 
 /// The nodes of a cluster.
 pub(crate) struct Cluster {
@@ -27,6 +29,7 @@ pub(crate) struct Cluster {
     dial: Dial,
     timeouts: Timeouts,
     probe_key: Arc<[u8]>,
+    near: Option<Arc<Near>>,
     nodes: Mutex<HashMap<Address, Arc<Node>>>,
     map: RwLock<Arc<SlotMap>>,
     /// How many hints there were that the map is out of date, and how many the present one was read after.
@@ -55,12 +58,19 @@ impl Cluster {
     /// The map is not read more often than this.
     const PAUSE: Duration = Duration::from_millis(50);
 
-    pub(crate) fn new(seeds: Vec<Address>, dial: Dial, timeouts: Timeouts, probe_key: Arc<[u8]>) -> Self {
+    pub(crate) fn new(
+        seeds: Vec<Address>,
+        dial: Dial,
+        timeouts: Timeouts,
+        probe_key: Arc<[u8]>,
+        near: Option<Arc<Near>>,
+    ) -> Self {
         Self {
             seeds,
             dial,
             timeouts,
             probe_key,
+            near,
             nodes: Mutex::new(HashMap::new()),
             map: RwLock::new(Arc::default()),
             hints: AtomicU64::new(1),
@@ -107,7 +117,27 @@ impl Cluster {
         let address = redirection(to, by)
             .ok_or_else(|| error::unexpected("the Redis Cluster redirected a call to an address that is none"))?;
         let node = self.node(&address)?;
+        self.forget_all();
         Ok((address, node))
+    }
+
+    /// Who serves what has changed, or is about to: what was read near counts no more.
+    fn forget_all(&self) {
+        if let Some(near) = &self.near {
+            near.forget_all();
+        }
+    }
+
+    /// The connection of the near cache to the node that serves the slot of a key, as far as is known now.
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn tracked(&self, key: &[u8]) -> Option<Arc<crate::near::Tracked>> {
+        if self.is_stale() {
+            return None;
+        }
+        let map = self.current();
+        let address = map.primary(slot_of(key))?;
+        let node = Arc::clone(self.nodes.lock().unwrap_or_else(PoisonError::into_inner).get(address)?);
+        node.tracked(key)
     }
 
     /// Says that the map does not fit what a node said or did.
@@ -136,7 +166,12 @@ impl Cluster {
             return Ok(Arc::clone(node));
         }
         let target = Target::Server((self.dial)(address)?);
-        let node = Arc::new(Node::new(target, self.timeouts, Arc::clone(&self.probe_key)));
+        let node = Arc::new(Node::new(
+            target,
+            self.timeouts,
+            Arc::clone(&self.probe_key),
+            self.near.as_ref(),
+        ));
         nodes.insert(address.clone(), Arc::clone(&node));
         Ok(node)
     }
@@ -296,8 +331,20 @@ impl Cluster {
     /// Puts a map in place, and lets go of nodes that are in it no more.
     fn keep(&self, map: SlotMap) {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        nodes.retain(|address, _| map.primaries().contains(address) || self.seeds.contains(address));
-        *self.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
+        nodes.retain(|address, node| {
+            let serves = map.primaries().contains(address);
+            if !serves {
+                node.untrack();
+            }
+            serves || self.seeds.contains(address)
+        });
+        let before = mem::replace(
+            &mut *self.map.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::new(map),
+        );
+        if *before != *self.current() {
+            self.forget_all();
+        }
     }
 
     /// Lets go of every connection.

@@ -14,6 +14,7 @@ use super::looks::Look;
 use super::node::{Node, Replicas};
 use super::slots::{Address, SlotMap};
 use crate::error::{self, Trouble};
+use crate::near::Near;
 use crate::script::Call;
 
 /// The way to the servers.
@@ -162,17 +163,24 @@ impl Link {
         Ok(self.reach(key).await?.2.generation())
     }
 
-    /// Connects, so that what is wrong shows before the first call.
+    /// Connects, so that what is wrong shows before the first call; with `tracks`, also whether reads can be tracked.
     ///
     /// # Errors
     /// That no server answers: of a cluster, one that does is enough, for a primary that is down is soon replaced.
-    pub(crate) async fn open(&self) -> Result<()> {
+    pub(crate) async fn open(&self, tracks: bool) -> Result<()> {
         let primaries = self.primaries().await?;
         let opened = join_all(primaries.iter().map(|(_, node)| node.live())).await;
         let any = opened.iter().any(Result::is_ok);
         for live in opened {
             match live {
-                Ok(live) if primaries.len() == 1 => self.check_alone(&live).await?,
+                Ok(live) => {
+                    if primaries.len() == 1 {
+                        self.check_alone(&live).await?;
+                    }
+                    if tracks {
+                        Near::check(&live).await?;
+                    }
+                }
                 Err(error) if !any || error.kind() != ErrorKind::Unavailable => return Err(error),
                 _ => {}
             }
@@ -207,6 +215,24 @@ impl Link {
         match self {
             Self::One(node) => Ok(vec![(Address::default(), Arc::clone(node))]),
             Self::Many(cluster) => cluster.primaries().await,
+        }
+    }
+
+    /// The connection of the near cache to the server that holds `key`, if it is to be trusted now.
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn tracked(&self, key: &[u8]) -> Option<Arc<crate::near::Tracked>> {
+        match self {
+            Self::One(node) => node.tracked(key),
+            Self::Many(cluster) => cluster.tracked(key),
+        }
+    }
+
+    /// How long a reply may take.
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Self::One(node) => node.response_timeout(),
+            Self::Many(cluster) => cluster.patience(),
         }
     }
 

@@ -220,7 +220,7 @@ impl Live {
     /// Whether nothing was heard for so long that the other side, or something between, may have hung up.
     pub(crate) fn was_idle(&self, long: Duration) -> bool {
         let now = self.age();
-        self.looked.store(now, Ordering::Relaxed);
+        note(&self.looked, now);
         let silence = now.saturating_sub(self.heard.load(Ordering::Relaxed));
         Duration::from_millis(silence) > long
     }
@@ -263,7 +263,7 @@ impl Live {
             Ok(Value::ServerError(error)) => Trouble::of(RedisError::from(error)),
             Ok(value) => {
                 // Each call looks at the clock before it is sent, and once is enough.
-                self.heard.store(self.looked.load(Ordering::Relaxed), Ordering::Relaxed);
+                note(&self.heard, self.looked.load(Ordering::Relaxed));
                 return Ok(value);
             }
             Err(error) => Trouble::of(error),
@@ -336,6 +336,13 @@ impl Live {
                 Wire::Lent(connection) => connection.lend().req_packed_commands(pipeline, 0, count).await,
             }
         })
+    }
+}
+
+/// Notes a time that every call notes: mostly it stands there already, and what nobody writes to is at hand on every core.
+fn note(place: &AtomicU64, time: u64) {
+    if place.load(Ordering::Relaxed) != time {
+        place.store(time, Ordering::Relaxed);
     }
 }
 

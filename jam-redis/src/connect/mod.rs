@@ -11,6 +11,7 @@ mod node;
 mod sentinels;
 mod slots;
 
+pub(crate) use self::clock::Moment;
 pub(crate) use self::cluster::{Cluster, View};
 pub(crate) use self::link::{Answer, Link};
 pub(crate) use self::live::{Generation, Lend, Live, Wire};

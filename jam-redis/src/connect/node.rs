@@ -11,6 +11,7 @@ use redis::{AsyncConnectionConfig, Client, Value};
 use super::live::{Live, Wire};
 use super::sentinels::{Sentinels, Watch};
 use crate::error::{self, Trouble};
+use crate::near::{Near, Tracker};
 use crate::script::Call;
 
 /// How long things may take.
@@ -49,6 +50,8 @@ pub(crate) struct Node {
     connecting: tokio::sync::Mutex<Option<Failure>>,
     /// Connections for calls that wait for replicas; see [`Node::call_and_wait`].
     spare: Mutex<Vec<Arc<Live>>>,
+    /// The connection of the near cache.
+    tracker: Option<Tracker>,
 }
 
 /// An attempt that failed: for a while, whoever asks hears of it again.
@@ -79,7 +82,7 @@ impl Node {
     const QUEUE: usize = 1024;
     const SPARES: usize = 8;
 
-    pub(crate) fn new(target: Target, timeouts: Timeouts, probe_key: Arc<[u8]>) -> Self {
+    pub(crate) fn new(target: Target, timeouts: Timeouts, probe_key: Arc<[u8]>, near: Option<&Arc<Near>>) -> Self {
         Self {
             target,
             timeouts,
@@ -87,6 +90,7 @@ impl Node {
             live: RwLock::new(None),
             connecting: tokio::sync::Mutex::new(None),
             spare: Mutex::new(Vec::new()),
+            tracker: near.map(Tracker::new),
         }
     }
 
@@ -96,7 +100,7 @@ impl Node {
         let live = tokio::time::timeout(timeouts.connect, greeting)
             .await
             .map_err(|_| error::no_connection_within(timeouts.connect))??;
-        let node = Self::new(Target::Lent, timeouts, probe_key);
+        let node = Self::new(Target::Lent, timeouts, probe_key, None);
         *node.live.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(live));
         Ok(node)
     }
@@ -148,6 +152,8 @@ impl Node {
                 let live = Arc::new(live);
                 *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
                 self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                // It may be another server now.
+                self.untrack();
                 tracing::debug!(generation = ?live.generation(), "connected to a Redis server");
                 Ok(live)
             }
@@ -182,11 +188,49 @@ impl Node {
         let config = self.config();
         match &self.target {
             Target::Server(client) => connect(client, &config).await,
-            Target::Sentinel(sentinels) => sentinels.connect(&config).await,
+            Target::Sentinel(sentinels) => sentinels.connect(&config, None).await,
             Target::Lent => Err(Error::new(
                 ErrorKind::Unavailable,
                 "the connection belongs to the application, so no other one can be opened",
             )),
+        }
+    }
+
+    /// Another connection to the server, on which it may push messages.
+    #[cfg(feature = "near-cache")]
+    pub(crate) async fn greet_tracked(&self, hears: impl redis::aio::AsyncPushSender) -> Result<Live> {
+        let config = self.config();
+        let pushing = config.clone().set_push_sender(hears);
+        let greeting = async {
+            let connection = match &self.target {
+                Target::Server(client) => connect(&pushed_to(client)?, &pushing).await?,
+                Target::Sentinel(sentinels) => sentinels.connect(&config, Some(&pushing)).await?,
+                Target::Lent => return Err(error::unexpected("a lent connection has no other beside it")),
+            };
+            Live::greet(connection.into(), &self.probe_key).await
+        };
+        let greeted = tokio::time::timeout(self.timeouts.connect, greeting).await;
+        greeted.unwrap_or_else(|_| Err(error::no_connection_within(self.timeouts.connect)))
+    }
+
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn tracker(&self) -> Option<&Tracker> {
+        self.tracker.as_ref()
+    }
+
+    /// The connection of the near cache, if it is to be trusted now. Not without the other one: that is the one that follows
+    /// a failover.
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn tracked(self: &Arc<Self>, hash: &[u8]) -> Option<Arc<crate::near::Tracked>> {
+        let tracker = self.tracker.as_ref()?;
+        self.open()?;
+        tracker.tracked(self, hash)
+    }
+
+    /// Lets go of the connection of the near cache, and of what was read over it.
+    pub(crate) fn untrack(&self) {
+        if let Some(tracker) = &self.tracker {
+            tracker.reset();
         }
     }
 
@@ -222,6 +266,12 @@ impl Node {
         Ok((live, answer))
     }
 
+    /// How long a reply may take.
+    #[cfg(feature = "near-cache")]
+    pub(crate) const fn response_timeout(&self) -> Duration {
+        self.timeouts.response
+    }
+
     /// How long to wait for the reply that somebody else waits for: until they have given up, and a little longer.
     pub(crate) fn patience(&self) -> Duration {
         self.timeouts.response.saturating_add(Duration::from_millis(50))
@@ -231,7 +281,19 @@ impl Node {
     pub(crate) fn close(&self) {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.untrack();
     }
+}
+
+/// The same client with RESP3, in which a server may push messages between the replies.
+#[cfg(feature = "near-cache")]
+pub(super) fn pushed_to(client: &Client) -> Result<Client> {
+    let info = client.get_connection_info().clone();
+    let settings = info
+        .redis_settings()
+        .clone()
+        .set_protocol(redis::ProtocolVersion::RESP3);
+    Client::open(info.set_redis_settings(settings)).map_err(error::unconnected)
 }
 
 /// A new connection to a server.

@@ -55,12 +55,16 @@ impl Sentinels {
         }
     }
 
-    /// A connection to the primary. The caller sees to the time it takes.
+    /// A connection to the primary; with `pushing`, one on which it may push messages. The caller sees to the time it takes.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if every sentinel answers and none knows the service, or what is named is no sentinel, or
     /// asks for another password; [`ErrorKind::Unavailable`] if there is no primary now.
-    pub(crate) async fn connect(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection> {
+    pub(crate) async fn connect(
+        &self,
+        config: &AsyncConnectionConfig,
+        pushing: Option<&AsyncConnectionConfig>,
+    ) -> Result<MultiplexedConnection> {
         let ask = |sentinel| self.ask(sentinel, config).map(Step::Named).boxed();
         let mut steps: FuturesUnordered<BoxFuture<'_, Step>> = self.watchers.iter().map(ask).collect();
         let mut named: Vec<Address> = Vec::new();
@@ -72,7 +76,7 @@ impl Sentinels {
                 Step::Named(Ok(Some(address))) if named.contains(&address) => continue,
                 Step::Named(Ok(Some(address))) => {
                     named.push(address.clone());
-                    steps.push(self.reach(address, config).map(Step::Reached).boxed());
+                    steps.push(self.reach(address, config, pushing).map(Step::Reached).boxed());
                     continue;
                 }
                 Step::Named(Ok(None)) => {
@@ -153,8 +157,18 @@ impl Sentinels {
     }
 
     /// Connects, and asks the server itself: the sentinel's word may be of yesterday.
-    async fn reach(&self, address: Address, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection> {
-        let mut connection = node::connect(&(self.dial)(&address)?, config).await?;
+    async fn reach(
+        &self,
+        address: Address,
+        config: &AsyncConnectionConfig,
+        pushing: Option<&AsyncConnectionConfig>,
+    ) -> Result<MultiplexedConnection> {
+        let client = (self.dial)(&address)?;
+        let mut connection = match pushing {
+            #[cfg(feature = "near-cache")]
+            Some(pushing) => node::connect(&node::pushed_to(&client)?, pushing).await?,
+            _ => node::connect(&client, config).await?,
+        };
         let role: Value = match redis::cmd("ROLE").query_async(&mut connection).await {
             Ok(role) => role,
             // A user who may not ask goes by the sentinel's word; a replica refuses writes.

@@ -34,7 +34,7 @@ pub(crate) fn slot_of(key: &[u8]) -> u16 {
 }
 
 /// The primary of every slot, as one node tells it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SlotMap {
     primaries: Vec<Address>,
     replicas: Vec<Address>,

@@ -29,7 +29,7 @@ pub(crate) async fn of(options: RedisOptions) -> Vec<Finding> {
             Err(_) => Vec::new(),
         },
     };
-    if let Err(error) = link.open().await {
+    if let Err(error) = link.open(store.is_near()).await {
         findings.push(Finding::error("connection", &error));
         return findings;
     }

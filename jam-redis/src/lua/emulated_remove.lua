@@ -6,5 +6,6 @@ end
 if ARGV[3] and payload(value) ~= ARGV[3] then
   return -1
 end
-drop(key, ARGV[2], value)
+redis.call('HDEL', key, ARGV[2])
+settle(key, value)
 return 1

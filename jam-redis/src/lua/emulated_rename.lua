@@ -10,5 +10,6 @@ if find(KEYS[2], ARGV[3]) then
   return -2
 end
 put(KEYS[2], ARGV[3], ARGV[4])
-drop(key, ARGV[2], value)
+redis.call('HDEL', key, ARGV[2])
+settle(key, value)
 return 1

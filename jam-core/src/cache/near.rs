@@ -1,0 +1,226 @@
+//! What was read, until it expires or somebody makes forget it.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::{Lease, Moment};
+use crate::{Clock, Ends, RecordId, SessionKey, Stored, SystemClock, Version};
+
+/// A bounded cache of records that forgets all records of a session key in one step, and never keeps what was read before
+/// that step.
+///
+/// ```
+/// use std::time::Duration;
+/// use jam_core::cache::NearCache;
+/// use jam_core::{Bytes, Ends, RecordId, SessionKey, Stored, Version};
+///
+/// let near = NearCache::new(10_000);
+/// let id = RecordId::new(SessionKey::new("user1")?, "a")?;
+///
+/// let ticket = near.ticket(id.key()); // before the read is sent
+/// let stored = Stored::new(Bytes::from_static(b"{}"), Version::from_counter(1)).ending(Ends::Never);
+/// near.keep(&id, ticket, &stored, Duration::from_secs(60), None);
+/// assert!(near.get(&id).is_some());
+///
+/// near.forget("user1"); // somebody wrote
+/// assert!(near.get(&id).is_none());
+/// # Ok::<(), jam_core::Error>(())
+/// ```
+pub struct NearCache {
+    kept: Cache<RecordId, Arc<Kept>>,
+    /// One for each group of session keys: how often something was to be forgotten in it. A record counts only as long as the
+    /// number is what it was when it was asked for, so there is no moment at which it could slip in again.
+    forgotten: Box<[AtomicU64]>,
+    all_forgotten: AtomicU64,
+    hasher: RandomState,
+    clock: Arc<dyn Clock>,
+}
+
+/// A record, and what it was read under.
+struct Kept {
+    stored: Stored,
+    ticket: Ticket,
+    lasts: Duration,
+    lease: Option<Arc<Lease>>,
+}
+
+/// How things stood before a read was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    group: usize,
+    forgotten: u64,
+    all_forgotten: u64,
+    sent: Moment,
+}
+
+impl Ticket {
+    /// When it was taken.
+    pub const fn sent(&self) -> Moment {
+        self.sent
+    }
+}
+
+impl NearCache {
+    /// Fewer groups would forget too much for each other.
+    const LEAST_GROUPS: u64 = 1 << 10;
+    const MOST_GROUPS: u64 = 1 << 16;
+    /// So many bytes of payload count as one record.
+    const UNIT: usize = 1024;
+
+    /// A cache for so many records of up to 1 KiB each; one that is larger counts once more for each KiB.
+    pub fn new(capacity: u64) -> Self {
+        Self::with_clock(capacity, Arc::new(SystemClock))
+    }
+
+    /// The same by another clock: that of the store whose records are kept.
+    pub fn with_clock(capacity: u64, clock: Arc<dyn Clock>) -> Self {
+        let groups = capacity.saturating_mul(4).clamp(Self::LEAST_GROUPS, Self::MOST_GROUPS);
+        let weigh = |_: &RecordId, kept: &Arc<Kept>| {
+            u32::try_from(1 + kept.stored.payload.len() / Self::UNIT).unwrap_or(u32::MAX)
+        };
+        Self {
+            kept: Cache::builder().max_capacity(capacity).weigher(weigh).build(),
+            forgotten: (0..groups.next_power_of_two()).map(|_| AtomicU64::new(0)).collect(),
+            all_forgotten: AtomicU64::new(0),
+            hasher: RandomState::new(),
+            clock,
+        }
+    }
+
+    /// Now, by the clock of the cache.
+    pub fn now(&self) -> Moment {
+        Moment::now(&*self.clock)
+    }
+
+    /// To be taken before a read of this key's records is sent.
+    pub fn ticket(&self, key: &SessionKey) -> Ticket {
+        let group = self.group(key.as_str());
+        Ticket {
+            group,
+            forgotten: self.forgotten[group].load(Ordering::Acquire),
+            all_forgotten: self.all_forgotten.load(Ordering::Acquire),
+            sent: self.now(),
+        }
+    }
+
+    /// Keeps what was read, for at most so long from when the ticket was taken and not beyond its expiry. Does nothing if
+    /// it was to be forgotten meanwhile, or nobody knows its expiry. With a lease it counts only while that holds.
+    pub fn keep(&self, id: &RecordId, ticket: Ticket, stored: &Stored, at_most: Duration, lease: Option<Arc<Lease>>) {
+        let lasts = match stored.ends {
+            Ends::Unknown => return,
+            Ends::Never => at_most,
+            Ends::At(at) => at_most.min(at.since(ticket.sent.wall)),
+            Ends::OnServer { left, .. } => at_most.min(left),
+        };
+        if self.is_current(&ticket) && !lasts.is_zero() {
+            let kept = Kept {
+                stored: stored.clone(),
+                ticket,
+                lasts,
+                lease,
+            };
+            self.kept.insert(id.clone(), Arc::new(kept));
+        }
+    }
+
+    /// The record, if it is kept and may be given out. What is [left](Ends::OnServer) of it is what is left now.
+    pub fn get(&self, id: &RecordId) -> Option<Stored> {
+        self.get_at(id, self.now())
+    }
+
+    /// The same, at a moment that is not later than now.
+    pub fn get_at(&self, id: &RecordId, now: Moment) -> Option<Stored> {
+        let kept = self.kept.get(id)?;
+        let age = now.since(kept.ticket.sent);
+        // The lease first: what it vouches for is that everything until now has been forgotten that was to be.
+        let holds = kept.lease.as_ref().is_none_or(|lease| lease.holds(now));
+        if !holds || age >= kept.lasts || !self.is_current(&kept.ticket) {
+            return None;
+        }
+        let mut stored = kept.stored.clone();
+        match &mut stored.ends {
+            Ends::At(at) if *at <= now.wall => return None,
+            Ends::OnServer { left, .. } => *left = left.saturating_sub(age),
+            _ => {}
+        }
+        Some(stored)
+    }
+
+    /// Forgets every record of this session key, in one step.
+    pub fn forget(&self, key: &str) {
+        self.forgotten[self.group(key)].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Forgets everything, in one step.
+    pub fn forget_all(&self) {
+        self.all_forgotten.fetch_add(1, Ordering::AcqRel);
+        self.kept.invalidate_all();
+    }
+
+    /// Forgets a record that is not what a read past the cache found, so that no read from here shows it after that one.
+    pub fn compare(&self, id: &RecordId, found: Option<&Version>) {
+        let other = |kept: Arc<Kept>| found != Some(&kept.stored.version);
+        if self.kept.get(id).is_some_and(other) {
+            self.kept.invalidate(id);
+        }
+    }
+
+    /// Forgets the records of a key now, and again when what is given is dropped: to be held over a write of one's own.
+    pub fn writing<'a>(&'a self, key: &'a SessionKey) -> Writing<'a> {
+        self.forget(key.as_str());
+        Writing { near: self, key }
+    }
+
+    /// How many records there are, with those that were to be forgotten and still take up room.
+    pub fn len(&self) -> u64 {
+        self.kept.run_pending_tasks();
+        self.kept.entry_count()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn group(&self, key: &str) -> usize {
+        let hash = self.hasher.hash_one(key);
+        usize::try_from(hash % self.forgotten.len() as u64).unwrap_or_default()
+    }
+
+    fn is_current(&self, ticket: &Ticket) -> bool {
+        self.forgotten[ticket.group].load(Ordering::Acquire) == ticket.forgotten
+            && self.all_forgotten.load(Ordering::Acquire) == ticket.all_forgotten
+    }
+}
+
+impl fmt::Debug for NearCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NearCache")
+            .field("records", &self.kept.entry_count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A write of one's own that is under way, see [`NearCache::writing`].
+#[must_use = "the write is over when this is dropped"]
+pub struct Writing<'a> {
+    near: &'a NearCache,
+    key: &'a SessionKey,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.near.forget(self.key.as_str());
+    }
+}
+
+impl fmt::Debug for Writing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writing").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! A lease: how long a connection is trusted that tells what changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jam_core::cache::{Lease, NearCache};
+use jam_core::{Bytes, Ends, ManualClock, Stored, Version};
+
+use crate::{BOUND, START, id};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A cache on a clock of its own, with one record under a lease.
+fn near() -> (Arc<ManualClock>, NearCache, Arc<Lease>) {
+    let clock = Arc::new(ManualClock::new(START));
+    let near = NearCache::with_clock(10, clock.clone());
+    let lease = Arc::new(Lease::new(BOUND, near.now()));
+    let one = id("user1", "a");
+    let stored = Stored::new(Bytes::from_static(b"{}"), Version::from_counter(1)).ending(Ends::Never);
+    near.keep(
+        &one,
+        near.ticket(one.key()),
+        &stored,
+        Duration::MAX,
+        Some(lease.clone()),
+    );
+    (clock, near, lease)
+}
+
+#[test]
+fn a_record_counts_while_the_last_answered_question_was_sent_within_the_bound() {
+    let (clock, near, lease) = near();
+    let one = id("user1", "a");
+    clock.advance(BOUND - MILLISECOND);
+    assert!(near.get(&one).is_some());
+    let sent = near.now();
+    clock.advance(MILLISECOND);
+    assert!(near.get(&one).is_none(), "nobody has answered");
+    lease.confirm(sent);
+    assert!(near.get(&one).is_some(), "and then somebody has");
+    clock.advance(BOUND - 2 * MILLISECOND);
+    assert!(near.get(&one).is_some());
+    clock.advance(MILLISECOND);
+    assert!(near.get(&one).is_none(), "counted from when the question was sent");
+}
+
+#[test]
+fn an_answer_that_comes_late_takes_nothing_back() {
+    let (clock, near, lease) = near();
+    let early = near.now();
+    std::thread::sleep(MILLISECOND);
+    clock.advance(BOUND - MILLISECOND);
+    lease.confirm(near.now());
+    lease.confirm(early);
+    clock.advance(BOUND - MILLISECOND);
+    assert!(near.get(&id("user1", "a")).is_some());
+}
+
+#[test]
+fn what_was_kept_under_a_lease_ends_with_it() {
+    let (_clock, near, lease) = near();
+    assert!(lease.holds(near.now()));
+    lease.end();
+    lease.confirm(near.now());
+    assert!(!lease.holds(near.now()) && lease.has_ended());
+    assert!(near.get(&id("user1", "a")).is_none());
+}

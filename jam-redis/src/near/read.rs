@@ -1,0 +1,101 @@
+//! Reading with the near cache.
+
+use std::time::Instant;
+
+use jam_core::{Load, RecordId, Result, Stored};
+
+use super::{Near, Tracked};
+use crate::call::Ask;
+use crate::connect::Moment;
+use crate::error::Trouble;
+use crate::store::{Read, RedisStore};
+
+/// What came of a read that was to be kept.
+enum Filled {
+    Read(Option<Stored>),
+    /// It has to be read the ordinary way.
+    Not,
+}
+
+impl Near {
+    /// A read of a store with this cache.
+    pub(crate) async fn load(&self, store: &RedisStore, id: &RecordId, how: Load) -> Result<Option<Stored>> {
+        if how.fresh {
+            let loaded = store.read(id, how).await?;
+            self.compare(id, loaded.as_ref().map(|stored| &stored.version));
+            return Ok(loaded);
+        }
+        let due = |stored: &Stored| how.renew.is_some_and(|renewal| renewal.is_due(stored.ends.at()));
+        let renew = match self.get(id) {
+            Some(stored) if !due(&stored) => return Ok(Some(stored)),
+            Some(_) => true,
+            None => match Box::pin(self.fill(store, id)).await? {
+                Filled::Read(Some(stored)) if due(&stored) => true,
+                Filled::Read(read) => return Ok(read),
+                Filled::Not => how.renew.is_some(),
+            },
+        };
+        // What is kept would be due again and again.
+        let _writing = renew.then(|| self.writing(id.key()));
+        store.read(id, how).await
+    }
+
+    /// Reads over the tracked connection, and keeps what was read.
+    async fn fill(&self, store: &RedisStore, id: &RecordId) -> Result<Filled> {
+        store.check_open()?;
+        let hash = store.hash(id.key());
+        let Some(tracked) = store.link().tracked(hash.as_bytes()) else {
+            return Ok(Filled::Not);
+        };
+        let ticket = self.ticket(id.key());
+        let asked = Instant::now();
+        let trouble = match read_over(&tracked, store, id, &hash).await? {
+            Ok(Read::Unsure) => return Ok(Filled::Not),
+            Ok(read) => {
+                let read = match read {
+                    Read::Found(stored) => Some(stored),
+                    _ => None,
+                };
+                tracked.confirm(ticket.sent());
+                self.keep(id, ticket, read.as_ref(), &tracked);
+                return Ok(Filled::Read(read));
+            }
+            Err(trouble) => trouble,
+        };
+        match trouble {
+            Trouble::Moved(_) | Trouble::Ask(_) | Trouble::TryAgain => {
+                self.forget_all();
+                Ok(Filled::Not)
+            }
+            trouble => {
+                tracked.end(self);
+                match trouble {
+                    // It has waited as long as a call may take.
+                    Trouble::Lost(error) if asked.elapsed() >= store.link().patience() => Err(error),
+                    _ => Ok(Filled::Not),
+                }
+            }
+        }
+    }
+}
+
+async fn read_over(tracked: &Tracked, store: &RedisStore, id: &RecordId, hash: &str) -> Result<Result<Read, Trouble>> {
+    let how = Load::new().with_expiry();
+    for exact in [false, true] {
+        let ask = Ask::Load {
+            id: id.id(),
+            how,
+            exact,
+        };
+        let call = ask.call(hash.as_bytes(), store.layout(), &tracked.live)?;
+        let looked = call.is_script().then(Moment::now);
+        match tracked.live.call(call, false).await {
+            Ok(value) => match RedisStore::told(hash, value, &tracked.live, looked, how, exact)? {
+                Read::Unsure => {}
+                read => return Ok(Ok(read)),
+            },
+            Err(trouble) => return Ok(Err(trouble)),
+        }
+    }
+    Ok(Ok(Read::Unsure))
+}

@@ -1,0 +1,129 @@
+//! Several servers: slots that move, primaries that fail.
+
+use std::time::{Duration, Instant};
+
+use jam_core::{Load, RecordId, SessionStore};
+use jam_redis::RedisStore;
+use jam_test_servers::{Cluster, Kind, Sentinels, Server, slot_of};
+
+use crate::{BOUND, cluster_url, eventually, id, is_kept, near, payload, record, tracks, warm};
+
+/// Waits until a call succeeds.
+async fn removed(store: &RedisStore, one: &RecordId) {
+    eventually("it is removed", || async {
+        matches!(store.remove(one).await, Ok(true))
+    })
+    .await;
+}
+
+/// How long a session that has ended is still seen.
+async fn seen(store: &RedisStore, one: &RecordId, since: Instant) -> Duration {
+    loop {
+        let asked = Instant::now();
+        if !matches!(store.load(one, Load::new()).await, Ok(Some(_))) {
+            return asked.saturating_duration_since(since);
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "seen for ever");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A slot goes to another node, and there the session is ended. The reader never hears of a redirection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_slot_that_moves_leaves_nothing_behind() {
+    for kind in [Kind::New, Kind::Old] {
+        let cluster = Cluster::start(kind);
+        // The bound would not help in time.
+        let store = near(cluster_url(&cluster))
+            .near_cache_staleness(Duration::from_mins(1))
+            .open()
+            .await
+            .unwrap();
+        let other = RedisStore::open(cluster_url(&cluster)).await.unwrap();
+        for round in 0..6 {
+            let key = format!("{{m{round}}}");
+            let one = id(&key, "one");
+            store.insert(&one, &record("{}", None)).await.unwrap();
+            let hash = format!("sessions:{key}");
+            let from = cluster.primary_of(&hash);
+            warm(&store, from, &one).await;
+            assert!(is_kept(&store, from, &one).await);
+            let primaries = cluster.primaries();
+            let to = primaries.iter().find(|node| node.port() != from.port()).unwrap();
+            tokio::task::block_in_place(|| cluster.reshard(slot_of(&hash), to));
+            removed(&other, &one).await;
+            let seen = seen(&store, &one, Instant::now()).await;
+            assert!(seen < crate::SOON, "{kind:?}: seen for {seen:?}");
+        }
+    }
+}
+
+/// The old primary lives on as a replica, and its connections with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_was_replaced_is_not_trusted_beyond_the_bound() {
+    let cluster = Cluster::start(Kind::New);
+    let store = near(cluster_url(&cluster)).open().await.unwrap();
+    let other = RedisStore::open(cluster_url(&cluster)).await.unwrap();
+    let one = id("user1", "one");
+    store.insert(&one, &record("{}", None)).await.unwrap();
+    for _ in 0..2 {
+        warm(&store, cluster.primary_of("sessions:user1"), &one).await;
+        tokio::task::block_in_place(|| cluster.fail_over("sessions:user1"));
+        eventually("it serves again", || async {
+            other.replace(&one, None, &record("{}", None)).await.is_ok()
+        })
+        .await;
+    }
+    warm(&store, cluster.primary_of("sessions:user1"), &one).await;
+    tokio::task::block_in_place(|| cluster.fail_over("sessions:user1"));
+    removed(&other, &one).await;
+    let seen = seen(&store, &one, Instant::now()).await;
+    assert!(seen < BOUND, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_hangs_and_is_replaced_is_not_trusted_beyond_the_bound() {
+    let cluster = Cluster::start(Kind::New);
+    let store = near(cluster_url(&cluster)).open().await.unwrap();
+    let other = RedisStore::open(cluster_url(&cluster)).await.unwrap();
+    let one = id("user1", "one");
+    store.insert(&one, &record("{}", None)).await.unwrap();
+    let primary = cluster.primary_of("sessions:user1");
+    warm(&store, primary, &one).await;
+    tokio::task::block_in_place(|| primary.pause());
+    removed(&other, &one).await;
+    let seen = seen(&store, &one, Instant::now()).await;
+    tokio::task::block_in_place(|| primary.resume());
+    assert!(seen < BOUND, "{seen:?}");
+    // Back, it does not bring anything back.
+    let since = Instant::now();
+    while since.elapsed() < 2 * BOUND {
+        assert!(!matches!(store.load(&one, Load::new()).await, Ok(Some(_))));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_failover_by_sentinels_leaves_nothing_behind() {
+    let sentinels = Sentinels::start(Kind::New);
+    let addresses: Vec<_> = sentinels.sentinel_addresses().iter().map(ToString::to_string).collect();
+    let url = format!("redis+sentinel://{}/{}", addresses.join(","), Sentinels::SERVICE);
+    let store = near(&url).open().await.unwrap();
+    let other = RedisStore::open(&url).await.unwrap();
+    let one = id("user1", "one");
+    store.insert(&one, &record("{}", None)).await.unwrap();
+    let before: &Server = sentinels.primary();
+    warm(&store, before, &one).await;
+    assert!(is_kept(&store, before, &one).await);
+    tokio::task::block_in_place(|| sentinels.fail_over());
+    // The replica may not have had the session: what counts is that it is told of the new primary.
+    eventually("it serves again", || async { other.clear(one.key()).await.is_ok() }).await;
+    let seen = seen(&store, &one, Instant::now()).await;
+    assert!(seen < BOUND, "{seen:?}");
+    eventually("it serves again", || async {
+        store.insert(&one, &record("{}", None)).await.is_ok()
+    })
+    .await;
+    warm(&store, sentinels.primary(), &one).await;
+    assert!(tracks(sentinels.primary()) > 0 && payload(&store, &one).await.is_some());
+}
