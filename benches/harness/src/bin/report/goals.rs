@@ -274,6 +274,13 @@ const GOALS: &[Goal] = &[
         &[check("redis-old-64", "jam", "*", &["create", "update"])],
     ),
     goal(
+        "Valkey, near cache",
+        "get, 95 in 100 are hits",
+        "the best peer",
+        5.0,
+        &[check("near-new-64", "jam, near cache", "*", &["get"])],
+    ),
+    goal(
         "encryption on, Valkey",
         "get, create",
         "the same without",
