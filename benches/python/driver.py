@@ -193,8 +193,9 @@ class Driver:
             held = [list(range(self.number + task * each, self.number + (task + 1) * each)) for task in range(tasks)]
             self.number += each * tasks
         elif operation == "delete":
-            held = [self.created[task::tasks] for task in range(tasks)]
-            self.created = []
+            kept = max(0, len(self.created) - count)
+            held = [self.created[kept + task :: tasks] for task in range(tasks)]
+            del self.created[kept:]
         else:
             held = [ids[:] for ids in self.stored[:tasks]]
         times = []

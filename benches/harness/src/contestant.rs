@@ -64,7 +64,7 @@ impl About {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// A new session, which `Delete` ends in the same turn.
+    /// A new session, which `Delete` ends.
     Create,
     /// A session by its id, as the library gives it.
     Get,
@@ -82,16 +82,16 @@ pub enum Operation {
     Delete,
 }
 
-/// In the order of a turn.
+/// In the order of a turn: what is created goes again before anything else is measured.
 pub const OPERATIONS: [Operation; 8] = [
     Operation::Create,
+    Operation::Delete,
     Operation::Get,
     Operation::Read,
     Operation::Update,
     Operation::Request,
     Operation::List,
     Operation::Rework,
-    Operation::Delete,
 ];
 
 impl Operation {
@@ -157,7 +157,7 @@ pub trait Contestant: Send {
     /// Puts sessions in that stay, for so many tasks to work on.
     async fn fill(&mut self, sessions: usize, tasks: usize) -> Result<(), Failure>;
 
-    /// Does it about so many times on so many tasks; `Delete` ends what `Create` has begun, however much that is. `None` if
-    /// there is no such operation.
+    /// Does it about so many times on so many tasks; `Delete` ends what `Create` has begun, as far as that goes. `None` if there
+    /// is no such operation.
     async fn turn(&mut self, operation: Operation, tasks: usize, count: usize) -> Result<Option<Turn>, Failure>;
 }

@@ -99,7 +99,10 @@ impl<L: Library> Local<L> {
         self.number += each * tasks;
         let (ids, calls): (Vec<_>, Vec<_>) = done.into_iter().unzip();
         let ids = ids.into_iter().flatten().collect();
-        Ok((ids, Turn::of(each * tasks, seconds, calls.into_iter().flatten().collect())))
+        Ok((
+            ids,
+            Turn::of(each * tasks, seconds, calls.into_iter().flatten().collect()),
+        ))
     }
 
     /// Goes about each task's own sessions until each has done it so often; gives the sessions back.
@@ -159,7 +162,10 @@ impl<L: Library> Contestant for Local<L> {
 
     async fn fill(&mut self, sessions: usize, tasks: usize) -> Result<(), Failure> {
         // By many at once in any case, so that they share what can be shared.
-        let slower = self.filler.take().map(|filler| mem::replace(&mut self.library, Arc::new(filler)));
+        let slower = self
+            .filler
+            .take()
+            .map(|filler| mem::replace(&mut self.library, Arc::new(filler)));
         let (ids, _) = self.create(64, sessions).await?;
         self.stored = deal(ids, tasks);
         self.library = slower.unwrap_or_else(|| Arc::clone(&self.library));
@@ -177,7 +183,8 @@ impl<L: Library> Contestant for Local<L> {
                 turn
             }
             Operation::Delete => {
-                let held = deal(mem::take(&mut self.created), tasks);
+                let kept = self.created.len().saturating_sub(count);
+                let held = deal(self.created.split_off(kept), tasks);
                 self.work(operation, held, None).await?.1
             }
             _ => {
@@ -190,5 +197,30 @@ impl<L: Library> Contestant for Local<L> {
             }
         };
         Ok(Some(turn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jam_core::{MemoryStore, Sessions};
+
+    use super::Local;
+    use crate::{About, Failure, Jam, Operation};
+
+    #[tokio::test]
+    async fn what_is_created_is_deleted_and_what_stays_stays() -> Result<(), Failure> {
+        let sessions = Sessions::new(MemoryStore::new());
+        let mut local = Local::timed(Jam::new(About::jam("jam", ""), sessions.clone()));
+        local.fill(128, 4).await?;
+        let created = local.turn(Operation::Create, 4, 10).await?.ok_or("no such operation")?;
+        let deleted = local
+            .turn(Operation::Delete, 4, usize::MAX)
+            .await?
+            .ok_or("no such operation")?;
+        assert_eq!((created.count, deleted.count), (12, 12));
+        local.turn(Operation::Rework, 4, 40).await?;
+        local.turn(Operation::Get, 4, 1_000).await?;
+        assert_eq!(sessions.store().scan(None, 1_000).await?.entries.len(), 128);
+        Ok(())
     }
 }

@@ -16,6 +16,9 @@ pub struct Settings {
     pub creates: usize,
     /// How many sessions are stored before: for each contestant, or one number for all.
     pub sessions: Vec<usize>,
+    /// Whether sessions are deleted when all turns of everything else are over: on some file systems creates are slow for minutes
+    /// after that.
+    pub deletes_at_the_end: bool,
     /// What is measured.
     pub operations: Vec<Operation>,
 }
@@ -30,6 +33,7 @@ impl Settings {
             creates: 20_000,
             sessions: vec![SESSIONS],
             operations: OPERATIONS.to_vec(),
+            deletes_at_the_end: false,
         }
     }
 
@@ -42,31 +46,59 @@ impl Settings {
 }
 
 /// Lets them take turns, and writes down the results of this part.
-pub async fn compete(part: Part, settings: &Settings, mut contestants: Vec<Box<dyn Contestant>>) -> Result<(), Failure> {
+pub async fn compete(
+    part: Part,
+    settings: &Settings,
+    mut contestants: Vec<Box<dyn Contestant>>,
+) -> Result<(), Failure> {
     let mut counts = Vec::new();
     for (number, contestant) in contestants.iter_mut().enumerate() {
         let sessions = settings.sessions[number % settings.sessions.len()];
         contestant.fill(sessions, settings.tasks).await?;
-        let mut of_contestant = Vec::new();
+        let (mut of_contestant, mut created) = (Vec::new(), None);
         for &operation in &settings.operations {
-            of_contestant.push(warm_up(contestant.as_mut(), operation, settings).await?);
+            let count = match operation {
+                Operation::Delete => {
+                    let deleted = contestant.turn(operation, settings.tasks, usize::MAX).await?;
+                    // All that there is, or at the end as much each time as was created each time.
+                    deleted.and(if settings.deletes_at_the_end {
+                        created
+                    } else {
+                        Some(usize::MAX)
+                    })
+                }
+                _ => warm_up(contestant.as_mut(), operation, settings).await?,
+            };
+            if operation == Operation::Create {
+                created = count;
+            }
+            of_contestant.push(count);
         }
         counts.push(of_contestant);
     }
     let mut turns: Vec<Vec<Vec<Turn>>> = vec![vec![Vec::new(); settings.operations.len()]; contestants.len()];
-    for number in 0..settings.turns {
-        for (place, &operation) in settings.operations.iter().enumerate() {
-            for step in 0..contestants.len() {
-                // Whoever comes later may find caches warm, so everybody comes later in turn.
-                let who = (number + step) % contestants.len();
-                let Some(count) = counts[who][place] else { continue };
-                turns[who][place].extend(contestants[who].turn(operation, settings.tasks, count).await?);
+    for at_the_end in [false, true] {
+        for number in 0..settings.turns {
+            for (place, &operation) in settings.operations.iter().enumerate() {
+                if at_the_end != (settings.deletes_at_the_end && operation == Operation::Delete) {
+                    continue;
+                }
+                for step in 0..contestants.len() {
+                    // Whoever comes later may find caches warm, so everybody comes later in turn.
+                    let who = (number + step) % contestants.len();
+                    let Some(count) = counts[who][place] else { continue };
+                    turns[who][place].extend(contestants[who].turn(operation, settings.tasks, count).await?);
+                }
             }
         }
     }
     let mut rows = Vec::new();
     for (contestant, turns) in contestants.iter().zip(turns) {
-        let measured = settings.operations.iter().zip(turns).filter(|(_, turns)| !turns.is_empty());
+        let measured = settings
+            .operations
+            .iter()
+            .zip(turns)
+            .filter(|(_, turns)| !turns.is_empty());
         rows.push(Row {
             about: contestant.about().clone(),
             measured: measured
@@ -96,7 +128,7 @@ async fn warm_up(
             return Ok(None);
         };
         let wanted = (turn.rate() * settings.seconds) as usize;
-        if turn.seconds > settings.seconds / 4.0 || count >= most || operation == Operation::Delete {
+        if turn.seconds > settings.seconds / 4.0 || count >= most {
             return Ok(Some(wanted.clamp(least, most)));
         }
         count = (count * 4).min(most);

@@ -24,7 +24,8 @@ pub struct Measured {
 impl Measured {
     /// Of these turns.
     pub fn of(operation: &str, turns: &[Turn]) -> Self {
-        let middle = |of: fn(&Turn) -> f64| Some(median(turns.iter().map(of).collect())).filter(|value| !value.is_nan());
+        let middle =
+            |of: fn(&Turn) -> f64| Some(median(turns.iter().map(of).collect())).filter(|value| !value.is_nan());
         Self {
             operation: operation.to_owned(),
             rates: turns.iter().map(Turn::rate).collect(),
@@ -128,5 +129,8 @@ fn directory() -> PathBuf {
 fn write_lines(name: &str, lines: impl Iterator<Item = Value>) -> Result<(), Failure> {
     fs::create_dir_all(directory())?;
     let lines: Vec<_> = lines.map(|line| line.to_string()).collect();
-    Ok(fs::write(directory().join(format!("{name}.jsonl")), lines.join("\n") + "\n")?)
+    Ok(fs::write(
+        directory().join(format!("{name}.jsonl")),
+        lines.join("\n") + "\n",
+    )?)
 }

@@ -50,7 +50,10 @@ impl Library for Actix {
     type Id = SessionKey;
 
     fn about(&self) -> About {
-        About::peer("actix-session", "a key per session, SET EX; one connection of the redis crate's manager")
+        About::peer(
+            "actix-session",
+            "a key per session, SET EX; one connection of the redis crate's manager",
+        )
     }
 
     fn does(&self, operation: Operation) -> bool {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jam_bench_harness::{Failure, data, write_table};
 use jam_core::Sessions;
@@ -50,15 +50,17 @@ pub(crate) async fn measure(name: &str, seconds: u64) -> Result<(), Failure> {
     // What comes with the first of them is not growth.
     let length = Duration::from_secs(seconds);
     tokio::time::sleep(length / 20 + 3 * TTL).await;
-    let start = Instant::now();
     let mut samples = Vec::new();
-    for number in 1..=SAMPLES {
-        tokio::time::sleep_until((start + length * number / SAMPLES).into()).await;
+    for _ in 0..SAMPLES {
+        tokio::time::sleep(length / SAMPLES).await;
         let kept = match &server {
             Some(server) => used(server)?,
             None => taken(directory.path())?,
         };
-        samples.push(Sample { process: resident()?, kept });
+        samples.push(Sample {
+            process: resident()?,
+            kept,
+        });
     }
     let in_all = created.load(Ordering::Relaxed);
     done.store(true, Ordering::Relaxed);
@@ -67,7 +69,14 @@ pub(crate) async fn measure(name: &str, seconds: u64) -> Result<(), Failure> {
     }
     write_table(
         &format!("churn-{name}"),
-        &["store", "length", "sessions", "memory of the process, first and last quarter", "files or server, first and last quarter", ""],
+        &[
+            "store",
+            "length",
+            "sessions",
+            "memory of the process, first and last quarter",
+            "files or server, first and last quarter",
+            "",
+        ],
         &[row(name, length, in_all, &samples)],
     )
 }
@@ -80,7 +89,10 @@ fn row(name: &str, length: Duration, created: u64, samples: &[Sample]) -> Vec<St
     };
     let mut grew = false;
     let mut both = |of: fn(&Sample) -> usize| {
-        let (first, last) = (mean(&samples[..quarter], of), mean(&samples[samples.len() - quarter..], of));
+        let (first, last) = (
+            mean(&samples[..quarter], of),
+            mean(&samples[samples.len() - quarter..], of),
+        );
         grew |= last > first * CHANCE + 1.0;
         format!("{first:.1} MiB, {last:.1} MiB")
     };

@@ -21,13 +21,30 @@ pub(crate) async fn measure(tasks: usize) -> Result<(), Failure> {
     let server = Server::start(Kind::New);
     let jam = |name: &str, settings: &str, sessions| Local::timed(Jam::new(About::jam(name, settings), sessions));
     let contestants = vec![
-        jam("jam, Redis, encrypted", "ids and data sealed", encrypted(RedisStore::open(server.url()).await?)?),
-        jam("jam, Redis", "without encryption", Sessions::new(RedisStore::open(server.url()).await?)),
-        jam("jam, memory, encrypted", "ids and data sealed", encrypted(MemoryStore::new())?),
+        jam(
+            "jam, Redis, encrypted",
+            "ids and data sealed",
+            encrypted(RedisStore::open(server.url()).await?)?,
+        ),
+        jam(
+            "jam, Redis",
+            "without encryption",
+            Sessions::new(RedisStore::open(server.url()).await?),
+        ),
+        jam(
+            "jam, memory, encrypted",
+            "ids and data sealed",
+            encrypted(MemoryStore::new())?,
+        ),
         jam("jam, memory", "without encryption", Sessions::new(MemoryStore::new())),
         Local::timing_one_in(16, Cipher::new()?),
     ];
-    compete(Part::new("crypto").on(version(&server)), &Settings::with_tasks(tasks), contestants).await
+    compete(
+        Part::new("crypto").on(version(&server)),
+        &Settings::with_tasks(tasks),
+        contestants,
+    )
+    .await
 }
 
 /// AES-256-GCM on the same bytes.

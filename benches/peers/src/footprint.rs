@@ -43,7 +43,11 @@ pub(crate) fn measure() -> Result<(), Failure> {
             .output()?;
         let measured: Value = serde_json::from_slice(&output.stdout)
             .map_err(|error| format!("{name}: {error}: {}", String::from_utf8_lossy(&output.stderr)))?;
-        let bytes = |what: &str| measured[what].as_u64().map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+        let bytes = |what: &str| {
+            measured[what]
+                .as_u64()
+                .map_or_else(|| "-".to_owned(), |bytes| bytes.to_string())
+        };
         rows.push(vec![title.to_owned(), bytes("process"), bytes("kept")]);
     }
     let process = format!("bytes a session in the process (data: {})", text().len());
@@ -76,10 +80,13 @@ pub(crate) async fn one(name: &str) -> Result<(), Failure> {
         backend => {
             let Backend { store, server } = open(backend, directory.path()).await?;
             let sessions = Sessions::builder_on(store).build()?;
-            filled(Jam::new(About::jam("", ""), sessions).with_users(SESSIONS / 5), || match &server {
-                Some(server) => used(server),
-                None => taken(directory.path()),
-            })
+            filled(
+                Jam::new(About::jam("", ""), sessions).with_users(SESSIONS / 5),
+                || match &server {
+                    Some(server) => used(server),
+                    None => taken(directory.path()),
+                },
+            )
             .await?
         }
     };

@@ -23,7 +23,11 @@ pub(crate) async fn measure(synced: bool, tasks: usize) -> Result<(), Failure> {
         (Durability::Os, "survives a crash of the process, no sync")
     };
     let file = JsonFile::options(at("jam.json")).durability(durability).open().await?;
-    let dir = JsonDir::options().storage_path(at("jam")).durability(durability).open().await?;
+    let dir = JsonDir::options()
+        .storage_path(at("jam"))
+        .durability(durability)
+        .open()
+        .await?;
     let mut contestants: Vec<Box<dyn Contestant>> = vec![
         Local::timed(Jam::new(
             About::jam("jam, JSON file", &format!("a journal with group commit; {promise}")),
@@ -50,7 +54,15 @@ pub(crate) async fn measure(synced: bool, tasks: usize) -> Result<(), Failure> {
             FileStore::in_dir(at("file-based"))?.with_fsync(synced),
         )),
     ];
-    if !synced {
+    if synced {
+        contestants.push(Local::timed(Tower::new(
+            About::peer(
+                "tower-sessions-file-based-store, as it comes",
+                "one file per session, no sync",
+            ),
+            FileStore::in_dir(at("file-based-as-it-comes"))?,
+        )));
+    } else {
         contestants.push(Local::timed(Tower::new(
             About::peer(
                 "tower-sessions-file-store",
@@ -76,6 +88,7 @@ pub(crate) async fn measure(synced: bool, tasks: usize) -> Result<(), Failure> {
     let part = Part::new(if synced { "json-sync" } else { "json-os" });
     let settings = Settings {
         creates: if synced { 2_000 } else { 10_000 },
+        deletes_at_the_end: synced,
         ..Settings::with_tasks(tasks)
     };
     compete(part, &settings, contestants).await

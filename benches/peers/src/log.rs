@@ -62,7 +62,9 @@ fn append(mut file: File, synced: bool, inbox: &Receiver<Append>) {
     while let Ok(first) = inbox.recv() {
         let batch: Vec<_> = std::iter::once(first).chain(inbox.try_iter()).collect();
         let lines: String = batch.iter().map(|append| append.line.as_str()).collect();
-        let written = file.write_all(lines.as_bytes()).and_then(|()| if synced { file.sync_data() } else { Ok(()) });
+        let written = file
+            .write_all(lines.as_bytes())
+            .and_then(|()| if synced { file.sync_data() } else { Ok(()) });
         if written.is_ok() {
             for append in batch {
                 let _ = append.written.send(());

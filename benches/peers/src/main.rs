@@ -13,6 +13,7 @@ mod json;
 mod log;
 mod map;
 mod memory;
+mod near;
 mod opening;
 mod redis_raw;
 mod redis_server;
@@ -43,6 +44,7 @@ async fn measure(part: &str, argument: &str) -> Result<(), Failure> {
     match part {
         "opening-filled" => return opening::filled(argument, false).await,
         "opening-crashed" => return opening::filled(argument, true).await,
+        "near-revoking" => return near::revoke(argument).await,
         "opening-opened" => return opening::open(argument).await,
         _ => {}
     }
@@ -53,6 +55,9 @@ async fn measure(part: &str, argument: &str) -> Result<(), Failure> {
         "redis-new" => redis_server::measure(Kind::New, tasks).await,
         "redis-old" => redis_server::measure(Kind::Old, tasks).await,
         "crypto" => crypto::measure(tasks).await,
+        "near-new" => near::rates(Kind::New).await,
+        "near-old" => near::rates(Kind::Old).await,
+        "staleness" => near::staleness().await,
         "sweep" => sweep::measure().await,
         _ => match part.split('-').collect::<Vec<_>>().as_slice() {
             ["footprint", store @ ..] => footprint::one(&store.join("-")).await,

@@ -68,7 +68,10 @@ impl Library for Sharded {
     type Id = Place;
 
     fn about(&self) -> About {
-        About::limit("sharded hash map", "64 locked shards of std's maps, text; nothing expires")
+        About::limit(
+            "sharded hash map",
+            "64 locked shards of std's maps, text; nothing expires",
+        )
     }
 
     fn does(&self, _: Operation) -> bool {

@@ -13,15 +13,24 @@ const TIMED: usize = 16;
 
 pub(crate) async fn measure(tasks: usize) -> Result<(), Failure> {
     let jam = Jam::new(
-        About::jam("jam", "memory store, as it comes: ids hashed, data kept as text, sessions listed by user"),
+        About::jam(
+            "jam",
+            "memory store, as it comes: ids hashed, data kept as text, sessions listed by user",
+        ),
         Sessions::new(MemoryStore::new()),
     );
     let tower = tower::new::Tower::new(
-        About::peer("tower-sessions memory store", "one locked map of parsed values, as it comes"),
+        About::peer(
+            "tower-sessions memory store",
+            "one locked map of parsed values, as it comes",
+        ),
         TowerMemory::default(),
     );
     let moka = tower::old::Tower::new(
-        About::peer("tower-sessions-moka-store", "a moka cache of parsed values, no bound on its size"),
+        About::peer(
+            "tower-sessions-moka-store",
+            "a moka cache of parsed values, no bound on its size",
+        ),
         MokaStore::new(None),
     );
     let settings = Settings {

@@ -42,7 +42,9 @@ pub(crate) async fn open(path: &str) -> Result<(), Failure> {
 
 /// The files that belong to it.
 fn files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
-    Ok(fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?)
+    Ok(fs::read_dir(directory)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_, std::io::Error>>()?)
 }
 
 /// Without what the system remembers of the files; `None` where it may not be told to forget.
@@ -63,7 +65,10 @@ pub(crate) fn measure() -> Result<(), Failure> {
         if filled.success() == crashes {
             return Err("filling has failed".into());
         }
-        let bytes: u64 = files(directory.path())?.iter().filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum();
+        let bytes: u64 = files(directory.path())?
+            .iter()
+            .filter_map(|path| Some(fs::metadata(path).ok()?.len()))
+            .sum();
         // Opening may tidy up, so each opens a copy.
         let copies = directory.path().join("copy");
         let mut seconds = [Vec::new(), Vec::new()];
@@ -78,7 +83,9 @@ pub(crate) fn measure() -> Result<(), Failure> {
                     continue;
                 }
                 let copy = copies.join("sessions.json").to_string_lossy().into_owned();
-                let output = Command::new(std::env::current_exe()?).args(["opening-opened", &copy]).output()?;
+                let output = Command::new(std::env::current_exe()?)
+                    .args(["opening-opened", &copy])
+                    .output()?;
                 let took: f64 = String::from_utf8_lossy(&output.stdout).trim().parse()?;
                 if turn > 0 {
                     seconds.push(took);
@@ -93,11 +100,21 @@ pub(crate) fn measure() -> Result<(), Failure> {
             }
         };
         let [warm, cold] = seconds;
-        rows.push(vec![title.to_owned(), format!("{} MiB", bytes >> 20), shown(warm), shown(cold)]);
+        rows.push(vec![
+            title.to_owned(),
+            format!("{} MiB", bytes >> 20),
+            shown(warm),
+            shown(cold),
+        ]);
     }
     write_table(
         "opening",
-        &["JSON file with 1,000,000 sessions", "size", "opened, in the system's cache", "opened, from the disk"],
+        &[
+            "JSON file with 1,000,000 sessions",
+            "size",
+            "opened, in the system's cache",
+            "opened, from the disk",
+        ],
         &rows,
     )
 }

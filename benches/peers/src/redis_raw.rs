@@ -40,7 +40,14 @@ impl Raw {
     fn set(&self, condition: &str, (hash, field): &Place, text: &str) -> Cmd {
         if self.fields_expire {
             let mut set = cmd("HSETEX");
-            set.arg(hash).arg(condition).arg("PXAT").arg(EXPIRY).arg("FIELDS").arg(1).arg(field).arg(text);
+            set.arg(hash)
+                .arg(condition)
+                .arg("PXAT")
+                .arg(EXPIRY)
+                .arg("FIELDS")
+                .arg(1)
+                .arg(field)
+                .arg(text);
             set
         } else {
             let mut set = cmd("HSET");
@@ -50,7 +57,11 @@ impl Raw {
     }
 
     async fn get(&self, (hash, field): &Place) -> Result<Vec<u8>, Failure> {
-        let found: Option<Vec<u8>> = cmd("HGET").arg(hash).arg(field).query_async(&mut self.connection.clone()).await?;
+        let found: Option<Vec<u8>> = cmd("HGET")
+            .arg(hash)
+            .arg(field)
+            .query_async(&mut self.connection.clone())
+            .await?;
         Ok(found.ok_or("lost")?)
     }
 

@@ -34,7 +34,10 @@ pub(crate) async fn measure(kind: Kind, tasks: usize) -> Result<(), Failure> {
     let client = Builder::from_config(Config::from_url(&url)?).build()?;
     client.init().await?;
     contestants.push(Local::timed(Tower::new(
-        About::peer("tower-sessions-redis-store, one client", "a key per session, SET EX; fred, one connection"),
+        About::peer(
+            "tower-sessions-redis-store, one client",
+            "a key per session, SET EX; fred, one connection",
+        ),
         TowerRedis::new(client),
     )));
     let pool = Pool::new(Config::from_url(&url)?, None, None, None, 6)?;
@@ -61,11 +64,17 @@ pub(crate) async fn measure(kind: Kind, tasks: usize) -> Result<(), Failure> {
     if kind == Kind::New {
         // It needs fields that expire.
         contestants.push(Python::start(
-            About::peer("jamlib, Redis", "Python; one hash per user, HSET then HEXPIRE; a thread per task"),
+            About::peer(
+                "jamlib, Redis",
+                "Python; one hash per user, HSET then HEXPIRE; a thread per task",
+            ),
             &["jamlib-redis", &url],
         )?);
         contestants.push(Python::start(
-            About::peer("jamlib, aio Redis", "Python, asyncio; one hash per user, HSET then HEXPIRE"),
+            About::peer(
+                "jamlib, aio Redis",
+                "Python, asyncio; one hash per user, HSET then HEXPIRE",
+            ),
             &["jamlib-aio-redis", &url],
         )?);
     }
@@ -79,7 +88,12 @@ pub(crate) async fn measure(kind: Kind, tasks: usize) -> Result<(), Failure> {
 /// Name and version, as the server tells them.
 pub(crate) fn version(server: &Server) -> String {
     let info = server.command(&["INFO", "server"]);
-    let line = |name: &str| info.text().lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+    let line = |name: &str| {
+        info.text()
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::to_owned)
+    };
     match line("valkey_version:") {
         Some(version) => format!("Valkey {}", version.trim()),
         None => format!("Redis {}", line("redis_version:").unwrap_or_default().trim()),

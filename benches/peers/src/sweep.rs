@@ -45,7 +45,11 @@ async fn getting(sessions: &Sessions, ids: &Arc<Vec<SessionId>>, done: &Arc<Atom
 async fn turn(sessions: &Sessions, clock: &Arc<ManualClock>, ids: &Arc<Vec<SessionId>>) -> Result<[f64; 3], Failure> {
     let ttl = Duration::from_secs(1);
     let passing = Sessions::builder_on(Arc::clone(sessions.store()));
-    fill(&passing.clock(Arc::clone(clock) as Arc<dyn Clock>).ttl(ttl).build()?, EXPIRED).await?;
+    fill(
+        &passing.clock(Arc::clone(clock) as Arc<dyn Clock>).ttl(ttl).build()?,
+        EXPIRED,
+    )
+    .await?;
     clock.advance(ttl);
     let done = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&done);
@@ -88,7 +92,10 @@ pub(crate) async fn measure() -> Result<(), Failure> {
             name.to_owned(),
             format!("{:.1} µs", of(0)),
             format!("{:.1} µs", of(1)),
-            format!("{:.2}", median(turns.iter().map(|[without, during, _]| during / without).collect())),
+            format!(
+                "{:.2}",
+                median(turns.iter().map(|[without, during, _]| during / without).collect())
+            ),
             format!("{:.2} s", of(2)),
         ]);
     }

@@ -35,7 +35,10 @@ impl Grouped {
         let connection = connect(path, synchronous(settings))?;
         let (writer, inbox) = channel();
         thread::spawn(move || write(connection, &inbox));
-        let words = format!("{}; one writer thread with group commit, reads where they are asked for", settings.words());
+        let words = format!(
+            "{}; one writer thread with group commit, reads where they are asked for",
+            settings.words()
+        );
         Ok(Self {
             about: About {
                 package: Some("rusqlite".into()),
@@ -69,10 +72,18 @@ impl Grouped {
 fn write(mut connection: Connection, inbox: &Receiver<Write>) {
     while let Ok(first) = inbox.recv() {
         let batch: Vec<_> = std::iter::once(first).chain(inbox.try_iter().take(255)).collect();
-        let Ok(transaction) = connection.transaction() else { continue };
+        let Ok(transaction) = connection.transaction() else {
+            continue;
+        };
         let answers: Vec<_> = batch
             .into_iter()
-            .map(|Write { place, change: wanted, done }| (done, change(&transaction, &place, &wanted).unwrap_or(false)))
+            .map(
+                |Write {
+                     place,
+                     change: wanted,
+                     done,
+                 }| (done, change(&transaction, &place, &wanted).unwrap_or(false)),
+            )
             .collect();
         if transaction.commit().is_ok() {
             for (done, changed) in answers {

@@ -18,7 +18,10 @@ pub(crate) struct Inline {
 
 impl Inline {
     pub(crate) fn open(path: &Path, settings: Settings) -> Result<Box<dyn Contestant>, Failure> {
-        let words = format!("{}; one connection behind a lock, a transaction for each write", settings.words());
+        let words = format!(
+            "{}; one connection behind a lock, a transaction for each write",
+            settings.words()
+        );
         let about = About {
             package: Some("rusqlite".into()),
             ..About::limit("rusqlite, inline", &words)

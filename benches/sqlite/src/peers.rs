@@ -34,13 +34,19 @@ pub(crate) async fn sqlx(path: &Path, settings: Settings) -> Result<Box<dyn Cont
     use older_sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
     let open = async |fills| {
-        let mut options = SqliteConnectOptions::new().filename(path).create_if_missing(true).busy_timeout(PATIENCE);
+        let mut options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .busy_timeout(PATIENCE);
         for (name, value) in pragmas(settings, fills) {
             options = options.pragma(name, value);
         }
         let store = SqliteStore::new(SqlitePoolOptions::new().connect_with(options).await?);
         store.migrate().await?;
-        let words = format!("{}; sqlx's pool as it comes, but for a busy timeout of 60 s", settings.words());
+        let words = format!(
+            "{}; sqlx's pool as it comes, but for a busy timeout of 60 s",
+            settings.words()
+        );
         Ok::<_, Failure>(Tower::new(About::peer("tower-sessions-sqlx-store", &words), store))
     };
     Ok(Local::filled_by(open(true).await?, open(false).await?))
@@ -70,12 +76,18 @@ pub(crate) async fn axum_session(path: &Path, settings: Settings) -> Result<Box<
     use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
     let open = async |fills| {
-        let mut options = SqliteConnectOptions::new().filename(path).create_if_missing(true).busy_timeout(PATIENCE);
+        let mut options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .busy_timeout(PATIENCE);
         for (name, value) in pragmas(settings, fills) {
             options = options.pragma(name, value);
         }
         let pool = SqlitePoolOptions::new().connect_with(options).await?;
-        let words = format!("{}; sqlx's pool as it comes, but for a busy timeout of 60 s", settings.words());
+        let words = format!(
+            "{}; sqlx's pool as it comes, but for a busy timeout of 60 s",
+            settings.words()
+        );
         AxumSession::open(About::peer("axum_session_sqlx", &words), SessionSqlitePool::from(pool)).await
     };
     Ok(Local::filled_by(open(true).await?, open(false).await?))

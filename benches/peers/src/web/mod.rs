@@ -80,8 +80,14 @@ async fn compare<A: Site, B: Site, C: Site>(
     }
     let [of_jam, of_peer] = measured;
     Ok([
-        Row { about: jam, measured: of_jam },
-        Row { about: peer, measured: of_peer },
+        Row {
+            about: jam,
+            measured: of_jam,
+        },
+        Row {
+            about: peer,
+            measured: of_peer,
+        },
     ])
 }
 
@@ -91,7 +97,13 @@ pub(crate) async fn measure_axum() -> Result<(), Failure> {
         About::jam("jam-tower", "its layer, on jam's memory store"),
         About::peer("tower-sessions", "its layer, on its memory store"),
     ];
-    let rows = compare(who, async || axum::bare(), async || axum::jam(), async || axum::tower_sessions()).await?;
+    let rows = compare(
+        who,
+        async || axum::bare(),
+        async || axum::jam(),
+        async || axum::tower_sessions(),
+    )
+    .await?;
     Part::new("web-axum").in_nanos().write(1, &rows)
 }
 
@@ -99,7 +111,10 @@ pub(crate) async fn measure_axum() -> Result<(), Failure> {
 pub(crate) async fn measure_actix() -> Result<(), Failure> {
     let who = [
         About::jam("jam-actix", "its middleware, on jam's memory store"),
-        About::peer("actix-session", "its middleware, on the least there can be: a map for one thread, of ours"),
+        About::peer(
+            "actix-session",
+            "its middleware, on the least there can be: a map for one thread, of ours",
+        ),
     ];
     let rows = compare(who, actix::bare, actix::jam, actix::actix_session).await?;
     Part::new("web-actix").in_nanos().write(1, &rows)

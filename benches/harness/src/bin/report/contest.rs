@@ -39,7 +39,12 @@ impl Ratio {
 
     /// With the spread beside it.
     pub(crate) fn show(self) -> String {
-        format!("{} ({} to {})", figure(self.median), figure(self.lowest), figure(self.highest))
+        format!(
+            "{} ({} to {})",
+            figure(self.median),
+            figure(self.lowest),
+            figure(self.highest)
+        )
     }
 }
 
@@ -73,7 +78,10 @@ impl Contest {
             server: head["server"].as_str().map(str::to_owned),
             in_nanos: head["unit"] == "ns",
             is_growth: head["part"].as_str().is_some_and(|name| name.starts_with("growth")),
-            rows: rows.iter().map(|row| serde_json::from_value(row.clone())).collect::<Result<_, _>>()?,
+            rows: rows
+                .iter()
+                .map(|row| serde_json::from_value(row.clone()))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -97,7 +105,9 @@ impl Contest {
 
     /// How one does beside the fastest peer whose name begins like this, and who that is.
     pub(crate) fn ratio_to_best(&self, one: &str, prefix: &str, operation: &str) -> Option<(Ratio, &str)> {
-        let peers = self.of_kind(Kind::Peer).filter(|row| row.about.name.starts_with(prefix));
+        let peers = self
+            .of_kind(Kind::Peer)
+            .filter(|row| row.about.name.starts_with(prefix));
         let able = peers.filter_map(|row| Some((row, Self::measured(row, operation)?)));
         let (best, _) = able.max_by(|(_, one), (_, other)| one.rate().total_cmp(&other.rate()))?;
         Some((self.ratio(one, &best.about.name, operation)?, &best.about.name))
@@ -113,7 +123,13 @@ impl Contest {
             1 => "1 task, on one core".to_owned(),
             tasks => format!("{tasks} tasks"),
         };
-        let mut text = format!("**{tasks}**{}\n\n", self.server.as_ref().map(|server| format!(", {server}")).unwrap_or_default());
+        let mut text = format!(
+            "**{tasks}**{}\n\n",
+            self.server
+                .as_ref()
+                .map(|server| format!(", {server}"))
+                .unwrap_or_default()
+        );
         if self.tasks != 1 || self.in_nanos {
             for Row { about, .. } in &self.rows {
                 let version = match &about.package {
@@ -125,15 +141,24 @@ impl Contest {
             text.push('\n');
         }
         let jams: Vec<&Row> = self.of_kind(Kind::Jam).collect();
-        let unit = if self.in_nanos { vec!["ns a request"] } else { vec!["a second", "p50 µs", "p99 µs"] };
-        let mut columns: Vec<String> = vec![if self.in_nanos { "a handler that" } else { "operation" }.into(), "who".into()];
+        let unit = if self.in_nanos {
+            vec!["ns a request"]
+        } else {
+            vec!["a second", "p50 µs", "p99 µs"]
+        };
+        let mut columns: Vec<String> = vec![
+            if self.in_nanos { "a handler that" } else { "operation" }.into(),
+            "who".into(),
+        ];
         columns.extend(unit.iter().map(|&unit| unit.to_owned()));
         columns.extend(jams.iter().map(|jam| format!("{}'s rate over theirs", jam.about.name)));
         text += &row(&columns);
         text += &rule(2, columns.len() - 2);
         for operation in self.operations() {
             for contestant in &self.rows {
-                let Some(measured) = Self::measured(contestant, operation) else { continue };
+                let Some(measured) = Self::measured(contestant, operation) else {
+                    continue;
+                };
                 let mut cells = vec![operation.to_owned(), contestant.about.name.clone()];
                 if self.in_nanos {
                     cells.push(grouped(1e9 / measured.rate()));
@@ -144,7 +169,9 @@ impl Contest {
                 }
                 for jam in &jams {
                     let own = jam.about.name == contestant.about.name;
-                    let ratio = self.ratio(&jam.about.name, &contestant.about.name, operation).filter(|_| !own);
+                    let ratio = self
+                        .ratio(&jam.about.name, &contestant.about.name, operation)
+                        .filter(|_| !own);
                     cells.push(ratio.map_or_else(String::new, Ratio::show));
                 }
                 text += &row(&cells);
@@ -161,7 +188,9 @@ impl Contest {
     /// One size beside the other.
     fn show_across(&self) -> String {
         let names: Vec<&str> = self.rows.iter().map(|row| row.about.name.as_str()).collect();
-        let (Some(first), Some(last)) = (names.first(), names.last()) else { return String::new() };
+        let (Some(first), Some(last)) = (names.first(), names.last()) else {
+            return String::new();
+        };
         let mut columns = vec!["operations a second".to_owned()];
         columns.extend(names.iter().map(|&name| name.to_owned()));
         columns.push(format!("cost at {last} over that at {first}"));
@@ -169,7 +198,8 @@ impl Contest {
         for operation in self.operations() {
             let mut cells = vec![operation.to_owned()];
             let rates = self.rows.iter().map(|row| Self::measured(row, operation));
-            cells.extend(rates.map(|measured| measured.map_or_else(|| "-".into(), |measured| grouped(measured.rate()))));
+            cells
+                .extend(rates.map(|measured| measured.map_or_else(|| "-".into(), |measured| grouped(measured.rate()))));
             cells.push(self.ratio(first, last, operation).map_or_else(String::new, Ratio::show));
             text += &row(&cells);
         }
@@ -179,12 +209,59 @@ impl Contest {
     /// In the order of the first who has all of them.
     fn operations(&self) -> Vec<&str> {
         let most = self.rows.iter().max_by_key(|row| row.measured.len());
-        most.into_iter().flat_map(|row| &row.measured).map(|measured| measured.operation.as_str()).collect()
+        most.into_iter()
+            .flat_map(|row| &row.measured)
+            .map(|measured| measured.operation.as_str())
+            .collect()
     }
 
     fn lacking(&self, contestant: &Row) -> Option<String> {
-        let has: BTreeSet<&str> = contestant.measured.iter().map(|measured| measured.operation.as_str()).collect();
-        let lacks: Vec<&str> = self.operations().into_iter().filter(|name| !has.contains(name)).collect();
+        let has: BTreeSet<&str> = contestant
+            .measured
+            .iter()
+            .map(|measured| measured.operation.as_str())
+            .collect();
+        let lacks: Vec<&str> = self
+            .operations()
+            .into_iter()
+            .filter(|name| !has.contains(name))
+            .collect();
         (!lacks.is_empty()).then(|| format!("{} with {}", lacks.join(", "), contestant.about.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Contest;
+
+    fn contest() -> Result<Contest, jam_bench_harness::Failure> {
+        let row = |name: &str, kind: &str, rates: [f64; 3]| -> Value {
+            let measured = json!([{"operation": "get", "rates": rates, "p50": 1.0, "p99": 2.0}]);
+            json!({"name": name, "kind": kind, "settings": "", "package": null, "measured": measured})
+        };
+        Contest::of(&[
+            json!({"part": "memory", "tasks": 64}),
+            row("jam", "jam", [100.0, 10.0, 100.0]),
+            row("slow", "peer", [50.0, 5.0, 10.0]),
+            row("fast", "peer", [200.0, 20.0, 50.0]),
+        ])
+    }
+
+    #[test]
+    fn a_turn_that_was_slow_for_all_changes_no_ratio() -> Result<(), jam_bench_harness::Failure> {
+        let ratio = contest()?.ratio("jam", "slow", "get").ok_or("none")?;
+        assert_eq!(ratio.show(), "2.00 (2.00 to 10.0)");
+        Ok(())
+    }
+
+    #[test]
+    fn the_best_peer_is_the_fastest_one() -> Result<(), jam_bench_harness::Failure> {
+        let contest = contest()?;
+        let (ratio, who) = contest.ratio_to_best("jam", "", "get").ok_or("none")?;
+        assert_eq!((ratio.show().as_str(), who), ("0.50 (0.50 to 2.00)", "fast"));
+        assert!(contest.ratio_to_best("jam", "", "list").is_none());
+        Ok(())
     }
 }

@@ -19,11 +19,19 @@ pub(crate) fn version_of(package: &str) -> Result<String, Failure> {
     let mut versions = Vec::new();
     for lock in LOCKS {
         let lock = fs::read_to_string(lock)?;
-        let of_package = lock.split("[[package]]").filter(|part| part.contains(&format!("name = \"{package}\"\n")));
-        versions.extend(of_package.filter_map(|part| Some(part.split("version = \"").nth(1)?.split('"').next()?.to_owned())));
+        let of_package = lock
+            .split("[[package]]")
+            .filter(|part| part.contains(&format!("name = \"{package}\"\n")));
+        versions.extend(
+            of_package.filter_map(|part| Some(part.split("version = \"").nth(1)?.split('"').next()?.to_owned())),
+        );
     }
     for directory in PYTHON {
-        let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names = fs::read_dir(directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name());
         let names = names.filter_map(|name| name.into_string().ok());
         versions.extend(names.filter_map(|name| {
             let (found, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
@@ -37,16 +45,26 @@ pub(crate) fn version_of(package: &str) -> Result<String, Failure> {
 
 fn printed(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    output
+        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Cores, kernel, file systems, compilers.
 pub(crate) fn describe() -> Result<String, Failure> {
     let processors = fs::read_to_string("/proc/cpuinfo")?;
     let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
-    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = processors
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let memory = fs::read_to_string("/proc/meminfo")?;
-    let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
+    let kib = memory.lines().find_map(|line| {
+        line.strip_prefix("MemTotal:")?
+            .split_whitespace()
+            .next()?
+            .parse::<u64>()
+            .ok()
+    });
     let fs_of = |path: &str| printed("stat", &["--file-system", "--format=%T", path]);
     let rustc = printed("rustc", &["--version"]);
     let rustc = rustc.split(" (").next().unwrap_or_default().to_owned();
@@ -54,7 +72,10 @@ pub(crate) fn describe() -> Result<String, Failure> {
         "{cores} cores ({}), {} GiB of memory, Linux {}; synced files on {}, others on {}; {rustc}, `--release`; {}.",
         model.map_or("unknown", |(_, model)| model),
         (kib.unwrap_or_default() + (1 << 19)) >> 20,
-        printed("uname", &["--kernel-release"]).split('-').next().unwrap_or_default(),
+        printed("uname", &["--kernel-release"])
+            .split('-')
+            .next()
+            .unwrap_or_default(),
         fs_of("target").replace("ext2/ext3", "ext4"),
         fs_of("/dev/shm"),
         printed("python3", &["--version"]),

@@ -20,7 +20,9 @@ fn main() -> Result<(), Failure> {
             "machine" => Some(machine::describe()?),
             "goals" => Some(goals::table(page::between(&page, "goals").unwrap_or_default())?),
             name => match read_lines(name)? {
-                Some(lines) if lines.first().is_some_and(|head| head["columns"].is_array()) => Some(page::plain(&lines)),
+                Some(lines) if lines.first().is_some_and(|head| head["columns"].is_array()) => {
+                    Some(page::plain(&lines))
+                }
                 Some(lines) => Some(Contest::of(&lines)?.show()?),
                 None => None,
             },

@@ -10,7 +10,9 @@ const END: &str = "<!-- end -->";
 
 /// The names of all marks.
 pub(crate) fn marks(page: &str) -> Vec<String> {
-    let names = page.lines().filter_map(|line| line.strip_prefix("<!-- bench:")?.strip_suffix(" -->"));
+    let names = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("<!-- bench:")?.strip_suffix(" -->"));
     names.map(str::to_owned).collect()
 }
 
@@ -23,8 +25,12 @@ pub(crate) fn between<'p>(page: &'p str, name: &str) -> Option<&'p str> {
 /// The page with this between these marks.
 pub(crate) fn replaced(page: &str, name: &str, new: &str) -> String {
     let begin = begin(name);
-    let Some((before, rest)) = page.split_once(&begin) else { return page.to_owned() };
-    let Some((_, after)) = rest.split_once(END) else { return page.to_owned() };
+    let Some((before, rest)) = page.split_once(&begin) else {
+        return page.to_owned();
+    };
+    let Some((_, after)) = rest.split_once(END) else {
+        return page.to_owned();
+    };
     format!("{before}{begin}\n{}\n\n{END}{after}", new.trim())
 }
 
@@ -51,4 +57,23 @@ pub(crate) fn plain(lines: &[Value]) -> String {
         text += &row(&cells(line));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{between, marks, replaced};
+
+    const PAGE: &str =
+        "# Page\n\n<!-- bench:one -->\n<!-- end -->\n\nWords.\n\n<!-- bench:two -->\n\nold\n\n<!-- end -->\n";
+
+    #[test]
+    fn a_part_changes_nothing_outside_its_marks() {
+        assert_eq!(marks(PAGE), ["one", "two"]);
+        let page = replaced(PAGE, "one", "new\n");
+        assert_eq!(between(&page, "one"), Some("\nnew\n\n"));
+        assert_eq!(between(&page, "two"), between(PAGE, "two"));
+        assert_eq!(replaced(&page, "one", "new"), page);
+        assert_eq!(replaced(&page, "one", ""), replaced(PAGE, "one", ""));
+        assert_eq!(replaced(PAGE, "three", "new"), PAGE);
+    }
 }
