@@ -446,7 +446,10 @@ async fn one_line_keeps_sessions_near_for_as_long_as_it_says() {
     let said = mistake(config(json!({"type": "memory", "cache_staleness": 0}))).await;
     assert!(said.contains("`cache_staleness`"), "{said}");
     let said = mistake(config(json!({"type": "memory", "cache_sessions": 5}))).await;
-    assert!(said.contains("`cache_sessions`") && said.contains("cache_staleness"), "{said}");
+    assert!(
+        said.contains("`cache_sessions`") && said.contains("cache_staleness"),
+        "{said}"
+    );
     let both = json!({"type": "redis", "near_cache": 5, "cache_staleness": 1});
     let said = mistake(config(both)).await;
     assert!(said.contains("`near_cache`"), "{said}");
