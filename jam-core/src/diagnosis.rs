@@ -171,8 +171,11 @@ async fn write_and_read(store: &dyn SessionStore) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
-    use crate::MemoryStore;
+    use crate::{MemoryStore, Timestamp};
 
     #[test]
     fn trying_a_store_out_leaves_nothing_behind() {
@@ -182,6 +185,39 @@ mod tests {
             assert!(store.scan(None, 10).await.unwrap().entries.is_empty());
             store.close().await.unwrap();
             assert_eq!(try_out(&store).await.severity, Severity::Wrong);
+        });
+    }
+
+    /// The time until it was asked so often; then it is the end of all times.
+    #[derive(Debug)]
+    struct Leap(AtomicU64, u64);
+
+    impl Clock for Leap {
+        fn now(&self) -> Timestamp {
+            let asked = self.0.fetch_add(1, Ordering::Relaxed);
+            if asked < self.1 {
+                SystemClock.now()
+            } else {
+                Timestamp::MAX
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_gone_before_it_is_removed_is_wrong() {
+        futures_lite::future::block_on(async {
+            let clock = Arc::new(Leap(AtomicU64::new(0), u64::MAX));
+            let severity = try_out(&MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>))
+                .await
+                .severity;
+            assert_eq!(severity, Severity::Fine);
+            // The removal is what looks at the clock last.
+            let last = clock.0.load(Ordering::Relaxed) - 1;
+            let leaping = Arc::new(Leap(AtomicU64::new(0), last));
+            assert_eq!(
+                try_out(&MemoryStore::with_clock(leaping)).await.severity,
+                Severity::Wrong
+            );
         });
     }
 }

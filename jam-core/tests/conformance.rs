@@ -20,6 +20,15 @@ async fn the_memory_store_keeps_the_contract() {
     run(|clock| async move { Ok(MemoryStore::with_clock(clock)) }, on_tokio).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_behind_an_arc_keeps_the_contract() {
+    run(
+        |clock| async move { Ok(Arc::new(MemoryStore::with_clock(clock))) },
+        on_tokio,
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn the_suite_runs_on_a_runtime_of_one_thread() {
     memory().run().await;

@@ -93,8 +93,8 @@ fn nonce(salt: &[u8; SALT_LEN]) -> Nonce<aes_gcm::aead::consts::U12> {
 
 /// The header, then each field behind its length, so that no two lists of fields give the same bytes.
 fn additional_data(header: &[u8], fields: &[&[u8]]) -> Vec<u8> {
-    let len = fields.iter().map(|field| size_of::<u64>() + field.len()).sum::<usize>();
-    let mut data = Vec::with_capacity(header.len() + len);
+    let mut data =
+        Vec::with_capacity(header.len() + fields.iter().map(|field| size_of::<u64>() + field.len()).sum::<usize>());
     data.extend_from_slice(header);
     for field in fields {
         data.extend_from_slice(&(field.len() as u64).to_be_bytes());

@@ -81,17 +81,14 @@ impl FromStr for AesKey {
                 "it ends with {padding} times the padding character =, where one or none belongs"
             )));
         }
-        // The decoder wants room for a whole last group.
-        let mut bytes = Zeroizing::new([0; Self::LEN + 1]);
-        // Its error shows a character of the key, so it goes no further.
-        if URL_SAFE_NO_PAD.decode_slice(body, &mut bytes[..]) != Ok(Self::LEN) {
+        let mut key = Self(Box::default());
+        // The decoder's error shows a character of the key, so it goes no further.
+        if URL_SAFE_NO_PAD.decode_slice(body, &mut key.0[..]) != Ok(Self::LEN) {
             return Err(no_key(
                 "its last character holds bits beyond the 32 bytes, which no encoder writes (Python ignores them); \
                  it was mistyped or made up",
             ));
         }
-        let mut key = Self(Box::default());
-        key.0.copy_from_slice(&bytes[..Self::LEN]);
         Ok(key)
     }
 }

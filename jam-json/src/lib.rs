@@ -30,3 +30,10 @@ pub use self::file::{Damage, Import, JsonFile, JsonFileFactory, JsonFileOptions,
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The first test to run.
+#[cfg(test)]
+#[test]
+fn a_failure_ends_all_where_that_is_asked_for() {
+    jam_test_trials::end_at_first_failure();
+}

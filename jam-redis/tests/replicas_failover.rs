@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use jam_redis::RedisStore;
 use jam_test_servers::{Cluster, Kind, Sentinels, Server};
+use jam_test_trials::Trials;
 use support::account::Wrong;
 use support::load::Load;
 use support::{IN_TIME, cluster_url, options, path, sentinel_url};
@@ -25,7 +26,7 @@ const QUIET: Duration = Duration::from_millis(500);
 trait Cast {
     fn url(&self) -> String;
     /// The primary that is to go, and its replicas.
-    fn victims(&self, kill: usize) -> (&Server, Vec<&Server>);
+    fn victims(&self, kill: u64) -> (&Server, Vec<&Server>);
     /// Waits for the primary's successor.
     fn wait_for_successor(&self);
     fn wait_until_ok(&self);
@@ -36,7 +37,7 @@ impl Cast for Cluster {
         cluster_url(self.nodes())
     }
 
-    fn victims(&self, kill: usize) -> (&Server, Vec<&Server>) {
+    fn victims(&self, kill: u64) -> (&Server, Vec<&Server>) {
         let key = format!("victim{kill}");
         (self.primary_of(&key), vec![self.replica_of(&key)])
     }
@@ -55,7 +56,7 @@ impl Cast for Sentinels {
         sentinel_url(self.sentinels())
     }
 
-    fn victims(&self, _kill: usize) -> (&Server, Vec<&Server>) {
+    fn victims(&self, _kill: u64) -> (&Server, Vec<&Server>) {
         let primary = self.primary();
         let replicas = self.nodes().iter().filter(|node| node.port() != primary.port());
         (primary, replicas.collect())
@@ -106,17 +107,13 @@ impl fmt::Display for Figures {
     }
 }
 
-fn kills() -> usize {
-    std::env::var("JAM_TEST_KILLS").map_or(1, |kills| kills.parse().expect("JAM_TEST_KILLS is a number"))
-}
-
 /// Kills, and kills again; what became of the kills that met replicas in step, and of those that met late ones.
-async fn kill(cast: &impl Cast, replicas: u32) -> [Figures; 2] {
+async fn kill(what: &str, cast: &impl Cast, replicas: u32) -> [Figures; 2] {
     let path = path();
     let store = options(cast.url(), &path).wait_replicas(replicas, WITHIN);
     let store: Arc<RedisStore> = Arc::new(store.open().await.unwrap());
     let mut figures = [Figures::default(), Figures::default()];
-    for kill in 0..kills() {
+    for kill in Trials::new(format!("kills, {what}, waiting for {replicas}"), "JAM_TEST_KILLS", 1) {
         let cut_off = kill % 2 == 0;
         let of = &mut figures[usize::from(cut_off)];
         let load = Load::start(&store, 64, true, move |task, key| format!("{kill}.{task}.{key}"));
@@ -164,7 +161,7 @@ async fn kill(cast: &impl Cast, replicas: u32) -> [Figures; 2] {
 }
 
 async fn show(what: &str, cast: &impl Cast, replicas: u32) -> [Figures; 2] {
-    let figures = kill(cast, replicas).await;
+    let figures = kill(what, cast, replicas).await;
     println!("{what}, waiting for {replicas}, replicas in step:      {}", figures[0]);
     println!(
         "{what}, waiting for {replicas}, replicas {LAG:?} cut off: {}",

@@ -9,25 +9,34 @@
 mod hooked;
 mod recorder;
 mod turned;
+#[cfg(feature = "everything")]
 pub mod web;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
+#[cfg(feature = "everything")]
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicU64, Ordering},
+};
 use std::time::{Duration, Instant};
 
 use jam::{Clock, ErrorKind, ManualClock, MemoryStore, SessionStore, Sessions, SessionsBuilder, Timestamp};
-use jam_core::Durability;
 use jam_crypto::{AesIds, AesSealer, KeyRing};
-use jam_json::{JsonDir, JsonFile};
-use jam_redis::RedisStore;
-use jam_sqlite::SqliteStore;
-use jam_test_servers::{Kind, Server};
 use serde_json::Value;
 use tempfile::TempDir;
+#[cfg(feature = "everything")]
+use {
+    jam_core::Durability,
+    jam_json::{JsonDir, JsonFile},
+    jam_redis::RedisStore,
+    jam_sqlite::SqliteStore,
+    jam_test_servers::{Kind, Server},
+};
 
 pub use self::hooked::Hooked;
 pub use self::recorder::Recorder;
 pub use self::turned::Turned;
+pub use jam_test_trials::Trials;
 
 /// An open store of some kind, the clock it goes by, and the directory it lives in.
 #[derive(Debug)]
@@ -59,6 +68,7 @@ impl Stage {
     }
 
     /// One JSON file.
+    #[cfg(feature = "everything")]
     pub async fn json_file() -> Self {
         Self::set(async |clock, directory| {
             let options = JsonFile::options(directory.path().join("sessions.json"));
@@ -74,6 +84,7 @@ impl Stage {
     }
 
     /// One file per session.
+    #[cfg(feature = "everything")]
     pub async fn json_dir() -> Self {
         Self::set(async |clock, directory| {
             let options = JsonDir::options().storage_path(directory.path().join("sessions"));
@@ -89,18 +100,21 @@ impl Stage {
     }
 
     /// Redis whose hash fields cannot expire.
+    #[cfg(feature = "everything")]
     pub async fn redis_old() -> Self {
         static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(Kind::Old));
         Self::redis(&SERVER).await
     }
 
     /// Valkey whose hash fields can.
+    #[cfg(feature = "everything")]
     pub async fn redis_new() -> Self {
         static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(Kind::New));
         Self::redis(&SERVER).await
     }
 
     /// A path of its own on a server that a whole test program shares.
+    #[cfg(feature = "everything")]
     async fn redis(server: &Server) -> Self {
         static STAGES: AtomicU64 = AtomicU64::new(0);
         let path = format!("stage{}", STAGES.fetch_add(1, Ordering::Relaxed));
@@ -113,6 +127,7 @@ impl Stage {
     }
 
     /// A SQLite database.
+    #[cfg(feature = "everything")]
     pub async fn sqlite() -> Self {
         Self::set(async |clock, directory| {
             let options = SqliteStore::options(directory.path().join("sessions.db"));
@@ -150,6 +165,12 @@ impl Stage {
         self.builder().build().expect("the defaults are right")
     }
 
+    /// What the store is, and whether ids and data are encrypted.
+    pub fn name(&self) -> String {
+        let encrypted = if self.ring.is_some() { ", encrypted" } else { "" };
+        format!("{}{encrypted}", self.store.name())
+    }
+
     /// Turns the clock forward.
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
@@ -181,23 +202,14 @@ pub fn eventually(what: &str, so: impl Fn() -> bool) {
     }
 }
 
-/// How many rounds a racing test runs: `JAM_TEST_ROUNDS`, or this default.
-///
-/// # Panics
-/// If the variable is no number.
-pub fn rounds(default: u64) -> u64 {
-    std::env::var("JAM_TEST_ROUNDS").map_or(default, |rounds| rounds.parse().expect("JAM_TEST_ROUNDS is a number"))
-}
-
 /// Makes a test of each function on each store. The functions take a [`Stage`].
 #[macro_export]
 macro_rules! on_every_store {
     ($($promise:ident),+ $(,)?) => {
         $crate::on_every_store_but_servers!($($promise),+);
-        $crate::on_every_store!(@store redis_old: $($promise),+);
-        $crate::on_every_store!(@store redis_new: $($promise),+);
+        $crate::on_outer_stores!(redis_old, redis_new: [$($promise),+]);
     };
-    (@store $store:ident: $($promise:ident),+) => {
+    (@store $store:ident: [$($promise:ident),+]) => {
         mod $store {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -213,10 +225,25 @@ macro_rules! on_every_store {
 #[macro_export]
 macro_rules! on_every_store_but_servers {
     ($($promise:ident),+ $(,)?) => {
-        $crate::on_every_store!(@store memory: $($promise),+);
-        $crate::on_every_store!(@store encrypted: $($promise),+);
-        $crate::on_every_store!(@store json_file: $($promise),+);
-        $crate::on_every_store!(@store json_dir: $($promise),+);
-        $crate::on_every_store!(@store sqlite: $($promise),+);
+        $crate::on_every_store!(@store memory: [$($promise),+]);
+        $crate::on_every_store!(@store encrypted: [$($promise),+]);
+        $crate::on_outer_stores!(json_file, json_dir, sqlite: [$($promise),+]);
     };
+}
+
+/// The same for stores that are not in memory, where they are built.
+#[cfg(feature = "everything")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! on_outer_stores {
+    ($($store:ident),+: $promises:tt) => {
+        $($crate::on_every_store!(@store $store: $promises);)+
+    };
+}
+
+#[cfg(not(feature = "everything"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! on_outer_stores {
+    ($($anything:tt)+) => {};
 }

@@ -1,6 +1,6 @@
 //! Forged, malformed and foreign ids: none is accepted, none panics, and with encryption on the store is never asked.
 //!
-//! `JAM_TEST_FORGED=1000000` runs the long version.
+//! `JAM_TEST_FORGED=1000000` runs the long version; `JAM_TEST_SEED` begins with one that failed.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jam::{MemoryStore, Record, SessionOptions, SessionStore, Sessions};
 use jam_crypto::{AesIds, AesSealer, FernetIds, FernetSealer, KeyRing};
-use jam_tests::Hooked;
+use jam_test_trials::Dice;
+use jam_tests::{Hooked, Trials};
 use serde_json::json;
 
 /// A store that counts how often it is asked anything.
@@ -20,56 +21,39 @@ fn counting(calls: &Arc<AtomicU64>) -> Hooked {
     })
 }
 
-/// A small generator with a seed, so that a failure can be run again (splitmix64, public domain, Sebastiano Vigna).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-}
-
 /// Something a client might send instead of an id it was given.
-fn forge(random: &mut Random, ids: &[String]) -> String {
+fn forge(dice: &mut Dice, ids: &[String]) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:$~ \0=+/%";
-    let mut id = ids[random.below(ids.len())].clone().into_bytes();
-    match random.below(6) {
+    let mut id = ids[dice.below(ids.len())].clone().into_bytes();
+    match dice.below(6) {
         0 => {
-            let at = random.below(id.len());
-            id[at] ^= 1 << random.below(7);
+            let at = dice.below(id.len());
+            id[at] ^= 1 << dice.below(7);
         }
-        1 => id.truncate(random.below(id.len())),
-        2 => id.insert(random.below(id.len()), ALPHABET[random.below(ALPHABET.len())]),
+        1 => id.truncate(dice.below(id.len())),
+        2 => id.insert(dice.below(id.len()), ALPHABET[dice.below(ALPHABET.len())]),
         3 => {
-            let other = &ids[random.below(ids.len())];
-            let at = random.below(id.len().min(other.len()) - 1) + 1;
+            let other = &ids[dice.below(ids.len())];
+            let at = dice.below(id.len().min(other.len()) - 1) + 1;
             id.truncate(at);
             id.extend_from_slice(&other.as_bytes()[at..]);
         }
         4 => {
-            id = (0..random.below(200))
-                .map(|_| ALPHABET[random.below(ALPHABET.len())])
+            id = (0..dice.below(200))
+                .map(|_| ALPHABET[dice.below(ALPHABET.len())])
                 .collect();
         }
         _ => {
             for _ in 0..2 {
-                let at = random.below(id.len());
-                id[at] = ALPHABET[random.below(ALPHABET.len())];
+                let at = dice.below(id.len());
+                id[at] = ALPHABET[dice.below(ALPHABET.len())];
             }
         }
     }
     String::from_utf8_lossy(&id).into_owned()
 }
 
-async fn nothing_forged_is_accepted(sessions: &Sessions, calls: &AtomicU64, store_may_be_asked: bool) {
+async fn nothing_forged_is_accepted(what: &str, sessions: &Sessions, calls: &AtomicU64, store_may_be_asked: bool) {
     let mut ids = Vec::new();
     for number in 0..16 {
         ids.push(
@@ -81,10 +65,8 @@ async fn nothing_forged_is_accepted(sessions: &Sessions, calls: &AtomicU64, stor
         );
     }
     let asked_before = calls.load(Ordering::Relaxed);
-    let count: u64 = std::env::var("JAM_TEST_FORGED").map_or(20_000, |count| count.parse().unwrap());
-    let mut random = Random(0x6a61_6d5f_7365_6564);
-    for round in 0..count {
-        let forged = forge(&mut random, &ids);
+    for round in Trials::new(format!("forged {what} ids"), "JAM_TEST_FORGED", 20_000) {
+        let forged = forge(&mut Dice::new(round), &ids);
         if ids.contains(&forged) {
             continue;
         }
@@ -120,7 +102,7 @@ async fn no_forged_encrypted_id_reaches_the_store() {
         .ids(AesIds::new(ring.clone()))
         .sealer(AesSealer::new(ring));
     let sessions = builder.grace(std::time::Duration::from_secs(30)).build().unwrap();
-    nothing_forged_is_accepted(&sessions, &calls, false).await;
+    nothing_forged_is_accepted("encrypted", &sessions, &calls, false).await;
 }
 
 #[tokio::test]
@@ -130,14 +112,14 @@ async fn no_forged_fernet_id_reaches_the_store() {
     let builder = Sessions::builder(counting(&calls))
         .ids(FernetIds::new(ring.clone()))
         .sealer(FernetSealer::new(ring));
-    nothing_forged_is_accepted(&builder.build().unwrap(), &calls, false).await;
+    nothing_forged_is_accepted("Fernet", &builder.build().unwrap(), &calls, false).await;
 }
 
 #[tokio::test]
 async fn no_forged_plain_id_is_accepted() {
     let calls = Arc::new(AtomicU64::new(0));
     let sessions = Sessions::new(counting(&calls));
-    nothing_forged_is_accepted(&sessions, &calls, true).await;
+    nothing_forged_is_accepted("plain", &sessions, &calls, true).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jam::{ErrorKind, Record, SessionOptions, Sessions};
-use jam_tests::{Stage, on_every_store};
+use jam_tests::{Stage, Trials, on_every_store};
 use serde_json::json;
 
 on_every_store!(
@@ -165,7 +165,7 @@ async fn a_login_during_the_grace_ends_the_old_ids(stage: Stage) {
 }
 
 async fn managers_that_rotate_at_once_lose_no_session(stage: Stage) {
-    for _ in 0..jam_tests::rounds(20) {
+    for _ in Trials::new("reworks with grace", "JAM_TEST_ROUNDS", 20) {
         let first = sessions(&stage);
         let old = first.create("user1", json!({"a": 1})).await.unwrap();
         let rotations: Vec<_> = (0..6)

@@ -385,17 +385,36 @@ async fn what_goes_in_comes_out_as_it_was_or_is_refused(stage: Stage) {
 }
 
 #[test]
+fn a_manager_shows_its_settings_and_no_more() {
+    let builder = Sessions::builder(jam::MemoryStore::new()).ttl(Duration::from_secs(60));
+    let shown = format!("{:?}", builder.grace(Duration::from_secs(30)).build().unwrap());
+    for part in [
+        "store: \"memory\"",
+        "HashedIds",
+        "sealed: false",
+        "60s",
+        "cap: None",
+        "grace: Some(30s)",
+    ] {
+        assert!(shown.contains(part), "{part} is missing in {shown}");
+    }
+}
+
+#[test]
 fn settings_out_of_bounds_are_refused_when_the_manager_is_built() {
     let builder = || Sessions::builder(jam::MemoryStore::new());
     let seconds = Duration::from_secs;
     for wrong in [
         builder().ttl(Duration::from_millis(999)),
         builder().max_lifetime(Duration::ZERO),
+        builder().max_lifetime(Duration::from_millis(999)),
         builder().grace(Duration::from_millis(999)),
         builder().grace(seconds(301)),
         builder().max_sessions(0, WhenFull::Refuse),
         builder().max_attempts(0),
         builder().ids(PlainIds).ttl(None).max_sessions(1, WhenFull::Refuse),
+        builder().ids(PlainIds).max_lifetime(seconds(60)),
+        builder().ids(PlainIds).grace(seconds(1)),
     ] {
         assert_eq!(wrong.build().unwrap_err().kind(), ErrorKind::Config);
     }
@@ -403,6 +422,10 @@ fn settings_out_of_bounds_are_refused_when_the_manager_is_built() {
         builder().grace(seconds(1)),
         builder().grace(seconds(300)),
         builder().ttl(None).max_attempts(1),
+        builder().ttl(seconds(1)).max_lifetime(seconds(1)),
+        builder().ttl(None).max_sessions(1, WhenFull::Refuse),
+        builder().ids(PlainIds).max_sessions(1, WhenFull::Refuse),
+        builder().ids(PlainIds).ttl(None),
     ] {
         assert!(right.build().is_ok());
     }

@@ -1,13 +1,13 @@
 //! Races on every store: no lost update, no session that comes back, a cap that holds.
 //!
-//! `JAM_TEST_ROUNDS=100000` runs the long version.
+//! `JAM_TEST_ROUNDS=100000` runs the long version; `JAM_TEST_SEED` begins with a round that failed.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jam::{ErrorKind, SessionId, Sessions, WhenFull};
-use jam_tests::{Stage, on_every_store, rounds};
+use jam_tests::{Stage, Trials, on_every_store};
 use serde_json::json;
 use tokio::sync::Barrier;
 
@@ -24,6 +24,11 @@ on_every_store!(
     a_dropped_call_leaves_the_session_whole,
 );
 
+/// The rounds of a race on this store.
+fn rounds(stage: &Stage, race: &str, default: u64) -> Trials {
+    Trials::new(format!("{race} on {}", stage.name()), "JAM_TEST_ROUNDS", default)
+}
+
 async fn increment(sessions: &Sessions, id: &str) {
     let step = sessions.modify(id, |data| {
         let count = data["count"].as_u64().unwrap() + 1;
@@ -38,23 +43,29 @@ async fn count(sessions: &Sessions, id: &str) -> u64 {
 
 async fn increments(stage: &Stage, managers: usize) {
     const TASKS: usize = 32;
+    const EACH: u64 = 10;
     let managers: Vec<_> = (0..managers).map(|_| stage.sessions()).collect();
     let id = managers[0].create("user1", json!({"count": 0})).await.unwrap();
-    let each = rounds(320).div_ceil(TASKS as u64);
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|task| {
-            let (sessions, id) = (managers[task % managers.len()].clone(), id.clone());
-            tokio::spawn(async move {
-                for _ in 0..each {
-                    increment(&sessions, id.as_str()).await;
-                }
+    let mut trials = rounds(stage, &format!("increments of {} managers", managers.len()), 320);
+    let mut expected = 0;
+    while trials.next().is_some() {
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|task| {
+                let (sessions, id) = (managers[task % managers.len()].clone(), id.clone());
+                tokio::spawn(async move {
+                    for _ in 0..EACH {
+                        increment(&sessions, id.as_str()).await;
+                    }
+                })
             })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        trials.more(TASKS as u64 * EACH - 1);
+        expected += TASKS as u64 * EACH;
+        assert_eq!(count(&managers[0], id.as_str()).await, expected);
     }
-    assert_eq!(count(&managers[0], id.as_str()).await, TASKS as u64 * each);
 }
 
 async fn concurrent_increments_lose_none(stage: Stage) {
@@ -67,9 +78,9 @@ async fn increments_of_several_managers_lose_none(stage: Stage) {
 
 /// One round: `end` races an update, a touch, a modify, a commit and a rework; whatever came of them, nothing may be
 /// alive.
-async fn ended_stays_ended(stage: &Stage, end: impl AsyncFn(&Sessions, &str) + Clone + Send + 'static) {
+async fn ended_stays_ended(stage: &Stage, race: &str, end: impl AsyncFn(&Sessions, &str) + Clone + Send + 'static) {
     let sessions = stage.sessions();
-    for round in 0..rounds(60) {
+    for round in rounds(stage, race, 60) {
         let id = sessions.create("user1", json!({"count": 0})).await.unwrap();
         let loaded = sessions.get(&id).await.unwrap().unwrap();
         let barrier = Arc::new(Barrier::new(4));
@@ -117,7 +128,7 @@ async fn ended_stays_ended(stage: &Stage, end: impl AsyncFn(&Sessions, &str) + C
 }
 
 async fn a_deleted_session_is_never_revived(stage: Stage) {
-    ended_stays_ended(&stage, async |sessions: &Sessions, id: &str| {
+    ended_stays_ended(&stage, "deletes", async |sessions: &Sessions, id: &str| {
         assert!(sessions.delete(id).await.unwrap());
     })
     .await;
@@ -125,7 +136,7 @@ async fn a_deleted_session_is_never_revived(stage: Stage) {
 
 async fn a_delete_or_a_rework_wins_but_never_both(stage: Stage) {
     let sessions = stage.sessions();
-    for round in 0..rounds(60) {
+    for round in rounds(&stage, "deletes against reworks", 60) {
         let id = sessions.create("user1", json!({})).await.unwrap();
         let rework = tokio::spawn({
             let (sessions, id) = (sessions.clone(), id.clone());
@@ -145,13 +156,13 @@ async fn a_delete_or_a_rework_wins_but_never_both(stage: Stage) {
 }
 
 async fn a_cleared_session_is_never_revived(stage: Stage) {
-    ended_stays_ended(&stage, async |sessions: &Sessions, _: &str| {
+    ended_stays_ended(&stage, "clears", async |sessions: &Sessions, _: &str| {
         assert_eq!(sessions.clear("user1").await.unwrap(), 1);
     })
     .await;
     // A rework moves within the key, so it cannot get out of the way either.
     let sessions = stage.sessions();
-    for round in 0..rounds(60) {
+    for round in rounds(&stage, "clears against reworks", 60) {
         let id = sessions.create("user1", json!({})).await.unwrap();
         let rework = tokio::spawn({
             let sessions = sessions.clone();
@@ -168,7 +179,7 @@ async fn a_cleared_session_is_never_revived(stage: Stage) {
 
 async fn a_revoked_session_does_not_slip_through_a_rework(stage: Stage) {
     let sessions = stage.sessions();
-    for round in 0..rounds(60) {
+    for round in rounds(&stage, "revokes against reworks", 60) {
         let id = sessions.create("user1", json!({})).await.unwrap();
         let handle = sessions.get(&id).await.unwrap().unwrap().handle().clone();
         let rotating = tokio::spawn({
@@ -193,7 +204,7 @@ async fn a_revoked_session_does_not_slip_through_a_rework(stage: Stage) {
 }
 
 async fn two_reworks_give_one_session(stage: Stage) {
-    for round in 0..rounds(60) {
+    for round in rounds(&stage, "two reworks", 60) {
         let sessions = stage.sessions();
         let id = sessions.create("user1", json!({})).await.unwrap();
         let rework = || {
@@ -212,7 +223,7 @@ async fn two_reworks_give_one_session(stage: Stage) {
 
 async fn the_cap_holds_after_concurrent_creates(stage: Stage) {
     for when_full in [WhenFull::EvictOldest, WhenFull::Refuse] {
-        for round in 0..rounds(10) {
+        for round in rounds(&stage, "creates at a cap", 10) {
             let sessions = stage.builder().max_sessions(3, when_full).build().unwrap();
             let results = create_at_once((0..12).map(|_| sessions.clone())).await;
             let created = results.iter().filter(|result| result.is_ok()).count();
@@ -232,7 +243,7 @@ async fn the_cap_holds_after_concurrent_creates(stage: Stage) {
 
 async fn the_cap_holds_after_creates_of_several_processes(stage: Stage) {
     for when_full in [WhenFull::EvictOldest, WhenFull::Refuse] {
-        for round in 0..rounds(10) {
+        for round in rounds(&stage, "creates of several managers at a cap", 10) {
             let manager = || stage.builder().max_sessions(3, when_full).build().unwrap();
             let results = create_at_once((0..12).map(|_| manager())).await;
             let alive = stage.sessions();
@@ -268,7 +279,7 @@ async fn create_at_once(managers: impl Iterator<Item = Sessions>) -> Vec<jam::Re
 async fn a_dropped_call_leaves_the_session_whole(stage: Stage) {
     let sessions = stage.sessions();
     let id = sessions.create("user1", json!({"count": 0})).await.unwrap();
-    for round in 0..rounds(60) {
+    for round in rounds(&stage, "dropped calls", 60) {
         let dropped = {
             let (sessions, id) = (sessions.clone(), id.clone());
             tokio::spawn(async move { increment(&sessions, id.as_str()).await })

@@ -31,6 +31,18 @@ fn as_id(sealed: &[u8]) -> String {
     format!("J$_{}", URL_SAFE_NO_PAD.encode(sealed))
 }
 
+#[test]
+fn the_longest_id_there_can_be_resolves() {
+    let life = "3w5e11264sgsf-3w5e11264sgsf_3w5e11264sgsf".parse().unwrap();
+    let key = SessionKey::new("k".repeat(SessionKey::MAX_LEN)).unwrap();
+    let handle = Handle::new("h".repeat(Handle::MAX_LEN)).unwrap();
+    let inner = InnerId::generate(key, handle, life).unwrap();
+    assert_eq!(inner.to_text().len(), InnerId::MAX_LEN);
+    let ids = AesIds::new(ring(1));
+    let (id, record) = ids.issue(&inner).unwrap();
+    assert_eq!(ids.resolve(id.as_str()).unwrap(), record);
+}
+
 proptest! {
     #![proptest_config(bounded())]
 

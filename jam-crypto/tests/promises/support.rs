@@ -68,27 +68,6 @@ pub(crate) const HOSTILE_KEYS: [&str; 12] = [
     "{\"role\":\"admin\"}",
 ];
 
-/// Random numbers that are the same for the same seed (`SplitMix64`), so that a failure can be replayed.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-
-    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next().to_be_bytes()[0]).collect()
-    }
-}
-
 /// As many cases as a property gets; nothing is written to disk.
 pub(crate) fn bounded() -> ProptestConfig {
     ProptestConfig {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jam_core::{Error, ErrorKind, Load, Record, RecordId, Rename, SessionStore, Timestamp, Version};
 use jam_redis::RedisStore;
+use jam_test_trials::Dice;
 use tokio::task::JoinSet;
 
 const TASKS: u64 = 64;
@@ -71,13 +72,16 @@ impl Crowd {
         })
     }
 
-    /// Goes on until so many calls were dropped, or made if nobody goes away.
-    pub(crate) async fn call(self: Arc<Self>, calls: u64, patience: Patience) -> Seen {
+    /// Goes on until so many calls were dropped, or made if nobody goes away. What is called follows from the turn.
+    pub(crate) async fn call(self: &Arc<Self>, turn: u64, calls: u64, patience: Patience) -> Seen {
+        for counter in [&self.dropped, &self.right, &self.unavailable] {
+            counter.store(0, Ordering::Relaxed);
+        }
         let mut tasks = JoinSet::new();
         for task in 0..TASKS {
-            let crowd = Arc::clone(&self);
+            let crowd = Arc::clone(self);
             tasks.spawn(async move {
-                let mut random = Random(task << 32);
+                let mut dice = Dice::new((turn << 32) + task);
                 while match patience {
                     Patience::Short => crowd.dropped.load(Ordering::Relaxed) < calls,
                     Patience::UntilToldOtherwise => {
@@ -85,7 +89,7 @@ impl Crowd {
                         answers < calls || crowd.unavailable.load(Ordering::Relaxed) == 0
                     }
                 } {
-                    crowd.one(&mut random, patience).await;
+                    crowd.one(&mut dice, patience).await;
                 }
             });
         }
@@ -99,19 +103,14 @@ impl Crowd {
         }
     }
 
-    async fn one(&self, random: &mut Random, patience: Patience) {
-        let (user, session, what, more) = (
-            random.below(USERS),
-            random.below(SESSIONS),
-            random.below(12),
-            random.next(),
-        );
+    async fn one(&self, dice: &mut Dice, patience: Patience) {
+        let (user, session, what, more) = (dice.roll(USERS), dice.roll(SESSIONS), dice.roll(12), dice.number());
         let call = self.ask(user, session, what, more);
         let answer = match patience {
             Patience::UntilToldOtherwise => call.await,
             Patience::Short => tokio::select! {
                 biased;
-                () = leave(random) => {
+                () = leave(dice) => {
                     self.dropped.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
@@ -179,32 +178,15 @@ impl Crowd {
 }
 
 /// Ends at some moment: at once, after some turns of the runtime, after some time, or never.
-async fn leave(random: &mut Random) {
-    match random.below(8) {
+async fn leave(dice: &mut Dice) {
+    match dice.roll(8) {
         0 => {}
         1..=4 => {
-            for _ in 0..random.below(40) {
+            for _ in 0..dice.roll(40) {
                 tokio::task::yield_now().await;
             }
         }
-        5 => tokio::time::sleep(Duration::from_micros(random.below(3_000))).await,
+        5 => tokio::time::sleep(Duration::from_micros(dice.roll(3_000))).await,
         _ => std::future::pending().await,
-    }
-}
-
-/// A small generator with a seed (splitmix64, public domain, Sebastiano Vigna).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
     }
 }

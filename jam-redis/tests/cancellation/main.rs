@@ -1,6 +1,6 @@
 //! A call that is dropped at any point, or runs out of time, never lets another one see its reply.
 //!
-//! `JAM_TEST_CALLS=1000000` runs the long version.
+//! `JAM_TEST_CALLS=1000000` runs the long version; `JAM_TEST_SEED` begins with a turn that failed.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -15,12 +15,16 @@ use std::time::Duration;
 
 use jam_redis::{RedisOptions, RedisStore};
 use jam_test_servers::{Kind, Proxy, Server};
+use jam_test_trials::Trials;
 
 use crate::crowd::{Crowd, Patience};
 
-/// How many calls are dropped: `JAM_TEST_CALLS`, or a few.
-fn calls() -> u64 {
-    std::env::var("JAM_TEST_CALLS").map_or(20_000, |calls| calls.parse().unwrap())
+/// How many calls are dropped in one turn.
+const TURN: u64 = 5_000;
+
+/// How many calls are dropped: `JAM_TEST_CALLS`, or a few. A trial is a turn of many calls.
+fn calls(what: impl Into<String>) -> Trials {
+    Trials::new(what, "JAM_TEST_CALLS", 20_000)
 }
 
 /// Without timeouts, whose errors would hide an answer.
@@ -28,29 +32,33 @@ fn patient(url: &str) -> RedisOptions {
     RedisStore::options(url).response_timeout(Duration::from_mins(1))
 }
 
-async fn dropped_calls_cross_no_replies(kind: Kind) {
+async fn dropped_calls_cross_no_replies(what: &str, kind: Kind) {
     let server = Server::start(kind);
     let store = patient(&server.url()).open().await.unwrap();
     let crowd = Crowd::gather(store).await;
-    let seen = crowd.call(calls(), Patience::Short).await;
-    assert!(seen.dropped >= calls() && seen.right > calls() / 10, "{seen:?}");
-    assert_eq!(seen.unavailable, 0, "{seen:?}");
+    let mut trials = calls(format!("dropped calls, {what}"));
+    while let Some(turn) = trials.next() {
+        let seen = crowd.call(turn, TURN, Patience::Short).await;
+        assert!(seen.dropped >= TURN && seen.right > TURN / 10, "{seen:?}");
+        assert_eq!(seen.unavailable, 0, "{seen:?}");
+        trials.more(TURN - 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn dropped_calls_cross_no_replies_of_an_old_server() {
-    dropped_calls_cross_no_replies(Kind::Old).await;
+    dropped_calls_cross_no_replies("old server", Kind::Old).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn dropped_calls_cross_no_replies_of_a_new_server() {
-    dropped_calls_cross_no_replies(Kind::New).await;
+    dropped_calls_cross_no_replies("new server", Kind::New).await;
 }
 
 /// On one thread tasks run in another order.
 #[tokio::test]
 async fn dropped_calls_cross_no_replies_on_a_single_thread() {
-    dropped_calls_cross_no_replies(Kind::New).await;
+    dropped_calls_cross_no_replies("single thread", Kind::New).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -66,7 +74,8 @@ async fn dropped_calls_cross_no_replies_that_come_late_and_in_pieces() {
             } else {
                 proxy.delay(Duration::ZERO..=Duration::from_millis(2));
             }
-            let seen = crowd.call(calls() / 20, Patience::Short).await;
+            let trials = calls("dropped calls, replies late or in pieces");
+            let seen = crowd.call(trials.first(), trials.wanted() / 20, Patience::Short).await;
             assert!(seen.right > 0 && seen.unavailable == 0, "{seen:?}");
         }
     }
@@ -87,7 +96,9 @@ async fn late_replies_to_calls_that_timed_out_are_nobody_elses() {
                 tokio::time::sleep(timeout).await;
             }
         };
-        let (seen, ()) = tokio::join!(crowd.call(calls() / 20, Patience::UntilToldOtherwise), pauses);
+        let trials = calls("calls that time out");
+        let calling = crowd.call(trials.first(), trials.wanted() / 20, Patience::UntilToldOtherwise);
+        let (seen, ()) = tokio::join!(calling, pauses);
         assert!(seen.right > 0 && seen.unavailable > 0, "{seen:?}");
     }
 }

@@ -6,6 +6,7 @@ use crate::Stage;
 use crate::support::load::Load;
 use crate::support::{IN_TIME, open, path, tag};
 use jam_test_servers::slot_of;
+use jam_test_trials::Trials;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn resharding_under_load_loses_no_session_and_makes_no_write_twice() {
@@ -17,25 +18,26 @@ async fn resharding_under_load_loses_no_session_and_makes_no_write_twice() {
     let naming = move |task: usize, key: usize| format!("{{{}}}{task}.{key}", tags[(task + key / 2) % tags.len()]);
     let load = Load::start(&store, 64, true, naming);
     load.calls(3_000).await;
-    for round in 0..2 {
-        for slot in &slots {
-            let from = cluster.primary_of_slot(*slot).port();
-            let primaries = cluster.primaries();
-            let to = primaries.iter().filter(|node| node.port() != from).nth(round);
-            let migration = cluster.begin_migrating(*slot, to.expect("another primary"));
-            load.calls(500).await;
-            let keys = migration
-                .from()
-                .command(&["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]);
-            migration.move_keys(usize::try_from(keys.int() / 2).expect("a count"));
-            load.calls(1_000).await;
-            migration.finish();
-            load.calls(200).await;
-        }
+    // Each slot to one of the other two primaries and, the next time, to the other.
+    for moved in Trials::new("slots moved", "JAM_TEST_MOVES", 12) {
+        let slot = &slots[usize::try_from(moved).unwrap() % slots.len()];
+        let from = cluster.primary_of_slot(*slot).port();
+        let primaries = cluster.primaries();
+        let round = usize::try_from(moved).unwrap() / slots.len() % 2;
+        let to = primaries.iter().filter(|node| node.port() != from).nth(round);
+        let migration = cluster.begin_migrating(*slot, to.expect("another primary"));
+        load.calls(500).await;
+        let keys = migration
+            .from()
+            .command(&["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]);
+        migration.move_keys(usize::try_from(keys.int() / 2).expect("a count"));
+        load.calls(1_000).await;
+        migration.finish();
+        load.calls(200).await;
     }
     let mut report = load.stop().await;
     println!(
-        "{} calls, {} sessions, {:?}",
+        "reshard: {} calls, {} sessions, {:?}",
         report.calls,
         report.sessions(),
         report.messages

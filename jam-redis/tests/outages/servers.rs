@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jam_core::SessionStore;
 use jam_test_servers::{Kind, Server, ServerOptions};
+use jam_test_trials::Trials;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -30,9 +31,9 @@ async fn on(server: &Arc<Server>, act: impl FnOnce(&Server) + Send + 'static) {
 async fn nothing_acknowledged_is_lost_when_it_is_killed(kind: Kind) {
     let server = Arc::new(lasting(kind).start());
     let store = options(&server.url()).open().await.unwrap();
-    let kills: u32 = std::env::var("JAM_TEST_KILLS").map_or(2, |kills| kills.parse().unwrap());
+    let kills = Trials::new(format!("kills, {kind:?} server"), "JAM_TEST_KILLS", 2);
     let seen = Traffic::during(store, async {
-        for _ in 0..kills {
+        for _ in kills {
             on(&server, Server::kill).await;
             a_while().await;
             on(&server, Server::restart).await;

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use jam_tests::{Stage, rounds};
+use jam_tests::{Stage, Trials};
 use serde_json::json;
 
 use crate::support::*;
@@ -11,7 +11,7 @@ on_every_store_blocking!(many_threads_lose_no_update, threads_come_and_go);
 
 fn many_threads_lose_no_update(stage: impl Future<Output = Stage>) {
     let (_stage, sessions) = open(stage, |builder| builder);
-    let (threads, rounds) = (16_u64, rounds(20));
+    let (threads, rounds) = (16_u64, Trials::new("rounds of threads", "JAM_TEST_ROUNDS", 20).wanted());
     let id = sessions.create("user1", json!({"n": 0})).unwrap();
     thread::scope(|scope| {
         for _ in 0..threads {

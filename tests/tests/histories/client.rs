@@ -7,24 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use jam::{ErrorKind, Handle, Session, SessionId, Sessions};
+use jam_test_trials::Dice;
 use serde_json::json;
 
 use crate::history::{End, History};
 use crate::spec::{Call, Outcome};
-
-/// A small generator of our own, so that a seed gives the same calls again.
-#[derive(Debug)]
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
 
 /// What the clients of one session have in common.
 pub(crate) struct Scene {

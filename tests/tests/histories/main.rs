@@ -7,7 +7,6 @@
 //! `JAM_TEST_HISTORIES=10000` runs the long version, of each store; `JAM_TEST_SEED` begins with the seed a failure names. (The
 //! seed gives the same calls and faults; when they meet is the scheduler's.)
 #![expect(
-    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -27,17 +26,14 @@ use jam_json::JsonDir;
 use jam_redis::RedisStore;
 use jam_sqlite::SqliteStore;
 use jam_test_servers::{Kind, Proxy, Server};
-use jam_tests::Stage;
+use jam_test_trials::Dice;
+use jam_tests::{Stage, Trials};
 
-use crate::client::{Dice, Scene, calls};
+use crate::client::{Scene, calls};
 use crate::spec::OneSession;
 
 const CLIENTS: usize = 4;
 const CALLS: usize = 6;
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |number| number.parse().expect("a number"))
-}
 
 /// What the network does during one history.
 fn break_network(proxies: &[Proxy], dice: &mut Dice) {
@@ -67,18 +63,18 @@ async fn recover(managers: &[Sessions], key: &str) {
 }
 
 /// The clients' managers call at once, history after history.
-async fn check(managers: &[Sessions], proxies: &[Proxy], healthy: &Sessions) {
-    let (first, count) = (number("JAM_TEST_SEED", 0), number("JAM_TEST_HISTORIES", 200));
-    let (mut answered, mut unknown) = (0, 0);
-    for seed in first..first + count {
-        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+async fn check(what: &str, managers: &[Sessions], proxies: &[Proxy], healthy: &Sessions) {
+    let trials = Trials::new(format!("histories on {what}"), "JAM_TEST_HISTORIES", 200);
+    let (count, mut answered, mut unknown) = (trials.wanted(), 0, 0);
+    for seed in trials {
+        let mut dice = Dice::new(seed);
         let scene = Scene::begin(healthy, format!("user{seed}")).await;
         recover(managers, &scene.key).await;
         break_network(proxies, &mut dice);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let sessions = managers[client % managers.len()].clone();
-                let dice = Dice(dice.roll(u64::from(u32::MAX)));
+                let dice = Dice::new(dice.number());
                 tokio::spawn(calls(Arc::clone(&scene), sessions, dice, CALLS))
             })
             .collect();
@@ -97,12 +93,9 @@ async fn check(managers: &[Sessions], proxies: &[Proxy], healthy: &Sessions) {
         );
         let counts = scene.history.counts();
         (answered, unknown) = (answered + counts.0, unknown + counts.1);
-        if (seed + 1 - first).is_multiple_of(1_000) {
-            println!("{} histories", seed + 1 - first);
-        }
     }
     println!(
-        "{count} histories: {answered} answers, {unknown} calls of unknown outcome, 0 that cannot be put in order"
+        "{what}: {count} histories, {answered} answers, {unknown} calls of unknown outcome, 0 that cannot be put in order"
     );
     assert!(
         unknown > 0 && answered > unknown,
@@ -112,7 +105,7 @@ async fn check(managers: &[Sessions], proxies: &[Proxy], healthy: &Sessions) {
 
 async fn check_stage(stage: Stage) {
     let managers: Vec<_> = (0..CLIENTS).map(|_| stage.sessions()).collect();
-    check(&managers, &[], &managers[0]).await;
+    check(&stage.name(), &managers, &[], &managers[0]).await;
 }
 
 /// Two stores on the same files, two managers on each.
@@ -123,7 +116,7 @@ async fn check_shared(stage: Stage, second: Arc<dyn SessionStore>) {
         builder.build().unwrap()
     };
     let managers = [&stage.store, &second, &stage.store, &second].map(of);
-    check(&managers, &[], &managers[0]).await;
+    check(&stage.name(), &managers, &[], &managers[0]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -169,10 +162,17 @@ async fn check_redis(kind: Kind) {
     let proxies: Vec<_> = (0..CLIENTS).map(|_| Proxy::start(server.address())).collect();
     let mut managers = Vec::new();
     for proxy in &proxies {
-        let options = RedisStore::options(proxy.url()).response_timeout(Duration::from_millis(60));
-        managers.push(Sessions::new(options.open().await.unwrap()));
+        let options = || RedisStore::options(proxy.url()).response_timeout(Duration::from_millis(60));
+        let mut opened = options().open().await;
+        // A busy machine may take longer to begin with.
+        for _ in 0..100 {
+            if opened.is_err() {
+                opened = options().open().await;
+            }
+        }
+        managers.push(Sessions::new(opened.unwrap()));
     }
-    check(&managers, &proxies, &healthy).await;
+    check(&format!("redis, {kind:?} server"), &managers, &proxies, &healthy).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

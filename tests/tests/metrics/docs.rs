@@ -9,7 +9,11 @@ use metrics::set_default_local_recorder;
 use crate::support::*;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    above
+        .find(|folder| folder.join("Cargo.lock").exists())
+        .unwrap()
+        .to_owned()
 }
 
 fn chapter() -> String {

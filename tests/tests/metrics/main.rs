@@ -4,5 +4,6 @@
 mod counts;
 mod docs;
 mod outages;
+mod servers;
 mod spans;
 mod support;

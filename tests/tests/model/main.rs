@@ -1,11 +1,11 @@
 //! Every backend does what the simplest thing that keeps jam's promises does: random steps, turns of the clock and crashes, one
 //! after the other, with every answer compared, and at the end of each walk all there is.
 //!
-//! `JAM_TEST_STEPS=100000` runs the long version, of each backend. A walk that fails is cut down to the shortest that still does.
+//! `JAM_TEST_STEPS=100000` runs the long version, of each backend. A walk that fails is cut down to the shortest that still does, and
+//! names its seed, with which `JAM_TEST_SEED` begins.
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
@@ -17,7 +17,8 @@ mod world;
 use std::cell::Cell;
 
 use jam_test_servers::Kind;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use jam_tests::Trials;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use serde_json::Value;
 
 use crate::reference::Reference;
@@ -80,26 +81,34 @@ async fn follow(world: &mut World, reference: &mut Reference, step: &Step, id: O
 }
 
 fn check(backend: Backend) {
-    let wanted = std::env::var("JAM_TEST_STEPS").map_or(2_000, |steps| steps.parse().expect("a number"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let taken = Cell::new(0_u32);
+    // One walk for each seed.
     let config = Config {
-        cases: 50,
+        cases: 1,
         failure_persistence: None,
         max_shrink_iters: 500,
         ..Config::default()
     };
-    while taken.get() < wanted {
-        let mut runner = TestRunner::new(config.clone());
-        let outcome = runner.run(&(settings(), steps(WALK)), |(settings, steps)| {
-            let walked = runtime.block_on(walk(backend, settings, &steps));
-            taken.set(taken.get() + walked.map_err(TestCaseError::fail)?);
-            Ok(())
-        });
+    let mut trials = Trials::new(
+        format!("steps beside the model on {backend:?}"),
+        "JAM_TEST_STEPS",
+        2_000,
+    );
+    while let Some(seed) = trials.next() {
+        let mut of_seed = [0; 32];
+        of_seed[..8].copy_from_slice(&seed.to_le_bytes());
+        let chance = TestRng::from_seed(RngAlgorithm::ChaCha, &of_seed);
+        let taken = Cell::new(0_u32);
+        let outcome =
+            TestRunner::new_with_rng(config.clone(), chance).run(&(settings(), steps(WALK)), |(settings, steps)| {
+                let walked = runtime.block_on(walk(backend, settings, &steps));
+                taken.set(walked.map_err(TestCaseError::fail)?);
+                Ok(())
+            });
         if let Err(error) = outcome {
             panic!("{backend:?}: {error}");
         }
-        println!("{backend:?}: {} steps without a difference", taken.get());
+        trials.more(u64::from(taken.get()) - 1);
     }
 }
 

@@ -1,13 +1,10 @@
 //! The JSON file as files: what lies on the disk, who may open it, what an operator sees.
-#![cfg(test)]
-
-mod file_support;
 
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use file_support::{Place, all, id, payload, record};
+use crate::file_support::{Place, all, id, payload, record};
 use jam_core::{ErrorKind, Load, Registry, SessionStore, StoreConfig};
 use jam_json::{JsonFile, JsonFileFactory};
 use serde_json::{Value, json};
@@ -310,7 +307,7 @@ async fn compaction_leaves_out_what_has_expired() {
     let place = Place::new();
     let store = place.open().await;
     store
-        .insert(&id("u", "old"), &file_support::until("{}", 1_010))
+        .insert(&id("u", "old"), &crate::file_support::until("{}", 1_010))
         .await
         .expect("insert");
     store.insert(&id("u", "new"), &record("{}")).await.expect("insert");

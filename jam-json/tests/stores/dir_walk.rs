@@ -1,7 +1,4 @@
 //! `JsonDir` keeps the contract where many sessions are met at once: clearing, sweeping, listing and scanning.
-#![cfg(test)]
-
-mod dir_support;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -9,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use dir_support::*;
+use crate::dir_support::*;
 use jam_core::{Clock, Cursor, ErrorKind, SessionStore, Timestamp};
 use jam_json::JsonDir;
 

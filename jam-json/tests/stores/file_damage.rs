@@ -1,12 +1,9 @@
 //! Damage to the files: truncated at every byte, every bit flipped, lines lost, doubled and exchanged.
-#![cfg(test)]
-
-mod file_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use file_support::{Place, all, id, record, until};
+use crate::file_support::{Place, all, id, record, until};
 use jam_core::{ErrorKind, SessionStore};
 use jam_json::{Durability, JsonFile, JsonFileOptions};
 

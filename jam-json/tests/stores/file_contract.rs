@@ -1,12 +1,9 @@
 //! The JSON file keeps the contract with stores, before and after it is opened anew.
-#![cfg(test)]
-
-mod file_support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use file_support::{Place, all, id, key, payload, record, until, version};
+use crate::file_support::{Place, all, id, key, payload, record, until, version};
 use jam_core::{ErrorKind, Load, RecordId, Rename, Renewal, SessionStore, Timestamp};
 
 #[tokio::test]

@@ -1,11 +1,8 @@
 //! No session key or id escapes its file, collides with another one, or shows up where it should not.
-#![cfg(test)]
-
-mod dir_support;
 
 use std::collections::BTreeSet;
 
-use dir_support::*;
+use crate::dir_support::*;
 use jam_core::{ErrorKind, Load, Rename, SessionStore};
 use jam_json::{Durability, JsonDir, JsonDirOptions};
 

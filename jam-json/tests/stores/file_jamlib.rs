@@ -1,15 +1,12 @@
 //! A `sessions.json` of Python's jamlib becomes a document of jam, with nothing lost.
 //!
-//! `golden/jamlib_sessions.json` is what TinyDB wrote: two sessions in plain text, one removed, one of
+//! `../golden/jamlib_sessions.json` is what TinyDB wrote: two sessions in plain text, one removed, one of
 //! `is_session_crypt`.
-#![cfg(test)]
 
-mod file_support;
-
-use file_support::{Place, all, id, payload, record};
+use crate::file_support::{Place, all, id, payload, record};
 use jam_core::{ErrorKind, SessionStore};
 
-const JAMLIB: &str = include_str!("golden/jamlib_sessions.json");
+const JAMLIB: &str = include_str!("../golden/jamlib_sessions.json");
 
 #[tokio::test]
 async fn sessions_of_jamlib_are_imported_byte_for_byte_and_the_original_is_kept() {

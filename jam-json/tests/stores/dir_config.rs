@@ -1,12 +1,9 @@
 //! `JsonDir` opened by name, from a config or a URL, and where it goes when nothing is said.
-#![cfg(test)]
-
-mod dir_support;
 
 use std::process::Command;
 use std::sync::Arc;
 
-use dir_support::*;
+use crate::dir_support::*;
 use jam_core::{ErrorKind, Load, ManualClock, Registry, Result, SessionStore, StoreConfig, Timestamp};
 use jam_json::{JsonDir, JsonDirFactory};
 use serde_json::{Map, Value, json};
@@ -119,7 +116,7 @@ fn without_a_path_it_goes_to_a_directory_of_its_own_in_the_temporary_directory()
     let directory = tempfile::tempdir().expect("a temporary directory");
     let run = || {
         let status = Command::new(std::env::current_exe().expect("this test's path"))
-            .args(["--exact", "insert_without_a_path", "--ignored"])
+            .args(["--exact", "dir_config::insert_without_a_path", "--ignored"])
             .env("TMPDIR", directory.path())
             .env("JAM_TEST_DEFAULT_PATH", "1")
             .output()

@@ -1,14 +1,11 @@
 //! Many tasks and several processes at once: nothing comes back from the dead, nothing is lost, nobody waits for ever.
-#![cfg(test)]
-
-mod dir_support;
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dir_support::*;
+use crate::dir_support::*;
 use jam_core::{ErrorKind, Record, RecordId, Rename, SessionStore, SystemClock};
 use jam_json::{Durability, JsonDir};
 
@@ -338,7 +335,7 @@ async fn processes_that_share_a_directory_lose_no_increment_and_no_session() {
     let counter = id("shared", "counter");
     store.insert(&counter, &forever("{\"n\":0}")).await.expect("inserted");
     let children: Vec<_> = (0..3)
-        .map(|number| child("one_of_several_processes", directory.path(), number))
+        .map(|number| child("dir_races::one_of_several_processes", directory.path(), number))
         .collect();
     for mut child in children {
         assert!(

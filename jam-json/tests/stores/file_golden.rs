@@ -1,14 +1,11 @@
 //! Files of every format version open for ever, as what they were.
-#![cfg(test)]
 
-mod file_support;
-
-use file_support::{Place, all};
+use crate::file_support::{Place, all};
 use jam_core::Timestamp;
 
 /// Document and journal of format 1: every kind of change, every form of payload.
-const DOCUMENT_V1: &[u8] = include_bytes!("golden/file_v1.json");
-const JOURNAL_V1: &[u8] = include_bytes!("golden/file_v1.journal");
+const DOCUMENT_V1: &[u8] = include_bytes!("../golden/file_v1.json");
+const JOURNAL_V1: &[u8] = include_bytes!("../golden/file_v1.journal");
 
 #[tokio::test]
 async fn format_1_opens() {

@@ -1,9 +1,6 @@
 //! `JsonDir` keeps the contract of a session store, method by method.
-#![cfg(test)]
 
-mod dir_support;
-
-use dir_support::*;
+use crate::dir_support::*;
 use jam_core::{ErrorKind, Load, Record, Rename, Renewal, SessionStore, Version};
 
 #[tokio::test]

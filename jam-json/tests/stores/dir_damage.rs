@@ -1,9 +1,6 @@
 //! A damaged session file is a typed error that names the file, never a session that silently is not there.
-#![cfg(test)]
 
-mod dir_support;
-
-use dir_support::*;
+use crate::dir_support::*;
 use jam_core::{ErrorKind, Load, Rename, SessionStore};
 
 /// Does `load`, and checks that it gives `Corrupt` and the name of the file.
@@ -161,7 +158,7 @@ async fn a_session_file_of_version_1_is_read_for_ever() {
     let it = Fixture::new().await;
     let id = id("user1", "user1:a");
     it.store.insert(&id, &until("{}", 1)).await.expect("inserted");
-    let golden = include_bytes!("golden/dir_session_v1.json");
+    let golden = include_bytes!("../golden/dir_session_v1.json");
     std::fs::write(it.session_file(), golden).expect("written");
     let entries = it.store.list(id.key()).await.expect("listed");
     assert_eq!(entries.len(), 1);

@@ -1,5 +1,5 @@
 //! What the tests of the JSON file share.
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,27 +1,12 @@
 //! The JSON file does what the memory store does, one call after the other or many at once, through reopening and
 //! compaction.
-#![cfg(test)]
-
-mod file_support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use file_support::{Place, all, id, key};
+use crate::file_support::{Place, all, id, key};
 use jam_core::{Clock, Load, MemoryStore, Record, RecordId, Rename, Renewal, Result, SessionStore, Timestamp, Version};
-
-/// A small generator of our own, so that a failure can be replayed by its seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
+use jam_test_trials::{Dice, Trials};
 
 #[derive(Clone, Debug)]
 enum Call {
@@ -115,9 +100,9 @@ impl Call {
 
 #[tokio::test]
 async fn it_does_what_the_memory_store_does() {
-    for seed in 0..4 {
+    for seed in Trials::new("walks of a JSON file beside memory", "JAM_TEST_WALKS", 4) {
         let place = Place::new();
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let memory = MemoryStore::with_clock(place.clock.clone());
         let mut file = Arc::new(place.options().compact_after(3_000).open().await.expect("open"));
         for round in 0..1_500 {
