@@ -62,15 +62,20 @@ async fn dropped_calls_cross_no_replies_with_a_near_cache() {
     for kind in [Kind::Old, Kind::New] {
         let server = Server::start(kind);
         let store = patient(&server.url()).near_cache(10_000).open().await.unwrap();
-        let seen = Crowd::gather(store).await.call(calls(), Patience::Short).await;
-        assert!(seen.dropped >= calls() && seen.right > calls() / 10, "{seen:?}");
-        assert_eq!(seen.unavailable, 0, "{seen:?}");
+        let crowd = Crowd::gather(store).await;
+        let mut trials = calls(format!("dropped calls, near cache, {kind:?}"));
+        while let Some(turn) = trials.next() {
+            let seen = crowd.call(turn, TURN, Patience::Short).await;
+            assert!(seen.dropped >= TURN && seen.right > TURN / 10, "{seen:?}");
+            assert_eq!(seen.unavailable, 0, "{seen:?}");
+            trials.more(TURN - 1);
+        }
         let proxy = Proxy::start(server.address());
         proxy.split();
         // Few are kept, and those come and go.
         let path = patient(&proxy.url()).session_path("split").near_cache(20);
-        let seen = Crowd::gather(path.open().await.unwrap()).await;
-        let seen = seen.call(calls() / 20, Patience::Short).await;
+        let crowd = Crowd::gather(path.open().await.unwrap()).await;
+        let seen = crowd.call(trials.first(), trials.wanted() / 20, Patience::Short).await;
         assert!(seen.right > 0 && seen.unavailable == 0, "{seen:?}");
     }
 }
