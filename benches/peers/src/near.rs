@@ -40,7 +40,7 @@ trait Reads: Send + Sync {
 struct Mixed<L>(Arc<L>);
 
 impl<L: Library> Mixed<L> {
-    fn new(library: L) -> Box<dyn Reads> {
+    fn boxed(library: L) -> Box<dyn Reads> {
         Box::new(Self(Arc::new(library)))
     }
 }
@@ -107,22 +107,22 @@ pub(crate) async fn rates(kind: Kind) -> Result<(), Failure> {
     let client = Builder::from_config(Config::from_url(&server.url())?).build()?;
     client.init().await?;
     let libraries = [
-        Mixed::new(Jam::new(
+        Mixed::boxed(Jam::new(
             About::jam(
                 "jam, near cache",
                 "up to 20,000 sessions kept in the process; the server tells what changes",
             ),
             Sessions::new(near),
         )),
-        Mixed::new(Jam::new(
+        Mixed::boxed(Jam::new(
             About::jam("jam", "without the near cache"),
             Sessions::new(RedisStore::open(server.url()).await?),
         )),
-        Mixed::new(Tower::new(
+        Mixed::boxed(Tower::new(
             About::peer("tower-sessions-redis-store, one client", "it has no cache"),
             TowerRedis::new(client),
         )),
-        Mixed::new(Actix::open(&server.url()).await?),
+        Mixed::boxed(Actix::open(&server.url()).await?),
     ];
     let operations = [Operation::Get, Operation::Read];
     let mut rates = vec![[const { Vec::new() }; 2]; libraries.len()];
