@@ -143,10 +143,8 @@ impl NearCache {
             return None;
         }
         let mut stored = kept.stored.clone();
-        match &mut stored.ends {
-            Ends::At(at) if *at <= now.wall => return None,
-            Ends::OnServer { left, .. } => *left = left.saturating_sub(age),
-            _ => {}
+        if let Ends::OnServer { left, .. } = &mut stored.ends {
+            *left = left.saturating_sub(age);
         }
         Some(stored)
     }
