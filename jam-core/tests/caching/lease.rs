@@ -31,14 +31,14 @@ fn near() -> (Arc<ManualClock>, NearCache, Arc<Lease>) {
 fn a_record_counts_while_the_last_answered_question_was_sent_within_the_bound() {
     let (clock, near, lease) = near();
     let one = id("user1", "a");
-    clock.advance(BOUND - MILLISECOND);
+    clock.advance(BOUND.saturating_sub(MILLISECOND));
     assert!(near.get(&one).is_some());
     let sent = near.now();
     clock.advance(MILLISECOND);
     assert!(near.get(&one).is_none(), "nobody has answered");
     lease.confirm(sent);
     assert!(near.get(&one).is_some(), "and then somebody has");
-    clock.advance(BOUND - 2 * MILLISECOND);
+    clock.advance(BOUND.saturating_sub(2 * MILLISECOND));
     assert!(near.get(&one).is_some());
     clock.advance(MILLISECOND);
     assert!(near.get(&one).is_none(), "counted from when the question was sent");
@@ -49,10 +49,10 @@ fn an_answer_that_comes_late_takes_nothing_back() {
     let (clock, near, lease) = near();
     let early = near.now();
     std::thread::sleep(MILLISECOND);
-    clock.advance(BOUND - MILLISECOND);
+    clock.advance(BOUND.saturating_sub(MILLISECOND));
     lease.confirm(near.now());
     lease.confirm(early);
-    clock.advance(BOUND - MILLISECOND);
+    clock.advance(BOUND.saturating_sub(MILLISECOND));
     assert!(near.get(&id("user1", "a")).is_some());
 }
 
