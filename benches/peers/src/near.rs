@@ -63,8 +63,19 @@ impl<L: Library> Reads for Mixed<L> {
                 for number in 0..COLD {
                     cold.push(library.create(task * COLD + number).await?);
                 }
-                // What is to be hits has been read before.
-                for id in hot.iter_mut() {
+                Ok::<_, Failure>((hot, cold))
+            }));
+        }
+        let mut made = Vec::new();
+        for task in tasks {
+            made.push(task.await??);
+        }
+        // What is to be hits has been read before, and after the last session of its user was made, which makes forget.
+        let mut tasks = Vec::new();
+        for (mut hot, cold) in made {
+            let library = Arc::clone(&self.0);
+            tasks.push(tokio::spawn(async move {
+                for id in &mut hot {
                     library.run(operation, id).await?;
                     library.run(operation, id).await?;
                 }

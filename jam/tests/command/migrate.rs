@@ -82,7 +82,7 @@ fn an_interrupted_migration_goes_on_from_its_checkpoint_and_only_from_it() {
     let server = Server::start(Kind::New);
     // A server far away, so that there is time to interrupt.
     let proxy = Proxy::start(server.address());
-    proxy.delay(Duration::from_millis(20)..=Duration::from_millis(20));
+    proxy.delay(Duration::from_millis(100)..=Duration::from_millis(100));
     let (from, to) = (url("json", &shell, "a.json"), proxy.url());
     fill(&from, 6000);
     let original = records(&from);
