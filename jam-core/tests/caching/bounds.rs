@@ -135,6 +135,18 @@ async fn a_record_whose_end_nobody_knows_is_not_kept() {
     assert!(near.get(&one).is_some());
 }
 
+/// The connection was lost, and then comes what was read over it before.
+#[tokio::test]
+async fn what_was_read_before_everything_was_forgotten_is_not_kept() {
+    let near = NearCache::new(10);
+    let one = id("user1", "a");
+    let stored = Stored::new(Bytes::from_static(b"{}"), Version::from_counter(1)).ending(Ends::Never);
+    let ticket = near.ticket(one.key());
+    near.forget_all();
+    near.keep(&one, ticket, &stored, BOUND, None);
+    assert!(near.get(&one).is_none());
+}
+
 #[tokio::test]
 async fn a_renewal_that_is_due_goes_past_the_cache_and_one_that_is_not_does_not() {
     let it = It::new();
