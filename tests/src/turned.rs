@@ -52,9 +52,8 @@ impl Clocks {
 
     fn ends(self, ends: Ends) -> Ends {
         match ends {
-            Ends::At(at) => Ends::At(self.on_turned(at)),
             // The clock that is turned is the store's own here.
-            Ends::OnServer { at, .. } => Ends::At(self.on_turned(at)),
+            Ends::At(at) | Ends::OnServer { at, .. } => Ends::At(self.on_turned(at)),
             other => other,
         }
     }
