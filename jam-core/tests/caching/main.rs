@@ -1,5 +1,5 @@
 //! The caching store: what a hit may be, and what makes it forget.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bounds;
 mod lease;

@@ -1,5 +1,5 @@
 //! The near cache: what it saves, what it shows when, and that it is off where the server cannot tell.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
