@@ -201,6 +201,15 @@ fn field(hash: &[u8], id: &str) -> redis::Cmd {
     command
 }
 
+/// The value of a field and when it expires, in two commands. They cost the server a tenth of a script that tells the same, and may
+/// be made apart where the server says if somebody writes in between.
+#[cfg(feature = "near-cache")]
+pub(crate) fn value_and_expiry<'a>(hash: &[u8], id: &str) -> [Call<'a>; 2] {
+    let mut expiry = command("HPEXPIRETIME", 4, hash.len() + id.len());
+    expiry.arg(hash).arg("FIELDS").arg(1).arg(id);
+    [Call::Plain(field(hash, id)), Call::Plain(expiry)]
+}
+
 fn set(mut command: redis::Cmd, condition: &str, id: &str, record: &Record) -> redis::Cmd {
     let (value, at) = value::native(record);
     command.arg(condition);

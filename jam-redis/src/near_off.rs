@@ -14,6 +14,7 @@ pub(crate) enum Near {}
 pub(crate) enum Tracker {}
 
 impl Near {
+    #[expect(clippy::unused_async, reason = "as with the feature")]
     pub(crate) async fn load(&self, _: &RedisStore, _: &RecordId, _: Load) -> Result<Option<Stored>> {
         match *self {}
     }
@@ -26,6 +27,7 @@ impl Near {
         match *self {}
     }
 
+    #[expect(clippy::unused_async, reason = "as with the feature")]
     pub(crate) async fn check(_: &Live) -> Result<()> {
         Ok(())
     }

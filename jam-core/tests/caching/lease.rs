@@ -9,6 +9,8 @@ use jam_core::{Bytes, Ends, ManualClock, Stored, Version};
 use crate::{BOUND, START, id};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// A millisecond less than the bound.
+const ALMOST: Duration = BOUND.saturating_sub(MILLISECOND);
 
 /// A cache on a clock of its own, with one record under a lease.
 fn near() -> (Arc<ManualClock>, NearCache, Arc<Lease>) {
@@ -31,14 +33,14 @@ fn near() -> (Arc<ManualClock>, NearCache, Arc<Lease>) {
 fn a_record_counts_while_the_last_answered_question_was_sent_within_the_bound() {
     let (clock, near, lease) = near();
     let one = id("user1", "a");
-    clock.advance(BOUND.saturating_sub(MILLISECOND));
+    clock.advance(ALMOST);
     assert!(near.get(&one).is_some());
     let sent = near.now();
     clock.advance(MILLISECOND);
     assert!(near.get(&one).is_none(), "nobody has answered");
     lease.confirm(sent);
     assert!(near.get(&one).is_some(), "and then somebody has");
-    clock.advance(BOUND.saturating_sub(2 * MILLISECOND));
+    clock.advance(ALMOST.saturating_sub(MILLISECOND));
     assert!(near.get(&one).is_some());
     clock.advance(MILLISECOND);
     assert!(near.get(&one).is_none(), "counted from when the question was sent");
@@ -49,10 +51,10 @@ fn an_answer_that_comes_late_takes_nothing_back() {
     let (clock, near, lease) = near();
     let early = near.now();
     std::thread::sleep(MILLISECOND);
-    clock.advance(BOUND.saturating_sub(MILLISECOND));
+    clock.advance(ALMOST);
     lease.confirm(near.now());
     lease.confirm(early);
-    clock.advance(BOUND.saturating_sub(MILLISECOND));
+    clock.advance(ALMOST);
     assert!(near.get(&id("user1", "a")).is_some());
 }
 

@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use futures_util::future::join;
 use jam_core::{Load, RecordId, Result, Stored};
+use redis::Value;
 
 use super::{Near, Tracked};
-use crate::call::Ask;
-use crate::connect::Moment;
+use crate::call::{Ask, value_and_expiry};
+use crate::connect::{Generation, Moment};
 use crate::error::Trouble;
 use crate::store::{Read, RedisStore};
 
@@ -81,16 +83,27 @@ impl Near {
 
 async fn read_over(tracked: &Tracked, store: &RedisStore, id: &RecordId, hash: &str) -> Result<Result<Read, Trouble>> {
     let how = Load::new().with_expiry();
+    let live = &tracked.live;
+    // A script also says what time it is by the server; once that is known, it can do without.
+    if live.generation() != Generation::Emulated && live.clock.serves() {
+        let [value, expiry] = value_and_expiry(hash.as_bytes(), id.id());
+        let (value, expiry) = join(live.call(value, false), live.call(expiry, false)).await;
+        let answer = match (value, expiry) {
+            (Ok(value), Ok(expiry)) => both(value, expiry),
+            (Err(trouble), _) | (_, Err(trouble)) => return Ok(Err(trouble)),
+        };
+        return RedisStore::told(hash, answer, live, None, how, false).map(Ok);
+    }
     for exact in [false, true] {
         let ask = Ask::Load {
             id: id.id(),
             how,
             exact,
         };
-        let call = ask.call(hash.as_bytes(), store.layout(), &tracked.live)?;
+        let call = ask.call(hash.as_bytes(), store.layout(), live)?;
         let looked = call.is_script().then(Moment::now);
-        match tracked.live.call(call, false).await {
-            Ok(value) => match RedisStore::told(hash, value, &tracked.live, looked, how, exact)? {
+        match live.call(call, false).await {
+            Ok(value) => match RedisStore::told(hash, value, live, looked, how, exact)? {
                 Read::Unsure => {}
                 read => return Ok(Ok(read)),
             },
@@ -98,4 +111,16 @@ async fn read_over(tracked: &Tracked, store: &RedisStore, id: &RecordId, hash: &
         }
     }
     Ok(Ok(Read::Unsure))
+}
+
+/// As the script would say it, but for the server's time.
+fn both(value: Value, expiry: Value) -> Value {
+    match expiry {
+        // It has ended since it was read.
+        Value::Array(parts) if parts[..] == [Value::Int(-2)] => Value::Nil,
+        Value::Array(mut parts) if parts.len() == 1 && value != Value::Nil => {
+            Value::Array(vec![value, parts.swap_remove(0), Value::Int(-1)])
+        }
+        _ => value,
+    }
 }
