@@ -22,6 +22,7 @@ mod factory;
 #[cfg_attr(not(feature = "near-cache"), path = "near_off.rs")]
 mod near;
 mod options;
+mod read;
 mod scan;
 mod script;
 mod store;

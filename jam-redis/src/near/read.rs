@@ -7,10 +7,11 @@ use jam_core::{Load, RecordId, Result, Stored};
 use redis::Value;
 
 use super::{Near, Tracked};
+use crate::RedisStore;
 use crate::call::{Ask, value_and_expiry};
 use crate::connect::{Generation, Moment};
 use crate::error::Trouble;
-use crate::store::{Read, RedisStore};
+use crate::read::Read;
 
 /// What came of a read that was to be kept.
 enum Filled {

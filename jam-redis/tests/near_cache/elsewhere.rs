@@ -1,11 +1,14 @@
 //! What others write: it shows as soon as the server says so.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jam_core::{Load, Rename, SessionStore, Sessions};
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Server};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::common::after;
 use crate::{SOON, eventually, id, is_kept, near, payload, record, warm};
@@ -143,6 +146,47 @@ async fn a_session_that_was_ended_elsewhere_is_never_seen_after_the_bound() {
             assert!(ours.get(&id).await.unwrap().is_none(), "and never again");
         }
         println!("{kind:?}: {stale} of {rounds} were seen once more");
+    }
+}
+
+/// The reply to a read and the message that makes it worthless arrive one behind the other, while many tasks wait for either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_read_while_another_process_wrote_is_not_kept() {
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::start(kind);
+        let store = near(server.url())
+            .near_cache_staleness(Duration::from_mins(1))
+            .open()
+            .await
+            .unwrap();
+        let (store, other) = (Arc::new(store), RedisStore::open(server.url()).await.unwrap());
+        let one = id("user1", "one");
+        store.insert(&one, &record("{}", None)).await.unwrap();
+        warm(&store, &server, &one).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut readers = JoinSet::new();
+        for _ in 0..16 {
+            let (store, one, stop) = (Arc::clone(&store), one.clone(), Arc::clone(&stop));
+            readers.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    store.load(&one, Load::new()).await.unwrap().unwrap();
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        for round in 0..800 {
+            let new = round.to_string();
+            let written = jam_core::Record::new(new.clone(), None);
+            other.replace(&one, None, &written).await.unwrap();
+            eventually("what was written", || async {
+                payload(&store, &one).await.as_ref() == Some(&new)
+            })
+            .await;
+        }
+        stop.store(true, Ordering::Relaxed);
+        while let Some(ended) = readers.join_next().await {
+            ended.unwrap();
+        }
     }
 }
 

@@ -138,7 +138,7 @@ async fn a_cache_that_cannot_be_had_takes_nothing_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_hangs_is_told_within_the_response_timeout() {
     let server = Server::start(Kind::New);
-    let timeout = Duration::from_millis(500);
+    let timeout = Duration::from_secs(1);
     let store = near(server.url())
         .near_cache_staleness(Duration::from_mins(1))
         .response_timeout(timeout)
@@ -156,7 +156,7 @@ async fn a_server_that_hangs_is_told_within_the_response_timeout() {
     let took = since.elapsed();
     tokio::task::block_in_place(|| server.resume());
     assert_eq!(error.kind(), jam_core::ErrorKind::Unavailable);
-    assert!(took < 2 * timeout + SPARE, "{took:?}");
+    assert!(took < timeout + timeout / 2, "{took:?}");
 }
 
 /// The runtime that the connection lived on has ended; the store goes on in another one.
