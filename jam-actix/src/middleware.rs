@@ -31,8 +31,9 @@ type Answer = Arc<dyn Fn(&jam_http::Error) -> HttpResponse + Send + Sync>;
 ///   [`modify`](jam_http::Session::modify).
 /// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
 ///
-/// A second one inside, with no other session middleware between, whose ids travel in the same place (a cookie of the same name) leaves the request to the first
-/// one, whatever its other choices. With another cookie name it is a session of its own, and its handlers get that one.
+/// A second one inside, with no other session middleware between, whose ids travel in the same place (a cookie of the same
+/// name) leaves the request to the first one, whatever its other choices. With another cookie name it is a session of its own,
+/// and its handlers get that one.
 ///
 /// Both happen inside `wrap`, which runs what was wrapped last first: compress, log and refuse cross-origin requests
 /// further out.
@@ -61,8 +62,7 @@ impl SessionMiddleware {
 
     /// Answers errors in a way of your own: those that handlers and extractors pass on as [`Error`], and those of
     /// writing the changes afterwards. The error tells what happened and which [status](jam_http::Error::status) is its
-    /// own. A `Retry-After` is added where the error has one and the answer
-    /// has none.
+    /// own. A `Retry-After` is added where the error has one and the answer has none.
     ///
     /// ```
     /// use actix_web::HttpResponse;
