@@ -3,9 +3,10 @@
 #![expect(clippy::duration_suboptimal_units, reason = "lifetimes are set in seconds")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use jam::{Clock, ErrorKind, SessionOptions, Sessions};
+use jam::{Clock, ErrorKind, MemoryStore, SessionOptions, Sessions, Timestamp};
 use jam_tests::{Stage, data, kind, on_every_store, on_every_store_but_servers};
 use serde_json::json;
 
@@ -20,6 +21,26 @@ on_every_store!(
     touch_prolongs_and_says_whether_there_is_a_session,
     sweeping_goes_on_at_every_interval,
 );
+
+/// A clock that goes on by a millisecond whenever somebody looks at it.
+#[derive(Debug, Default)]
+struct Ticking(AtomicU64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        Stage::START.plus(Duration::from_millis(self.0.fetch_add(1, Ordering::SeqCst)))
+    }
+}
+
+/// Cookies take it for their Max-Age: two looks at the clock would make 59 seconds of a minute now and then.
+#[tokio::test]
+async fn a_lifetime_is_told_by_one_look_at_the_clock() {
+    let minute = Duration::from_mins(1);
+    let sessions = Sessions::builder(MemoryStore::new()).clock(Arc::<Ticking>::default()).ttl(minute).build().unwrap();
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    assert_eq!(sessions.lifetime(&id), Some(minute));
+    assert_eq!(sessions.lifetime("nonsense"), None);
+}
 
 /// A server may reclaim by itself, and then nobody counts.
 mod swept_by_jam {

@@ -12,7 +12,9 @@ impl Sessions {
     /// id of this service. The store is not asked.
     pub fn lifetime(&self, id: impl AsRef<str>) -> Option<Duration> {
         let at = self.resolve(id.as_ref()).ok()??;
-        Some(self.expires_at(&at)?.since(self.inner.clock.now()))
+        // One look at the clock for both ends: an hour is an hour, and no millisecond less.
+        let now = self.inner.clock.now();
+        Some(self.inner.expiry.expires_at(at.life(), now)?.since(now))
     }
 
     /// When a session of this id began, and the ttl of its own; `None` if the id does not tell, or if this is no id of
