@@ -36,7 +36,11 @@ impl Clock for Ticking {
 #[tokio::test]
 async fn a_lifetime_is_told_by_one_look_at_the_clock() {
     let minute = Duration::from_mins(1);
-    let sessions = Sessions::builder(MemoryStore::new()).clock(Arc::<Ticking>::default()).ttl(minute).build().unwrap();
+    let sessions = Sessions::builder(MemoryStore::new())
+        .clock(Arc::<Ticking>::default())
+        .ttl(minute)
+        .build()
+        .unwrap();
     let id = sessions.create("user1", json!({})).await.unwrap();
     assert_eq!(sessions.lifetime(&id), Some(minute));
     assert_eq!(sessions.lifetime("nonsense"), None);

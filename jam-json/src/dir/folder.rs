@@ -20,6 +20,15 @@ pub(super) struct Folder<'a> {
     _lock: LockFile,
 }
 
+/// Whether the directory that a file is to be put into is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// It holds the session that is written.
+    There,
+    /// The session may be its first.
+    MayBeMissing,
+}
+
 impl<'a> Folder<'a> {
     /// What is seen here is answered for, so a sync that failed earlier is made up for first.
     pub(super) fn new(disk: &'a Disk, key: Name, lock: LockFile) -> Result<Self> {
@@ -37,6 +46,10 @@ impl<'a> Folder<'a> {
     pub(super) fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
         if self.live(id)?.is_some() {
             return Err(ErrorKind::AlreadyExists.into());
+        }
+        if self.disk.durability == Durability::Os {
+            // Nothing is synced, so that it is made only where it turns out to be missing.
+            return self.put_in(Home::MayBeMissing, id, record);
         }
         self.prepare()?;
         self.put(id, record)
@@ -186,16 +199,20 @@ impl<'a> Folder<'a> {
 
     /// Puts a record there, whatever was there before.
     fn put(&self, id: &RecordId, record: &Record) -> Result<()> {
+        self.put_in(Home::There, id, record)
+    }
+
+    fn put_in(&self, home: Home, id: &RecordId, record: &Record) -> Result<()> {
         let document = document::write(id, record).map_err(trouble::unwritable)?;
-        self.place(&document, &self.file(id))?;
+        self.place(home, &document, &self.file(id))?;
         self.sync()
     }
 
     /// Puts a file in its place in one step: whoever reads it sees what was there, or all of this.
-    pub(super) fn place(&self, content: &[u8], path: &Path) -> Result<Box<dyn FsFile>> {
+    pub(super) fn place(&self, home: Home, content: &[u8], path: &Path) -> Result<Box<dyn FsFile>> {
         let fs = &self.disk.fs;
         let temp = temp_file(&self.dir);
-        let written = self.create(&temp).and_then(|mut file| {
+        let written = self.create(home, &temp).and_then(|mut file| {
             file.write_all(content)?;
             if self.disk.durability != Durability::Os {
                 self.disk.pool.wait(|| file.sync())?;
@@ -210,11 +227,15 @@ impl<'a> Folder<'a> {
         })
     }
 
-    fn create(&self, temp: &Path) -> io::Result<Box<dyn FsFile>> {
+    fn create(&self, home: Home, temp: &Path) -> io::Result<Box<dyn FsFile>> {
         let fs = &self.disk.fs;
         match fs.create_new(temp) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs.remove_file(temp)?;
+                fs.create_new(temp)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && home == Home::MayBeMissing => {
+                fs.create_dir(&self.dir)?;
                 fs.create_new(temp)
             }
             result => result,

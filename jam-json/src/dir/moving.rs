@@ -12,7 +12,7 @@ use jam_core::{ErrorKind, Rename, Result};
 
 use super::disk::Disk;
 use super::document;
-use super::folder::Folder;
+use super::folder::{Folder, Home};
 use super::names::Name;
 use super::trouble;
 
@@ -56,7 +56,7 @@ fn step(source: &Folder<'_>, target: &Folder<'_>, rename: Rename<'_>) -> Result<
     if source.key != target.key {
         target.prepare()?;
     }
-    let mut file = source.place(&content, &old_file)?;
+    let mut file = source.place(Home::There, &content, &old_file)?;
     disk.fs
         .rename(&old_file, &new_file)
         .map_err(|error| trouble::failed("giving a session file its new name", &new_file, error))?;

@@ -28,12 +28,12 @@ struct Queue {
 }
 
 impl Pool {
-    /// As many threads as this machine can use, and some more for reads that are not in the page cache.
+    /// More threads than this machine can use: some wait for a directory that others change, or for what is not in the page cache.
     pub(super) fn new() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Self(Arc::new(Shared {
             queue: Mutex::default(),
-            threads: isize::try_from(cores.clamp(2, 32) * 2).unwrap_or(4),
+            threads: isize::try_from(cores.clamp(2, 32) * 4).unwrap_or(8),
         }))
     }
 

@@ -89,10 +89,12 @@ fn an_interrupted_migration_goes_on_from_its_checkpoint_and_only_from_it() {
     let mut interruptions = 0;
     loop {
         let mut child = shell.command(&["migrate", &from, &to]).spawn().unwrap();
-        // By signal once, then by `kill -9`, as soon as a few pages are noted.
+        // By signal once, then by `kill -9`, as soon as one page more is noted. What is noted before the first page is no
+        // beginning yet: TO may know nothing of it.
         let noted = || std::fs::read_to_string(shell.path("jam-migration.json")).unwrap_or_default();
         let before = noted();
-        while noted() == before && child.try_wait().unwrap().is_none() {
+        let has_gone_on = |noted: String| noted != before && noted.contains(r#""cursor":""#);
+        while !has_gone_on(noted()) && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         if interruptions == 0 {
@@ -181,7 +183,7 @@ fn a_broken_off_migration_of_one_user_with_many_sessions_goes_on_without_running
             store.close().await.unwrap();
         });
         let mut child = shell.command(&["migrate", &from, &to]).spawn().unwrap();
-        while server.command(&["HLEN", "sessions:user1"]).int() < 25_000 {
+        while server.command(&["HLEN", "sessions:user1"]).int() < 20_000 {
             assert!(child.try_wait().unwrap().is_none(), "over before it could be killed");
         }
         child.kill().unwrap();
