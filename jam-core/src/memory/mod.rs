@@ -5,6 +5,8 @@ mod table;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::{future, mem};
 
 use async_trait::async_trait;
 
@@ -53,6 +55,19 @@ impl MemoryStore {
         }
         Ok(self.clock.now())
     }
+}
+
+/// Comes back at once, but behind the other tasks of this thread: a sweep must not keep it for itself.
+async fn let_others_run() {
+    let mut has_run = false;
+    future::poll_fn(|context| {
+        if mem::replace(&mut has_run, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Default for MemoryStore {
@@ -186,7 +201,10 @@ impl SessionStore for MemoryStore {
     async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
         self.open()?;
         let mut removed = 0;
-        self.table.for_each_shard(|shard| removed += shard.drop_expired(now));
+        for shard in 0..Table::SHARDS {
+            removed += self.table.sweep_shard(shard, now);
+            let_others_run().await;
+        }
         Ok(removed)
     }
 

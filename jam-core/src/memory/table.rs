@@ -153,12 +153,36 @@ impl Shard {
             sessions.len() > 0
         });
         self.len = left;
-        self.live_when_looked = left;
+        self.have_looked();
+        (before - left) as u64
+    }
+
+    /// The same for these keys alone. What is left of those that have nothing else is handed out, to be dropped without the lock.
+    fn drop_expired_of(&mut self, keys: &[SessionKey], now: Timestamp, ended: &mut Vec<OfKey>) -> usize {
+        let before = self.len;
+        for key in keys {
+            let Some(sessions) = self.keys.get_mut(key) else {
+                continue;
+            };
+            let all = sessions.len();
+            if sessions.iter().any(|(_, slot)| slot.is_live(now)) {
+                sessions.retain(|slot| slot.is_live(now));
+                self.len -= all - sessions.len();
+            } else {
+                ended.extend(self.keys.remove(key));
+                self.len -= all;
+            }
+        }
+        before - self.len
+    }
+
+    /// Notes that everything that had expired was dropped.
+    fn have_looked(&mut self) {
+        self.live_when_looked = self.len;
         self.inserts_since = 0;
         if self.keys.capacity() > 4 * self.keys.len() {
             self.keys.shrink_to_fit();
         }
-        (before - left) as u64
     }
 
     /// How many records there are, expired ones included.
@@ -238,11 +262,19 @@ impl Table {
         }
     }
 
-    /// Visits shard after shard, each locked for itself.
-    pub fn for_each_shard(&self, mut work: impl FnMut(&mut Shard)) {
-        for index in 0..self.shards.len() {
-            work(&mut self.lock(index));
+    /// Drops what has expired by `now` in one shard (below [`SHARDS`](Self::SHARDS)), and tells how many records that were.
+    ///
+    /// A few keys at a time, and what they held is given back to the system in between, so that nobody waits for all of it.
+    pub fn sweep_shard(&self, index: usize, now: Timestamp) -> u64 {
+        const AT_ONCE: usize = 32;
+        let keys: Vec<_> = self.lock_shared(index).keys.keys().cloned().collect();
+        let mut dropped = 0;
+        for some in keys.chunks(AT_ONCE) {
+            let mut ended = Vec::with_capacity(AT_ONCE);
+            dropped += self.lock(index).drop_expired_of(some, now, &mut ended);
         }
+        self.lock(index).have_looked();
+        dropped as u64
     }
 
     /// The live records of a key.

@@ -46,9 +46,11 @@ impl Change {
                 target.unwrap_or(source).put(&to.id, to.slot(number));
             }),
             Self::Clear { key } => drop(table.write(key, |shard| shard.take_key(key))),
-            Self::Expire { by } => table.for_each_shard(|shard| {
-                shard.drop_expired(*by);
-            }),
+            Self::Expire { by } => {
+                for shard in 0..Table::SHARDS {
+                    table.sweep_shard(shard, *by);
+                }
+            }
         }
     }
 

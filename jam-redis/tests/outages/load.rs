@@ -18,6 +18,11 @@ const STILL: usize = 100;
 
 /// How long connecting and answering may take each.
 pub(crate) const LIMIT: Duration = Duration::from_millis(300);
+/// What errors say of a server that is silent: with a connection, and without one.
+pub(crate) const SILENCE: [&str; 2] = [
+    "did not answer within the response timeout",
+    "no connection to the Redis server within",
+];
 /// A call that takes longer hangs. Far more than the limits, since the machine may be busy.
 const HANGS: Duration = Duration::from_secs(20);
 /// Later than any test ends.
@@ -65,6 +70,11 @@ impl Traffic {
     /// Lets the tasks work while `outage` happens and until each has seen the store work again. Then everything has to
     /// be as it was acknowledged.
     pub(crate) async fn during(store: RedisStore, outage: impl Future<Output = ()>) -> Seen {
+        Self::listening(store, async |_| outage.await).await
+    }
+
+    /// The same for an outage that lasts until the tasks have [heard](Self::hears) of it.
+    pub(crate) async fn listening(store: RedisStore, outage: impl AsyncFnOnce(&Self)) -> Seen {
         let traffic = Arc::new(Self {
             store: Arc::new(store),
             stop: AtomicBool::new(false),
@@ -82,7 +92,7 @@ impl Traffic {
         }
         tasks.spawn(Arc::clone(&traffic).walk());
         traffic.wait_for_answers(&tasks).await;
-        outage.await;
+        outage(&traffic).await;
         traffic.wait_for_answers(&tasks).await;
         traffic.stop.store(true, Ordering::Relaxed);
         while let Some(ended) = tasks.join_next().await {
@@ -92,6 +102,21 @@ impl Traffic {
         Seen {
             unknown: traffic.unknown.load(Ordering::Relaxed),
             messages: std::mem::take(&mut traffic.messages.lock().unwrap()),
+        }
+    }
+
+    /// Waits until errors have said each of this: on a busy machine that may take a while.
+    pub(crate) async fn hears(&self, parts: &[&str]) {
+        let start = Instant::now();
+        let heard = || {
+            let messages = self.messages.lock().unwrap();
+            let said = |part: &&str| messages.iter().any(|message| message.contains(*part));
+            parts.iter().all(said)
+        };
+        while !heard() {
+            let messages = || self.messages.lock().unwrap().clone();
+            assert!(start.elapsed() < HANGS, "{parts:?} is not among {:?}", messages());
+            sleep(Duration::from_millis(5)).await;
         }
     }
 
