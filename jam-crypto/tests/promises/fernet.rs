@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use jam_core::{ErrorKind, Handle, IdCodec, PlainIds, SealDomain, Sealer, SessionKey};
+use jam_core::{ErrorKind, Handle, IdCodec, MemoryStore, PlainIds, SealDomain, Sealer, SessionKey, Sessions};
 use jam_crypto::{AesIds, AesSealer, FernetIds, FernetSealer, KeyRing};
 use proptest::prelude::*;
 
@@ -198,6 +198,15 @@ fn no_data_passes_for_an_id_nor_an_id_for_data() {
             .unwrap();
         assert!(serde_json::from_slice::<serde_json::Value>(&opened).is_err());
     }
+}
+
+/// Where an id does not tell when its session began, nothing may be promised that counts from there.
+#[test]
+fn a_manager_with_these_ids_refuses_an_absolute_lifetime() {
+    let builder = || Sessions::builder(MemoryStore::new()).max_lifetime(Duration::from_hours(8));
+    let refused = builder().ids(FernetIds::new(ring(1))).build().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    builder().ids(AesIds::new(ring(1))).build().unwrap();
 }
 
 #[test]
