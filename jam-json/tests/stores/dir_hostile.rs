@@ -217,4 +217,16 @@ async fn errors_and_debug_show_no_key_id_or_data() {
     let error = error(it.store.load(&id, Load::new()).await);
     let shown = format!("{error} {error:?} {:?}", it.store);
     assert!(!shown.contains("secret"), "{shown}");
+    // Where it keeps its files, and how well, is what one looks for in a log.
+    assert!(
+        shown.contains("JsonDir { ") && shown.contains("durability: "),
+        "{shown}"
+    );
+    let folder = it.session_file();
+    let name = folder
+        .ancestors()
+        .nth(2)
+        .and_then(|path| path.file_name())
+        .expect("a storage directory");
+    assert!(shown.contains(name.to_str().expect("text")), "{shown}");
 }
