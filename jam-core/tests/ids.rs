@@ -1,8 +1,11 @@
 //! Ids: golden forms that stay readable for ever, and texts that are none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::{Handle, HashedIds, IdCodec, InnerId, Life, PlainIds, Record, RecordId, SessionKey, Timestamp};
+use jam_core::{
+    Error, Handle, HashedIds, IdCodec, InnerId, Life, PlainIds, Record, RecordId, Result, SessionKey, Timestamp,
+};
 use proptest::prelude::*;
 
 /// Version 1 of the id format: these must resolve to these for ever.
@@ -40,10 +43,23 @@ const GOLDEN: [(&str, &str, &str); 6] = [
     ),
 ];
 
+/// What a text resolves to, which is what it is located at.
+fn found(codec: &impl IdCodec, text: &str) -> Result<RecordId> {
+    let resolved = codec.resolve(text);
+    let told = resolved.as_ref().map(|record| (record.clone(), codec.describe(record)));
+    let located = codec.locate(text);
+    assert_eq!(
+        located.as_ref().map_err(Error::kind),
+        told.as_ref().map_err(|error| error.kind()),
+        "{text}"
+    );
+    resolved
+}
+
 #[test]
 fn golden_ids_resolve_to_the_same_records_for_ever() {
     for (public, key, record) in GOLDEN {
-        let resolved = HashedIds.resolve(public).unwrap();
+        let resolved = found(&HashedIds, public).unwrap();
         assert_eq!((resolved.key().as_str(), resolved.id()), (key, record));
         let inner = InnerId::parse(public).unwrap();
         assert_eq!(inner.to_text(), public);
@@ -72,7 +88,7 @@ fn no_text_resolves_that_was_not_issued() {
     texts.push(id.replace("t5o2k9", "T5O2K9"));
     texts.push(id.replace("t5o2k9", "0t5o2k9"));
     for text in texts.iter().filter(|text| !text.starts_with(":user1")) {
-        assert!(HashedIds.resolve(text).is_err(), "{text}");
+        assert!(found(&HashedIds, text).is_err(), "{text}");
     }
     // A colon in front belongs to the key: another key, another record.
     assert_ne!(
@@ -114,8 +130,25 @@ proptest! {
         prop_assert_eq!(life.issued(), life.created().max(Timestamp::from_secs(issued)));
         let inner = InnerId::generate(SessionKey::new("user1").unwrap(), Handle::new("h").unwrap(), life).unwrap();
         let (id, record) = HashedIds.issue(&inner).unwrap();
-        prop_assert_eq!(HashedIds.resolve(id.as_str()).unwrap(), record.clone());
+        prop_assert_eq!(found(&HashedIds, id.as_str()).unwrap(), record.clone());
+        prop_assert_eq!(found(&Arc::new(HashedIds), id.as_str()).unwrap(), record.clone());
         prop_assert_eq!(HashedIds.describe(&record).life, Some(life));
+    }
+
+    #[test]
+    fn an_id_has_one_text(text in "[a:.]{0,3}:[a:.-]{0,3}\\.[0-9.:é_-]{0,4}\\.{0,2}A{20,22}[A.:]{0,2}") {
+        let parts: Vec<_> = text.rsplitn(2, ':').collect();
+        let well_formed = parts.len() == 2 && !parts[1].is_empty() && {
+            let named: Vec<_> = parts[0].split('.').collect();
+            named.len() == 3
+                && named[0].parse::<Handle>().is_ok()
+                && named[1].parse::<Life>().is_ok()
+                && named[2] == "A".repeat(22)
+        };
+        prop_assert_eq!(found(&HashedIds, &text).is_ok(), well_formed);
+        if let Ok(inner) = InnerId::parse(&text) {
+            prop_assert_eq!(inner.to_text(), text);
+        }
     }
 
     #[test]
@@ -142,10 +175,10 @@ fn each_id_has_a_secret_of_its_own_whatever_the_factory_gives() {
 #[test]
 fn plain_ids_are_what_jamlib_makes() {
     let id = "a:b:565df195-b963-4ebb-8978-318998ef191c";
-    let record = PlainIds.resolve(id).unwrap();
+    let record = found(&PlainIds, id).unwrap();
     assert_eq!((record.key().as_str(), record.id()), ("a:b", id));
     for text in ["", ":", "user1", "user1:", ":x", "user1:a.b", "user1:~"] {
-        assert!(PlainIds.resolve(text).is_err(), "{text}");
+        assert!(found(&PlainIds, text).is_err(), "{text}");
     }
 }
 

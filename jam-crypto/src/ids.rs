@@ -51,13 +51,17 @@ impl AesIds {
         Self { ring }
     }
 
-    fn open(&self, public: &str) -> Option<InnerId> {
-        if public.len() > MAX_LEN {
-            return None;
-        }
-        let sealed = URL_SAFE_NO_PAD.decode(public.strip_prefix(PREFIX)?).ok()?;
-        let plain = envelope::open(&self.ring, Purpose::Id, &[], &sealed).ok()?;
-        InnerId::parse(str::from_utf8(&plain).ok()?).ok()
+    /// The inner id of what a client sent, as text that is to be read yet.
+    fn open(&self, public: &str) -> Result<String> {
+        let open = || {
+            if public.len() > MAX_LEN {
+                return None;
+            }
+            let sealed = URL_SAFE_NO_PAD.decode(public.strip_prefix(PREFIX)?).ok()?;
+            let plain = envelope::open(&self.ring, Purpose::Id, &[], &sealed).ok()?;
+            String::from_utf8(plain).ok()
+        };
+        open().ok_or_else(|| ErrorKind::InvalidId.into())
     }
 }
 
@@ -75,8 +79,13 @@ impl IdCodec for AesIds {
     /// # Errors
     /// [`InvalidId`](ErrorKind::InvalidId) for every text that no key of the ring sealed; the error does not tell why.
     fn resolve(&self, public: &str) -> Result<RecordId> {
-        let inner = self.open(public).ok_or(ErrorKind::InvalidId)?;
-        HashedIds.record_id(&inner).map_err(|_| ErrorKind::InvalidId.into())
+        HashedIds.resolve(&self.open(public)?)
+    }
+
+    /// # Errors
+    /// [`InvalidId`](ErrorKind::InvalidId) for every text that no key of the ring sealed; the error does not tell why.
+    fn locate(&self, public: &str) -> Result<(RecordId, Described)> {
+        HashedIds.locate(&self.open(public)?)
     }
 
     fn describe(&self, id: &RecordId) -> Described {

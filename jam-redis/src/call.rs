@@ -201,13 +201,13 @@ fn field(hash: &[u8], id: &str) -> redis::Cmd {
     command
 }
 
-/// The value of a field and when it expires, in two commands. They cost the server a tenth of a script that tells the same, and may
-/// be made apart where the server says if somebody writes in between.
+/// The value of a field and when it expires, in two commands. They cost the server a tenth of a script that tells the same. Another client's
+/// write may come in between, so they are for where the server says if somebody writes.
 #[cfg(feature = "near-cache")]
-pub(crate) fn value_and_expiry<'a>(hash: &[u8], id: &str) -> [Call<'a>; 2] {
+pub(crate) fn value_and_expiry(hash: &[u8], id: &str) -> [redis::Cmd; 2] {
     let mut expiry = command("HPEXPIRETIME", 4, hash.len() + id.len());
     expiry.arg(hash).arg("FIELDS").arg(1).arg(id);
-    [Call::Plain(field(hash, id)), Call::Plain(expiry)]
+    [field(hash, id), expiry]
 }
 
 fn set(mut command: redis::Cmd, condition: &str, id: &str, record: &Record) -> redis::Cmd {

@@ -31,6 +31,17 @@ pub trait IdCodec: fmt::Debug + Send + Sync + 'static {
     /// another codec made; those get a handle by which they can be revoked.
     fn describe(&self, id: &RecordId) -> Described;
 
+    /// Both in one: the record id of what a client sent, and what it tells. Every call of the manager that is given an id begins
+    /// with it; a codec that learns the one while it finds the other says so here, and need not read the record id again.
+    ///
+    /// # Errors
+    /// Those of [`resolve`](Self::resolve).
+    fn locate(&self, public: &str) -> Result<(RecordId, Described)> {
+        let record = self.resolve(public)?;
+        let described = self.describe(&record);
+        Ok((record, described))
+    }
+
     /// Whether handle and life are part of the record id. Without, lifetimes that need the creation time, a ttl of a
     /// session's own and rotation with grace are refused with [`Config`](crate::ErrorKind::Config), and a rework makes
     /// a new handle.
@@ -49,6 +60,10 @@ impl<C: IdCodec + ?Sized> IdCodec for Arc<C> {
 
     fn describe(&self, id: &RecordId) -> Described {
         (**self).describe(id)
+    }
+
+    fn locate(&self, public: &str) -> Result<(RecordId, Described)> {
+        (**self).locate(public)
     }
 
     fn keeps_life(&self) -> bool {

@@ -20,6 +20,11 @@ impl HashedIds {
     pub fn record_id(&self, inner: &InnerId) -> Result<RecordId> {
         RecordId::new(inner.key.clone(), inner.visible_with(inner.secret.hash().as_str()))
     }
+
+    fn record_of(parts: &Parts<'_>) -> Option<RecordId> {
+        let id = [parts.visible, parts.secret.hash().as_str()].concat();
+        RecordId::new(SessionKey::new(parts.key).ok()?, id).ok()
+    }
 }
 
 impl IdCodec for HashedIds {
@@ -28,10 +33,19 @@ impl IdCodec for HashedIds {
     }
 
     fn resolve(&self, public: &str) -> Result<RecordId> {
+        let record = Parts::of(public).and_then(|parts| Self::record_of(&parts));
+        record.ok_or_else(|| ErrorKind::InvalidId.into())
+    }
+
+    fn locate(&self, public: &str) -> Result<(RecordId, Described)> {
         let read = || {
             let parts = Parts::of(public)?;
-            let id = [parts.visible, parts.secret.hash().as_str()].concat();
-            RecordId::new(SessionKey::new(parts.key).ok()?, id).ok()
+            let record = Self::record_of(&parts)?;
+            let handle = Handle {
+                text: record.shared_id(),
+                len: parts.unique.len(),
+            };
+            Some((record, Described::new(handle, Some(parts.life))))
         };
         read().ok_or_else(|| ErrorKind::InvalidId.into())
     }

@@ -108,8 +108,9 @@ pub(crate) struct Parts<'a> {
     /// Handle and life, with a `.` behind each.
     pub(crate) visible: &'a str,
     pub(crate) secret: Secret,
-    unique: &'a str,
-    life: Life,
+    /// A handle.
+    pub(crate) unique: &'a str,
+    pub(crate) life: Life,
 }
 
 impl<'a> Parts<'a> {
@@ -117,19 +118,26 @@ impl<'a> Parts<'a> {
         if text.len() > InnerId::MAX_LEN {
             return None;
         }
-        let (key, rest) = text.rsplit_once(':')?;
-        let (named, secret) = rest.rsplit_once('.')?;
-        let (unique, life) = named.split_once('.')?;
+        // From behind: the secret has one length, and the marks before it are near.
+        let (rest, secret) = text.split_at_checked(text.len().checked_sub(Secret::TEXT_LEN)?)?;
+        let named = rest.strip_suffix('.')?;
+        let (named, life) = split_at_last(named, b'.')?;
+        let (key, unique) = split_at_last(named, b':')?;
         Handle::check(unique).ok()?;
         Some(Self {
             key,
-            visible: &rest[..=named.len()],
-            // A further dot is no digit.
+            visible: &rest[key.len() + 1..],
             life: life.parse().ok()?,
             secret: Secret::parse(secret)?,
             unique,
         })
     }
+}
+
+/// What stands before and behind the last such mark, which is looked for byte by byte: it is near.
+fn split_at_last(text: &str, mark: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().rposition(|byte| byte == mark)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 impl fmt::Debug for InnerId {

@@ -39,8 +39,8 @@ impl Sessions {
 
     /// What this id resolves to; `None` if it is no id of this service. The store is not asked.
     pub(super) fn resolve(&self, id: &str) -> Result<Option<Located>> {
-        match self.inner.codec.resolve(id) {
-            Ok(record) => Ok(Some(self.located(record))),
+        match self.inner.codec.locate(id) {
+            Ok((record, described)) => Ok(Some(Located { record, described })),
             Err(error) if error.kind() == ErrorKind::InvalidId => Ok(None),
             Err(error) => Err(error),
         }

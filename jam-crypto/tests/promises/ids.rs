@@ -14,6 +14,8 @@ use crate::support::{HOSTILE_KEYS, Session, bounded, ring, session};
 fn assert_refused(ids: &AesIds, text: &str) {
     let error = ids.resolve(text).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidId);
+    let error = ids.locate(text).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidId);
 }
 
 fn issued() -> (AesIds, String) {
@@ -54,6 +56,7 @@ proptest! {
         prop_assert_eq!(&record, &HashedIds.record_id(&inner).unwrap());
         prop_assert_eq!(&ids.resolve(id.as_str()).unwrap(), &record);
         prop_assert_eq!(ids.describe(&record), HashedIds.describe(&record));
+        prop_assert_eq!(ids.locate(id.as_str()).unwrap(), (record.clone(), ids.describe(&record)));
         prop_assert_eq!(ids.describe(&record).handle, inner.unique);
         prop_assert_eq!(ids.describe(&record).life, Some(inner.life));
     }

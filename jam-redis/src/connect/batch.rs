@@ -4,7 +4,6 @@ use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::runtime::{Handle, Id};
@@ -29,6 +28,8 @@ struct Queue {
 
 struct Waiting {
     command: Cmd,
+    /// Follows at once; the reply is an array of both then.
+    second: Option<Cmd>,
     reply: oneshot::Sender<RedisResult<Value>>,
 }
 
@@ -52,6 +53,14 @@ impl Drop for Flight<'_> {
 /// The duty to send what waits. If its task ends before that, since its runtime does, the callers get to know.
 struct Duty(Option<Arc<Batches>>);
 
+/// What falls to the call that has just joined.
+enum Errand {
+    /// To send these.
+    Now(Vec<Waiting>),
+    /// To send what waits when the tasks that are ready have run.
+    Soon(Duty),
+}
+
 impl Duty {
     fn take(&mut self) -> Vec<Waiting> {
         let Some(batches) = self.0.take() else {
@@ -70,8 +79,8 @@ impl Drop for Duty {
 }
 
 impl Batches {
-    /// More commands than this are sent in pieces, so that none waits for too many others.
-    const MOST: usize = 128;
+    /// So many calls are sent without waiting for more: the server works on them while others get ready here.
+    const MOST: usize = 32;
 
     /// For a connection that lives on the present runtime.
     pub(crate) fn here() -> Arc<Self> {
@@ -88,9 +97,44 @@ impl Batches {
         if !others || present_runtime() != self.home {
             return connection.clone().send_packed_command(&command).await;
         }
+        self.join(connection, command, None).await
+    }
+
+    /// Makes two calls, the second right behind the first; both replies.
+    #[cfg(feature = "near-cache")]
+    pub(crate) async fn call_both(
+        self: &Arc<Self>,
+        connection: &MultiplexedConnection,
+        [first, second]: [Cmd; 2],
+    ) -> RedisResult<Vec<Value>> {
+        let (_flight, others) = Flight::begin(self);
+        if !others || present_runtime() != self.home {
+            let mut pipeline = Pipeline::with_capacity(2);
+            pipeline.add_command(first).add_command(second);
+            return connection.clone().send_packed_commands(&pipeline, 0, 2).await;
+        }
+        match self.join(connection, first, Some(second)).await? {
+            Value::Array(both) => Ok(both),
+            other => Ok(vec![other]),
+        }
+    }
+
+    async fn join(
+        self: &Arc<Self>,
+        connection: &MultiplexedConnection,
+        command: Cmd,
+        second: Option<Cmd>,
+    ) -> RedisResult<Value> {
         let (reply, answer) = oneshot::channel();
-        if let Some(duty) = self.push(Waiting { command, reply }) {
-            tokio::spawn(send(duty, connection.clone()));
+        let waiting = Waiting { command, second, reply };
+        match self.push(waiting) {
+            Some(Errand::Now(waiting)) => {
+                tokio::spawn(send_together(waiting, connection.clone()));
+            }
+            Some(Errand::Soon(duty)) => {
+                tokio::spawn(send(duty, connection.clone()));
+            }
+            None => {}
         }
         answer.await.unwrap_or_else(|_| {
             let gone = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the connection's task has ended");
@@ -98,11 +142,14 @@ impl Batches {
         })
     }
 
-    /// Puts a call into the queue; the first one gets the duty to send it.
-    fn push(self: &Arc<Self>, waiting: Waiting) -> Option<Duty> {
+    /// Puts a call into the queue.
+    fn push(self: &Arc<Self>, waiting: Waiting) -> Option<Errand> {
         let mut queue = self.lock();
         queue.waiting.push(waiting);
-        (!mem::replace(&mut queue.scheduled, true)).then(|| Duty(Some(Arc::clone(self))))
+        if queue.waiting.len() >= Self::MOST {
+            return Some(Errand::Now(mem::take(&mut queue.waiting)));
+        }
+        (!mem::replace(&mut queue.scheduled, true)).then(|| Errand::Soon(Duty(Some(Arc::clone(self)))))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
@@ -117,36 +164,41 @@ fn present_runtime() -> Option<Id> {
 async fn send(mut duty: Duty, connection: MultiplexedConnection) {
     // The tasks that are ready to run may have something to send too.
     tokio::task::yield_now().await;
-    let mut waiting = duty.take();
-    // What nobody waits for any more need not be sent.
-    waiting.retain(|one| !one.reply.is_closed());
-    let mut waiting = waiting.into_iter();
-    let mut pieces = Vec::new();
-    while waiting.len() > 0 {
-        pieces.push(send_together(
-            waiting.by_ref().take(Batches::MOST).collect(),
-            connection.clone(),
-        ));
-    }
-    join_all(pieces).await;
+    send_together(duty.take(), connection).await;
 }
 
-async fn send_together(waiting: Vec<Waiting>, mut connection: MultiplexedConnection) {
+async fn send_together(mut waiting: Vec<Waiting>, mut connection: MultiplexedConnection) {
+    // What nobody waits for any more need not be sent.
+    waiting.retain(|one| !one.reply.is_closed());
+    if waiting.is_empty() {
+        return;
+    }
     let mut pipeline = Pipeline::with_capacity(waiting.len());
     let mut replies = Vec::with_capacity(waiting.len());
-    for Waiting { command, reply } in waiting {
+    for Waiting { command, second, reply } in waiting {
         pipeline.add_command(command);
-        replies.push(reply);
+        let two = second.is_some();
+        if let Some(second) = second {
+            pipeline.add_command(second);
+        }
+        replies.push((two, reply));
     }
-    match connection.send_packed_commands(&pipeline, 0, replies.len()).await {
+    match connection.send_packed_commands(&pipeline, 0, pipeline.len()).await {
         Ok(values) => {
-            for (reply, value) in replies.into_iter().zip(values) {
+            let mut values = values.into_iter();
+            for (two, reply) in replies {
+                let value = if two {
+                    Some(Value::Array(values.by_ref().take(2).collect()))
+                } else {
+                    values.next()
+                };
+                let Some(value) = value else { break };
                 // Whoever has gone does not want it.
                 drop(reply.send(Ok(value)));
             }
         }
         Err(error) => {
-            for reply in replies {
+            for (_, reply) in replies {
                 drop(reply.send(Err(error.clone())));
             }
         }

@@ -259,6 +259,32 @@ impl Live {
         } else {
             self.one(command).await
         };
+        self.heed(reply)
+    }
+
+    /// Makes two calls, the second right behind the first.
+    #[cfg(feature = "near-cache")]
+    pub(crate) async fn both(&self, commands: [Cmd; 2]) -> Result<(Value, Value), Trouble> {
+        let replies = match &self.wire {
+            Wire::Own(connection, batches) => batches.call_both(connection, commands).await,
+            Wire::Lent(_) => {
+                let [first, second] = commands;
+                let mut pipeline = Pipeline::with_capacity(2);
+                pipeline.add_command(first).add_command(second);
+                self.pipeline(&pipeline, 2).await
+            }
+        };
+        match replies.map(<[Value; 2]>::try_from) {
+            Ok(Ok([first, second])) => Ok((self.heed(Ok(first))?, self.heed(Ok(second))?)),
+            Ok(Err(_)) => Err(Trouble::Refused(error::unexpected(
+                "the Redis server answered too few commands",
+            ))),
+            Err(error) => self.heed(Err(error)).map(|value| (value, Value::Nil)),
+        }
+    }
+
+    /// What a reply says about the connection.
+    fn heed(&self, reply: RedisResult<Value>) -> Result<Value, Trouble> {
         let trouble = match reply {
             Ok(Value::ServerError(error)) => Trouble::of(RedisError::from(error)),
             Ok(value) => {

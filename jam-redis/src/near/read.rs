@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use futures_util::future::join;
 use jam_core::{Load, RecordId, Result, Stored};
 use redis::Value;
 
@@ -87,11 +86,9 @@ async fn read_over(tracked: &Tracked, store: &RedisStore, id: &RecordId, hash: &
     let live = &tracked.live;
     // A script also says what time it is by the server; once that is known, it can do without.
     if live.generation() != Generation::Emulated && live.clock.serves() {
-        let [value, expiry] = value_and_expiry(hash.as_bytes(), id.id());
-        let (value, expiry) = join(live.call(value, false), live.call(expiry, false)).await;
-        let answer = match (value, expiry) {
-            (Ok(value), Ok(expiry)) => both(value, expiry),
-            (Err(trouble), _) | (_, Err(trouble)) => return Ok(Err(trouble)),
+        let answer = match live.both(value_and_expiry(hash.as_bytes(), id.id())).await {
+            Ok((value, expiry)) => both(value, expiry),
+            Err(trouble) => return Ok(Err(trouble)),
         };
         return RedisStore::told(hash, answer, live, None, how, false).map(Ok);
     }
