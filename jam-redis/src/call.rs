@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jam_core::{Error, ErrorKind, Load, Record, Result, Timestamp};
 
 use crate::Layout;
-use crate::connect::{Generation, Live};
+use crate::connect::{Generation, Live, Removal};
 use crate::script::{Call, emulated, native};
 use crate::value;
 
@@ -104,10 +104,20 @@ impl<'a> Ask<'a> {
                 let command = hset(id, record.payload.len());
                 Some(Call::Plain(set(command, "FXX", id, record)))
             }
-            // HDEL of Redis 8 counts an expired field that is not reclaimed yet as removed; this one gives nothing for it.
-            Self::Remove { id, expected: None } if live.takes() && live.knows(hash) => {
-                let mut command = command("HGETDEL", 4, hash.len() + id.len());
-                command.arg(hash).arg("FIELDS").arg(1).arg(*id);
+            Self::Remove { id, expected: None } if live.knows(hash) => {
+                let command = match live.removal() {
+                    Removal::None => return None,
+                    Removal::Take => {
+                        let mut command = command("HGETDEL", 4, hash.len() + id.len());
+                        command.arg(hash).arg("FIELDS").arg(1).arg(*id);
+                        command
+                    }
+                    Removal::Delete => {
+                        let mut command = command("HDEL", 2, hash.len() + id.len());
+                        command.arg(hash).arg(*id);
+                        command
+                    }
+                };
                 Some(Call::Plain(command))
             }
             _ => None,

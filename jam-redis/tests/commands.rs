@@ -1,6 +1,9 @@
 //! What reaches the server for each operation, as `MONITOR` shows it.
 
-use jam_core::Sessions;
+mod common;
+
+use common::{id, pass, record};
+use jam_core::{SessionStore, Sessions};
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Server};
 use serde_json::json;
@@ -8,6 +11,12 @@ use serde_json::json;
 #[tokio::test]
 async fn each_operation_is_one_command_on_a_new_server_and_rework_two() {
     let server = Server::start(Kind::New);
+    let hello = server.command(&["HELLO"]);
+    let removal = if hello.array()[1].text() == "valkey" {
+        "HDEL"
+    } else {
+        "HGETDEL"
+    };
     let sessions = Sessions::new(RedisStore::open(server.url()).await.expect("the server answers"));
     let mut monitor = server.monitor();
 
@@ -31,13 +40,38 @@ async fn each_operation_is_one_command_on_a_new_server_and_rework_two() {
     assert!(sessions.get(&id).await.expect("get").is_none());
     assert_eq!(monitor.client_commands(), ["HGET"], "get of an id that ended");
     assert!(sessions.delete(&new).await.expect("delete"));
-    assert_eq!(monitor.client_commands(), ["HGETDEL"], "delete");
+    assert_eq!(monitor.client_commands(), [removal], "delete");
     assert!(!sessions.delete(&new).await.expect("delete"));
-    assert_eq!(monitor.client_commands(), ["HGETDEL"], "delete of an id that ended");
+    assert_eq!(monitor.client_commands(), [removal], "delete of an id that ended");
     assert_eq!(sessions.clear("user1").await.expect("clear"), 1);
     assert_eq!(monitor.client_commands(), ["EVALSHA"], "clear");
     sessions.list("user1").await.expect("list");
     assert_eq!(monitor.client_commands(), ["EVALSHA"], "list");
+}
+
+/// An expired field is there until the server gets round to it, and of no concern to anybody: whichever way it is asked for.
+#[tokio::test]
+async fn nothing_is_deleted_that_has_expired_and_is_not_reclaimed_yet() {
+    for hidden in [&[][..], &["HGETDEL"]] {
+        let options = Server::options(Kind::New).arg("enable-debug-command", "yes");
+        let server = options.hide(hidden).start();
+        let reply = server.command(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+        assert!(reply.is_ok(), "{reply:?}");
+        let store = RedisStore::open(server.url()).await.expect("the server answers");
+        store
+            .insert(&id("user1", "long"), &record("{}", None))
+            .await
+            .expect("insert");
+        let soon = record("{}", Some(50));
+        store.insert(&id("user1", "short"), &soon).await.expect("insert");
+        pass(soon.expires_at.expect("an expiry")).await;
+        assert_eq!(server.command(&["HLEN", "sessions:user1"]).int(), 2, "not reclaimed");
+        assert!(!store.remove(&id("user1", "short")).await.expect("remove"));
+        // Another store knows nothing of this hash, and asks otherwise.
+        let other = RedisStore::open(server.url()).await.expect("the server answers");
+        assert!(!other.remove(&id("user1", "short")).await.expect("remove"));
+        assert!(store.remove(&id("user1", "long")).await.expect("remove"));
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::batch::Batches;
 use super::clock::{Moment, ServerClock};
 use super::known::Known;
 use super::looks::Looks;
+use super::removal::Removal;
 use crate::error::{self, Trouble};
 use crate::script::{self, Call};
 
@@ -64,7 +65,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Lend for C {
 pub(crate) struct Live {
     wire: Wire,
     generation: AtomicU8,
-    takes: AtomicBool,
+    removal: AtomicU8,
     broken: AtomicBool,
     opened: Instant,
     /// When somebody looked at the clock last, in milliseconds since then.
@@ -84,7 +85,7 @@ impl Live {
         let live = Self {
             wire,
             generation: AtomicU8::new(0),
-            takes: AtomicBool::new(false),
+            removal: AtomicU8::new(0),
             broken: AtomicBool::new(false),
             opened: Instant::now(),
             looked: AtomicU64::new(0),
@@ -101,16 +102,17 @@ impl Live {
     /// Finds out which commands there are by trying them, where they can do nothing: a server's version tells little
     /// (Valkey 9.1 says 7.2.4), and a user may be forbidden to ask.
     pub(crate) async fn probe(&self, key: &[u8]) -> Result<()> {
-        let mut pipeline = Pipeline::with_capacity(4);
+        let mut pipeline = Pipeline::with_capacity(5);
         // Sets nothing, for the field is not there.
         let set = pipeline.cmd("HSETEX").arg(key).arg("FXX").arg("PX").arg(1);
         set.arg("FIELDS").arg(1).arg(NO_ID).arg("");
         pipeline.cmd("HPEXPIRETIME").arg(key).arg("FIELDS").arg(1).arg(NO_ID);
         pipeline.cmd("TIME");
         pipeline.cmd("HGETDEL").arg(key).arg("FIELDS").arg(1).arg(NO_ID);
+        pipeline.cmd("HELLO");
         let asked = Moment::now();
-        let replies = self.pipeline(&pipeline, 4).await.map_err(error::unconnected)?;
-        let [set, expiry, time, take]: [Value; 4] = replies
+        let replies = self.pipeline(&pipeline, 5).await.map_err(error::unconnected)?;
+        let [set, expiry, time, take, hello]: [Value; 5] = replies
             .try_into()
             .map_err(|_| error::unexpected("the Redis server answered too few commands"))?;
         // A server that wants a password first says of a command that it lacks only that; of this one it says more.
@@ -136,8 +138,9 @@ impl Live {
             }
         };
         self.generation.store(generation as u8, Ordering::Relaxed);
-        let takes = generation == Generation::SetWithExpiry && Presence::of(take)? == Presence::Usable;
-        self.takes.store(takes, Ordering::Relaxed);
+        let has_take = generation == Generation::SetWithExpiry && Presence::of(take)? == Presence::Usable;
+        let removal = Removal::of(&hello, has_take);
+        self.removal.store(removal as u8, Ordering::Relaxed);
         if let Ok((seconds, micros)) = redis::from_redis_value::<(u64, u64)>(time) {
             self.clock
                 .set(Timestamp::from_millis(seconds * 1_000 + micros / 1_000), asked);
@@ -168,9 +171,8 @@ impl Live {
         }
     }
 
-    /// Whether the server has `HGETDEL`: Redis 8 and Valkey 9.1.
-    pub(crate) fn takes(&self) -> bool {
-        self.takes.load(Ordering::Relaxed)
+    pub(crate) fn removal(&self) -> Removal {
+        Removal::from_number(self.removal.load(Ordering::Relaxed))
     }
 
     /// Whether the server behind the connection may be replaced without jam noticing.

@@ -8,6 +8,7 @@ mod link;
 mod live;
 mod looks;
 mod node;
+mod removal;
 mod sentinels;
 mod slots;
 
@@ -16,6 +17,7 @@ pub(crate) use self::cluster::{Cluster, View};
 pub(crate) use self::link::{Answer, Link};
 pub(crate) use self::live::{Generation, Lend, Live, Wire};
 pub(crate) use self::node::{Node, Replicas, Target, Timeouts};
+pub(crate) use self::removal::Removal;
 pub(crate) use self::sentinels::{Sentinels, Watch};
 pub(crate) use self::slots::SLOTS;
 
