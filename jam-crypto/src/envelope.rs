@@ -1,7 +1,11 @@
 //! The sealed form, which ids and payloads share; the crate's docs give format version 1 in full.
 
+use std::borrow::Cow;
+
+use aes_gcm::aead::consts::U12;
 use aes_gcm::aead::{AeadInOut, KeyInit};
-use aes_gcm::{Aes256Gcm, Nonce, Tag};
+use aes_gcm::aes::Aes256Enc;
+use aes_gcm::{AesGcm, Nonce, Tag};
 use hkdf::Hkdf;
 use jam_core::{Error, ErrorKind, Result};
 use sha2::Sha256;
@@ -9,6 +13,9 @@ use zeroize::Zeroizing;
 
 use crate::key::fill_random;
 use crate::ring::{HINT_LEN, KeyRing, Purpose};
+
+/// AES-256-GCM. GCM runs the cipher in one direction only, so the keys of the other need not be made.
+type Cipher = AesGcm<Aes256Enc, U12>;
 
 const VERSION: u8 = 1;
 const SALT_LEN: usize = 24;
@@ -43,7 +50,7 @@ pub(crate) fn seal(ring: &KeyRing, purpose: Purpose, fields: &[&[u8]], plain: &[
     sealed.push(VERSION);
     sealed.extend_from_slice(&key.hint());
     sealed.extend_from_slice(&salt);
-    let bound = additional_data(&sealed, fields);
+    let bound = additional_data(&sealed, fields).into_owned();
     sealed.extend_from_slice(plain);
 
     let cipher = message_cipher(key.expander(purpose), &salt).ok_or_else(failed)?;
@@ -79,20 +86,24 @@ pub(crate) fn open(ring: &KeyRing, purpose: Purpose, fields: &[&[u8]], sealed: &
 }
 
 /// The cipher of one message. `None` never happens: HKDF expands to 32 bytes.
-fn message_cipher(expander: &Hkdf<Sha256>, salt: &[u8; SALT_LEN]) -> Option<Aes256Gcm> {
+#[inline]
+fn message_cipher(expander: &Hkdf<Sha256>, salt: &[u8; SALT_LEN]) -> Option<Cipher> {
     let mut key = Zeroizing::new([0; 32]);
     expander.expand(salt, &mut key[..]).ok()?;
-    Aes256Gcm::new_from_slice(&key[..]).ok()
+    Some(Cipher::new((&*key).into()))
 }
 
-fn nonce(salt: &[u8; SALT_LEN]) -> Nonce<aes_gcm::aead::consts::U12> {
+fn nonce(salt: &[u8; SALT_LEN]) -> Nonce<U12> {
     let mut nonce = [0; NONCE_LEN];
     nonce.copy_from_slice(&salt[SALT_LEN - NONCE_LEN..]);
     nonce.into()
 }
 
 /// The header, then each field behind its length, so that no two lists of fields give the same bytes.
-fn additional_data(header: &[u8], fields: &[&[u8]]) -> Vec<u8> {
+fn additional_data<'a>(header: &'a [u8], fields: &[&[u8]]) -> Cow<'a, [u8]> {
+    if fields.is_empty() {
+        return header.into();
+    }
     let mut data =
         Vec::with_capacity(header.len() + fields.iter().map(|field| size_of::<u64>() + field.len()).sum::<usize>());
     data.extend_from_slice(header);
@@ -100,5 +111,5 @@ fn additional_data(header: &[u8], fields: &[&[u8]]) -> Vec<u8> {
         data.extend_from_slice(&(field.len() as u64).to_be_bytes());
         data.extend_from_slice(field);
     }
-    data
+    data.into()
 }
