@@ -217,3 +217,21 @@ impl FsFile for File {
         Ok(self.metadata()?.nlink() > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_cannot_do_is_an_error() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let missing = directory.path().join("missing");
+        assert!(RealFs.read(&missing).is_err());
+        assert!(RealFs.sync_file(&missing).is_err());
+        assert!(RealFs.sync_dir(&missing).is_err());
+        assert!(
+            RealFs.read(directory.path()).is_err(),
+            "a directory cannot be read as a file"
+        );
+    }
+}

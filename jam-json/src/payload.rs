@@ -78,7 +78,8 @@ mod tests {
     #[test]
     fn everything_else_is_base64() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
-        let other: [&[u8]; 10] = [
+        let deep_beside_brackets = format!("{{\"a\":{}1{}}}", "[\"]\",".repeat(200), "]".repeat(200));
+        let other: [&[u8]; 11] = [
             b"",
             b"[]",
             b"\"text\"",
@@ -89,6 +90,7 @@ mod tests {
             b"{\"a\":\"\xff\"}",
             b"J$_gAAAA",
             deep.as_bytes(),
+            deep_beside_brackets.as_bytes(),
         ];
         for payload in other {
             assert_eq!(Form::of(&Record::new(payload.to_vec(), None)), Form::Base64);

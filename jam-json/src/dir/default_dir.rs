@@ -179,6 +179,13 @@ mod tests {
     }
 
     #[test]
+    fn to_remove_what_is_not_there_is_no_error_and_anything_else_is() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        remove_if_there(&directory.path().join("missing")).expect("nothing to do");
+        remove_if_there(directory.path()).expect_err("a directory is no file");
+    }
+
+    #[test]
     fn it_is_created_for_its_owner_alone_and_taken_again() {
         let parent = temp();
         let path = prepare(parent.path()).expect("created");

@@ -156,6 +156,8 @@ mod tests {
         let name = Name::of("abc");
         let hex = name.to_string();
         assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(format!("{name:?}"), hex);
+        assert_eq!(name.spread(), 0xba78);
         assert_eq!(Name::parse(&hex), Some(name));
         assert_eq!(Name::parse(&hex.to_uppercase()), None);
         assert_eq!(Name::parse(&hex[1..]), None);

@@ -133,6 +133,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn work_that_has_waited_counts_as_running_again() {
+        let pool = Pool::new();
+        let inner = pool.clone();
+        let running = move || inner.0.lock().running;
+        let waits = pool.clone();
+        let (meanwhile, after) = pool.run(move || (waits.wait(&running), running())).await;
+        assert_eq!((meanwhile, after), (0, 1));
+    }
+
+    #[tokio::test]
     async fn work_that_was_given_up_before_it_began_is_not_done() {
         let pool = Pool::new();
         let mut run = Box::pin(pool.run(|| ()));

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jam_core::{ErrorKind, Load, Record, Renewal, SessionStore, Timestamp};
+use jam_core::{Durability, ErrorKind, Load, Record, Renewal, SessionStore, Timestamp};
 
 use super::faulty::{Fault, FaultyFs};
 use super::scenario::{Action, State, id, open, set_up, state};
+use crate::dir::JsonDir;
 use crate::fs::{Fs, FsFile, LockFile, RealFs};
 
 /// What is there after the action when nothing goes wrong.
@@ -197,6 +199,81 @@ async fn a_sync_that_failed_is_made_up_for_before_anything_is_answered() {
         }
     }
     assert_eq!(unknown, 1);
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_while_a_sync_is_made_up_for_is_an_error() {
+    // The lock, a file that is created and removed again, and the sync.
+    for late in 0..4 {
+        let mut owed = 0;
+        for at in 0..40 {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+            let fails_once = || FaultyFs::new(Fault::Fail, at);
+            let fs = fails_once();
+            let Ok(store) = open(directory.path(), fs.clone()).await else {
+                continue;
+            };
+            if !store
+                .remove(&id("user1", "a"))
+                .await
+                .is_err_and(|error| error.outcome_unknown())
+            {
+                continue;
+            }
+            owed += 1;
+            // The same once more, and something else goes wrong when it is to be made up for.
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+            let fs = FaultyFs::on(Arc::new(fails_once()), Fault::Fail, fs.count() + late);
+            let store = open(directory.path(), fs.clone()).await.expect("opened");
+            assert!(store.remove(&id("user1", "a")).await.is_err());
+            let again = store.remove(&id("user1", "a")).await;
+            assert!(fs.struck());
+            assert!(again.is_err(), "operation {late} failed, and it was answered {again:?}");
+            assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
+        }
+        assert_eq!(owed, 1);
+    }
+}
+
+/// Without syncs the key's directory is made only where a write finds none; that is no second try of anything else.
+#[tokio::test]
+async fn a_write_without_syncs_fails_where_one_of_its_operations_does() {
+    // The first only asks whether the directory is there.
+    for at in 1.. {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+        let fs = FaultyFs::new(Fault::Fail, at);
+        let options = JsonDir::options()
+            .storage_path(directory.path())
+            .durability(Durability::Os);
+        let Ok(store) = options.fs(Arc::new(fs.clone())).open().await else {
+            continue;
+        };
+        let inserted = store.insert(&id("user1", "new"), &Record::new("{}", None)).await;
+        if !fs.struck() {
+            inserted.expect("nothing went wrong");
+            break;
+        }
+        assert!(inserted.is_err(), "operation {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_not_opened_where_its_directory_may_not_last() {
+    // The first only asks whether the directory is there.
+    for at in 1.. {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+        let fs = FaultyFs::new(Fault::Fail, at);
+        let opened = open(directory.path(), fs.clone()).await;
+        if !fs.struck() {
+            opened.expect("nothing went wrong");
+            break;
+        }
+        assert!(opened.is_err(), "operation {at}");
+    }
 }
 
 /// A file system on which a read gives half of the file, once, after so many reads: as if the file had been cut just

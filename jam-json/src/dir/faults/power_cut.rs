@@ -132,6 +132,26 @@ async fn a_write_is_durable_also_where_the_machine_forgot_what_a_failed_sync_sho
 }
 
 #[tokio::test]
+async fn a_sync_that_is_owed_to_one_directory_is_not_forgotten_over_another() {
+    let machine = machine_with_sessions().await;
+    let store = open(Path::new(ROOT), machine.clone()).await.expect("opens");
+    let ended = [id("user1", "a"), id("user2", "c")];
+    machine.let_syncs_fail(true);
+    for id in &ended {
+        store.remove(id).await.expect_err("no sync succeeds");
+    }
+    machine.let_syncs_fail(false);
+    for id in &ended {
+        assert!(!store.remove(id).await.expect("removed already"));
+    }
+    let promised = state(&store).await;
+    for disk in disks(&machine) {
+        let after = open(Path::new(ROOT), Machine::with(&disk)).await.expect("opens");
+        assert_eq!(state(&after).await, promised, "{disk:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_write_is_durable_also_where_a_process_before_it_died_half_way() {
     let payload = Record::new("{\"later\":1}", None);
     for action in Action::ALL {
