@@ -29,20 +29,23 @@ pub fn ids(bytes: &[u8]) {
         &AesIds::new(RING.clone()) as &dyn IdCodec,
         &FernetIds::new(RING.clone()),
     ] {
-        let error = codec.resolve(text).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidId);
+        for error in [codec.resolve(text).unwrap_err(), codec.locate(text).unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::InvalidId);
+        }
     }
     for codec in [&HashedIds as &dyn IdCodec, &PlainIds] {
         match codec.resolve(text) {
             Ok(record) => {
                 assert!((1..=jam_core::RecordId::MAX_ID_LEN).contains(&record.id().len()));
                 assert!(!record.is_reserved(), "no client reaches a note");
-                let described = codec.describe(&record);
                 // What a client sends says whose session it would be; it says so once and for all.
                 assert_eq!(codec.resolve(text).unwrap(), record);
-                drop(described);
+                assert_eq!(codec.locate(text).unwrap(), (record.clone(), codec.describe(&record)));
             }
-            Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidId),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidId);
+                assert!(codec.locate(text).is_err());
+            }
         }
     }
 }

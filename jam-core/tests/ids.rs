@@ -152,6 +152,25 @@ proptest! {
     }
 
     #[test]
+    fn an_id_with_one_character_more_less_or_another_is_the_same_only_if_it_is_one(
+        golden in 0..GOLDEN.len(),
+        at in 0..80_usize,
+        with in "[a0A:._-]{0,2}",
+        dropped in 0..2_usize,
+    ) {
+        let mut characters: Vec<_> = GOLDEN[golden].0.chars().collect();
+        let at = at.min(characters.len());
+        let end = (at + dropped).min(characters.len());
+        characters.splice(at..end, with.chars());
+        let text: String = characters.into_iter().collect();
+        let read = InnerId::parse(&text);
+        prop_assert_eq!(found(&HashedIds, &text).is_ok(), read.is_ok());
+        if let Ok(inner) = read {
+            prop_assert_eq!(inner.to_text(), text);
+        }
+    }
+
+    #[test]
     fn a_life_has_one_text(text in "[0-9a-z]{0,3}([-_]{0,2}[0-9a-z]{0,3}){0,3}") {
         if let Ok(life) = text.parse::<Life>() {
             prop_assert_eq!(life.to_string(), text);

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::key::fill_random;
 use crate::ring::{HINT_LEN, KeyRing, Purpose};
 
-/// AES-256-GCM. GCM runs the cipher in one direction only, so the keys of the other need not be made.
+/// AES-256-GCM, wiped on drop (`tests/promises/keys.rs`). GCM runs the cipher in one direction only, so the keys of the other need not be made.
 type Cipher = AesGcm<Aes256Enc, U12>;
 
 const VERSION: u8 = 1;

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{id, pass, record};
+use common::{id, record};
 use jam_core::{SessionStore, Sessions};
 use jam_redis::RedisStore;
-use jam_test_servers::{Kind, Server};
+use jam_test_servers::{Kind, Reply, Server};
 use serde_json::json;
 
 #[tokio::test]
@@ -52,26 +52,43 @@ async fn each_operation_is_one_command_on_a_new_server_and_rework_two() {
 /// An expired field is there until the server gets round to it, and of no concern to anybody: whichever way it is asked for.
 #[tokio::test]
 async fn nothing_is_deleted_that_has_expired_and_is_not_reclaimed_yet() {
-    for hidden in [&[][..], &["HGETDEL"]] {
+    for hidden in [&[][..], &["HELLO"], &["HGETDEL"]] {
         let options = Server::options(Kind::New).arg("enable-debug-command", "yes");
         let server = options.hide(hidden).start();
         let reply = server.command(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
         assert!(reply.is_ok(), "{reply:?}");
         let store = RedisStore::open(server.url()).await.expect("the server answers");
+        let (one, other, last) = (id("user1", "one"), id("user1", "other"), id("user1", "last"));
         store
             .insert(&id("user1", "long"), &record("{}", None))
             .await
             .expect("insert");
-        let soon = record("{}", Some(50));
-        store.insert(&id("user1", "short"), &soon).await.expect("insert");
-        pass(soon.expires_at.expect("an expiry")).await;
-        assert_eq!(server.command(&["HLEN", "sessions:user1"]).int(), 2, "not reclaimed");
-        assert!(!store.remove(&id("user1", "short")).await.expect("remove"));
+        for id in [&one, &other, &last] {
+            store.insert(id, &record("{}", None)).await.expect("insert");
+            let soon = ["HPEXPIRE", "sessions:user1", "1", "FIELDS", "1", id.id()];
+            assert_eq!(server.command(&soon).array()[0].int(), 1);
+        }
+        while server.command(&["HGET", "sessions:user1", "last"]) != Reply::Nil {
+            tokio::task::yield_now().await;
+        }
+        assert!(server.command(&["HLEN", "sessions:user1"]).int() >= 3, "not reclaimed");
+        assert!(!store.remove(&one).await.expect("remove"), "{hidden:?}");
         // Another store knows nothing of this hash, and asks otherwise.
-        let other = RedisStore::open(server.url()).await.expect("the server answers");
-        assert!(!other.remove(&id("user1", "short")).await.expect("remove"));
-        assert!(store.remove(&id("user1", "long")).await.expect("remove"));
+        let stranger = RedisStore::open(server.url()).await.expect("the server answers");
+        assert!(!stranger.remove(&other).await.expect("remove"), "{hidden:?}");
+        assert!(store.remove(&id("user1", "long")).await.expect("remove"), "{hidden:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_say_it_is_valkey_deletes_as_redis_does() {
+    let server = Server::options(Kind::New).hide(&["HELLO"]).start();
+    let sessions = Sessions::new(RedisStore::open(server.url()).await.expect("the server answers"));
+    let id = sessions.create("user1", json!({})).await.expect("create");
+    let mut monitor = server.monitor();
+    assert!(sessions.delete(&id).await.expect("delete"));
+    assert!(!sessions.delete(&id).await.expect("delete"));
+    assert_eq!(monitor.client_commands(), ["HGETDEL", "HGETDEL"]);
 }
 
 #[tokio::test]

@@ -32,6 +32,13 @@ async fn valkey_with_field_expiry_keeps_the_contract() {
     keeps_the_contract(server.url()).await;
 }
 
+/// What does not say that it is Valkey is served as Redis 8 is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_does_not_say_what_it_is_keeps_the_contract() {
+    let server = Server::options(Kind::New).hide(&["HELLO"]).start();
+    keeps_the_contract(server.url()).await;
+}
+
 /// As Valkey 9.0, and for a user who may not call it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_cannot_take_a_field_out_keeps_the_contract() {

@@ -53,9 +53,9 @@ async fn walk(path: &str, times: usize) -> Result<(), Failure> {
     }
     let id = |time: usize| &ids[time % USERS];
     match path {
-        "resolve_id" => {
+        "locate_id" => {
             for time in 0..times {
-                HashedIds.resolve(id(time).as_str())?;
+                HashedIds.locate(id(time).as_str())?;
             }
         }
         "memory_get" | "sealed_get" => {

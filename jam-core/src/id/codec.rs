@@ -33,6 +33,8 @@ pub trait IdCodec: fmt::Debug + Send + Sync + 'static {
 
     /// Both in one: the record id of what a client sent, and what it tells. Every call of the manager that is given an id begins
     /// with it; a codec that learns the one while it finds the other says so here, and need not read the record id again.
+    /// It has to be what [`resolve`](Self::resolve) and then [`describe`](Self::describe) say, for lists come from the one
+    /// and reads from the other.
     ///
     /// # Errors
     /// Those of [`resolve`](Self::resolve).

@@ -1,5 +1,8 @@
 //! Keys: what is one, what is none and why, and that they are wiped.
 
+use aes_gcm::AesGcm;
+use aes_gcm::aead::consts::U12;
+use aes_gcm::aes::Aes256Enc;
 use jam_core::{Error, ErrorKind};
 use jam_crypto::{AesKey, AesSealer, KeyRing, generate_aes_key};
 use zeroize::ZeroizeOnDrop;
@@ -118,5 +121,5 @@ fn keys_and_all_that_is_derived_from_them_are_wiped_on_drop() {
     fn wiped<T: ZeroizeOnDrop>() {}
     wiped::<AesKey>();
     wiped::<sha2::block_api::Sha256VarCore>();
-    wiped::<aes_gcm::Aes256Gcm>();
+    wiped::<AesGcm<Aes256Enc, U12>>();
 }

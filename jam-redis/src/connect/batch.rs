@@ -204,3 +204,63 @@ async fn send_together(mut waiting: Vec<Waiting>, mut connection: MultiplexedCon
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use jam_test_servers::{Kind, Server};
+
+    use super::*;
+
+    fn waiting() -> Waiting {
+        let (reply, _) = oneshot::channel();
+        Waiting {
+            command: redis::cmd("PING"),
+            second: None,
+            reply,
+        }
+    }
+
+    #[tokio::test]
+    async fn when_enough_calls_wait_they_go_without_waiting_for_more() {
+        let batches = Batches::here();
+        let Some(Errand::Soon(mut duty)) = batches.push(waiting()) else {
+            panic!("the first one waits for others");
+        };
+        for _ in 2..Batches::MOST {
+            assert!(batches.push(waiting()).is_none());
+        }
+        let Some(Errand::Now(together)) = batches.push(waiting()) else {
+            panic!("that is enough");
+        };
+        assert_eq!(together.len(), Batches::MOST);
+        assert!(batches.push(waiting()).is_none(), "somebody has the duty already");
+        assert_eq!(duty.take().len(), 1);
+        assert!(matches!(batches.push(waiting()), Some(Errand::Soon(_))));
+    }
+
+    #[cfg(feature = "near-cache")]
+    #[tokio::test]
+    async fn each_call_gets_its_own_reply_alone_or_in_pairs() {
+        let server = Server::start(Kind::New);
+        let client = redis::Client::open(server.url()).unwrap();
+        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let batches = Batches::here();
+        let echo = |text: String| redis::cmd("ECHO").arg(text).take();
+        let text = |text: String| Value::BulkString(text.into_bytes());
+        let calls = (0..200).map(|number| {
+            let (batches, connection) = (Arc::clone(&batches), connection.clone());
+            async move {
+                if number % 3 == 0 {
+                    let pair = [echo(format!("{number}")), echo(format!("{number} too"))];
+                    let replies = batches.call_both(&connection, pair).await.unwrap();
+                    assert_eq!(replies, [text(format!("{number}")), text(format!("{number} too"))]);
+                } else {
+                    let reply = batches.call(&connection, echo(format!("{number}"))).await.unwrap();
+                    assert_eq!(reply, text(format!("{number}")));
+                }
+            }
+        });
+        join_all(calls).await;
+    }
+}

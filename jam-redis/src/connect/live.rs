@@ -100,7 +100,7 @@ impl Live {
     }
 
     /// Finds out which commands there are by trying them, where they can do nothing: a server's version tells little
-    /// (Valkey 9.1 says 7.2.4), and a user may be forbidden to ask.
+    /// (Valkey 9.1 says 7.2.4), and a user may be forbidden to ask. What no trial shows, which of the two it is, `HELLO` says.
     pub(crate) async fn probe(&self, key: &[u8]) -> Result<()> {
         let mut pipeline = Pipeline::with_capacity(5);
         // Sets nothing, for the field is not there.
@@ -266,40 +266,39 @@ impl Live {
 
     /// Makes two calls, the second right behind the first.
     #[cfg(feature = "near-cache")]
-    pub(crate) async fn both(&self, commands: [Cmd; 2]) -> Result<(Value, Value), Trouble> {
-        let replies = match &self.wire {
-            Wire::Own(connection, batches) => batches.call_both(connection, commands).await,
-            Wire::Lent(_) => {
-                let [first, second] = commands;
-                let mut pipeline = Pipeline::with_capacity(2);
-                pipeline.add_command(first).add_command(second);
-                self.pipeline(&pipeline, 2).await
-            }
+    pub(crate) async fn both(&self, [first, second]: [Cmd; 2]) -> Result<(Value, Value), Trouble> {
+        let Wire::Own(connection, batches) = &self.wire else {
+            return Ok((self.send(first, false).await?, self.send(second, false).await?));
         };
+        let replies = batches.call_both(connection, [first, second]).await;
         match replies.map(<[Value; 2]>::try_from) {
             Ok(Ok([first, second])) => Ok((self.heed(Ok(first))?, self.heed(Ok(second))?)),
             Ok(Err(_)) => Err(Trouble::Refused(error::unexpected(
                 "the Redis server answered too few commands",
             ))),
-            Err(error) => self.heed(Err(error)).map(|value| (value, Value::Nil)),
+            Err(error) => Err(self.troubled(error)),
         }
     }
 
     /// What a reply says about the connection.
     fn heed(&self, reply: RedisResult<Value>) -> Result<Value, Trouble> {
-        let trouble = match reply {
-            Ok(Value::ServerError(error)) => Trouble::of(RedisError::from(error)),
+        match reply {
+            Ok(Value::ServerError(error)) => Err(self.troubled(error.into())),
             Ok(value) => {
                 // Each call looks at the clock before it is sent, and once is enough.
                 note(&self.heard, self.looked.load(Ordering::Relaxed));
-                return Ok(value);
+                Ok(value)
             }
-            Err(error) => Trouble::of(error),
-        };
+            Err(error) => Err(self.troubled(error)),
+        }
+    }
+
+    fn troubled(&self, error: RedisError) -> Trouble {
+        let trouble = Trouble::of(error);
         if matches!(trouble, Trouble::Lost(_) | Trouble::ReadOnly) {
             self.give_up();
         }
-        Err(trouble)
+        trouble
     }
 
     /// Makes a call and waits until so many replicas have what it wrote, or for so long; how many have.

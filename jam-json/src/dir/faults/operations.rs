@@ -12,6 +12,9 @@ use super::scenario::{Action, State, id, open, set_up, state};
 use crate::dir::JsonDir;
 use crate::fs::{Fs, FsFile, LockFile, RealFs};
 
+/// No single call of a store has so many operations.
+const LAST: u64 = 100;
+
 /// What is there after the action when nothing goes wrong.
 async fn good_end(action: Action) -> (State, State) {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -241,7 +244,7 @@ async fn whatever_goes_wrong_while_a_sync_is_made_up_for_is_an_error() {
 #[tokio::test]
 async fn a_write_without_syncs_fails_where_one_of_its_operations_does() {
     // The first only asks whether the directory is there.
-    for at in 1.. {
+    for at in 1..LAST {
         let directory = tempfile::tempdir().expect("a temporary directory");
         set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
         let fs = FaultyFs::new(Fault::Fail, at);
@@ -249,31 +252,34 @@ async fn a_write_without_syncs_fails_where_one_of_its_operations_does() {
             .storage_path(directory.path())
             .durability(Durability::Os);
         let Ok(store) = options.fs(Arc::new(fs.clone())).open().await else {
+            assert!(fs.struck());
             continue;
         };
         let inserted = store.insert(&id("user1", "new"), &Record::new("{}", None)).await;
         if !fs.struck() {
             inserted.expect("nothing went wrong");
-            break;
+            return;
         }
         assert!(inserted.is_err(), "operation {at}");
     }
+    panic!("it has more operations than {LAST}");
 }
 
 #[tokio::test]
 async fn a_store_is_not_opened_where_its_directory_may_not_last() {
     // The first only asks whether the directory is there.
-    for at in 1.. {
+    for at in 1..LAST {
         let directory = tempfile::tempdir().expect("a temporary directory");
         set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
         let fs = FaultyFs::new(Fault::Fail, at);
         let opened = open(directory.path(), fs.clone()).await;
         if !fs.struck() {
             opened.expect("nothing went wrong");
-            break;
+            return;
         }
         assert!(opened.is_err(), "operation {at}");
     }
+    panic!("it has more operations than {LAST}");
 }
 
 /// A file system on which a read gives half of the file, once, after so many reads: as if the file had been cut just
