@@ -156,3 +156,21 @@ impl Listings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_listings_are_kept_and_the_oldest_goes_first() {
+        let listings = Listings::new();
+        let numbers: Vec<_> = (0..Listings::KEPT).map(|_| listings.keep(Vec::new()).0).collect();
+        assert!(numbers.iter().all(|number| listings.find(*number).is_some()));
+        let newest = listings.keep(Vec::new()).0;
+        assert!(listings.find(numbers[0]).is_none());
+        assert!(numbers[1..].iter().all(|number| listings.find(*number).is_some()));
+        listings.forget(newest);
+        assert!(listings.find(newest).is_none());
+        assert!(listings.find(numbers[1]).is_some());
+    }
+}

@@ -51,3 +51,24 @@ pub(super) fn vanished(root: &Path) -> Error {
 pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the json-dir store was closed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_can_do_something_about_is_said() {
+        for (kind, words) in [
+            (io::ErrorKind::StorageFull, "the disk is full"),
+            (io::ErrorKind::QuotaExceeded, "quota"),
+            (io::ErrorKind::ReadOnlyFilesystem, "read-only"),
+            (io::ErrorKind::PermissionDenied, "permission denied"),
+            (io::ErrorKind::NotFound, "is not there"),
+            (io::ErrorKind::Other, "reading failed"),
+        ] {
+            let error = failed("reading", Path::new("/somewhere"), kind.into());
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(error.message().contains(words), "{kind}: {error}");
+        }
+    }
+}

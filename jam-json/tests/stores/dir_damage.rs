@@ -137,6 +137,35 @@ async fn a_damaged_session_does_not_keep_others_from_being_swept() {
     assert_eq!(it.session_files().len(), 1, "all but the damaged one are gone");
 }
 
+/// In which of two orders a directory lists them is up to the file system, so there are many directories.
+#[tokio::test]
+async fn what_has_expired_beside_a_damaged_session_is_swept_whichever_is_met_first() {
+    let it = Fixture::new().await;
+    let mut damaged = std::collections::BTreeSet::new();
+    for user in 0..16 {
+        let user = format!("user{user}");
+        it.store
+            .insert(&id(&user, "damaged"), &until("{}", 10))
+            .await
+            .expect("inserted");
+        damaged.extend(it.session_files());
+    }
+    for file in &damaged {
+        std::fs::write(file, "").expect("written");
+    }
+    for user in 0..16 {
+        let id = id(&format!("user{user}"), "expired");
+        it.store.insert(&id, &until("{}", 10)).await.expect("inserted");
+    }
+    assert_eq!(kind(it.store.remove_expired(after(10)).await), ErrorKind::Corrupt);
+    assert_eq!(
+        it.session_files()
+            .into_iter()
+            .collect::<std::collections::BTreeSet<_>>(),
+        damaged
+    );
+}
+
 #[tokio::test]
 async fn a_session_file_of_a_newer_version_is_refused_by_name() {
     let it = Fixture::new().await;
