@@ -211,8 +211,8 @@ fn field(hash: &[u8], id: &str) -> redis::Cmd {
     command
 }
 
-/// The value of a field and when it expires, in two commands. They cost the server a tenth of a script that tells the same. Another client's
-/// write may come in between, so they are for where the server says if somebody writes.
+/// The value of a field and when it expires, in two commands. They cost the server a tenth of a script that tells the same.
+/// Another client's write may come in between, so they are for where the server says if somebody writes.
 #[cfg(feature = "near-cache")]
 pub(crate) fn value_and_expiry(hash: &[u8], id: &str) -> [redis::Cmd; 2] {
     let mut expiry = command("HPEXPIRETIME", 4, hash.len() + id.len());

@@ -20,11 +20,6 @@ impl HashedIds {
     pub fn record_id(&self, inner: &InnerId) -> Result<RecordId> {
         RecordId::new(inner.key.clone(), inner.visible_with(inner.secret.hash().as_str()))
     }
-
-    fn record_of(parts: &Parts<'_>) -> Option<RecordId> {
-        let id = [parts.visible, parts.secret.hash().as_str()].concat();
-        RecordId::new(SessionKey::new(parts.key).ok()?, id).ok()
-    }
 }
 
 impl IdCodec for HashedIds {
@@ -33,14 +28,14 @@ impl IdCodec for HashedIds {
     }
 
     fn resolve(&self, public: &str) -> Result<RecordId> {
-        let record = Parts::of(public).and_then(|parts| Self::record_of(&parts));
-        record.ok_or_else(|| ErrorKind::InvalidId.into())
+        Ok(self.locate(public)?.0)
     }
 
     fn locate(&self, public: &str) -> Result<(RecordId, Described)> {
         let read = || {
             let parts = Parts::of(public)?;
-            let record = Self::record_of(&parts)?;
+            let id = [parts.visible, parts.secret.hash().as_str()].concat();
+            let record = RecordId::new(SessionKey::new(parts.key).ok()?, id).ok()?;
             let handle = Handle {
                 text: record.shared_id(),
                 len: parts.unique.len(),

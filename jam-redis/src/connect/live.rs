@@ -85,7 +85,7 @@ impl Live {
         let live = Self {
             wire,
             generation: AtomicU8::new(0),
-            removal: AtomicU8::new(0),
+            removal: AtomicU8::new(Removal::None as u8),
             broken: AtomicBool::new(false),
             opened: Instant::now(),
             looked: AtomicU64::new(0),

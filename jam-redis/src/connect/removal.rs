@@ -3,11 +3,10 @@
 use redis::Value;
 
 /// The command for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Removal {
     /// There is none.
-    #[default]
     None = 0,
     /// `HGETDEL`, of Redis 8: it gives nothing for a field that has expired, where `HDEL` counts one that is not reclaimed yet.
     Take = 1,
