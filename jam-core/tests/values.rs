@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::error::Error as _;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -198,6 +199,12 @@ fn handles_are_names_and_equal_by_their_text_alone() {
     assert_ne!(own, other);
     assert!(own < other);
     assert_eq!(HashSet::from([own.clone(), other.clone()]).len(), 2);
+    let hasher = RandomState::new();
+    assert_ne!(
+        hasher.hash_one(&own),
+        hasher.hash_one(&other),
+        "they would all be looked up in one place"
+    );
     assert_eq!(own.partial_cmp(&other), Some(std::cmp::Ordering::Less));
 }
 

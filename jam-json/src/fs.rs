@@ -234,4 +234,17 @@ mod tests {
             "a directory cannot be read as a file"
         );
     }
+
+    /// What the system answers is passed on: a device that cannot be synced, and a file that is only a name, stand for what fails.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_sync_and_a_lock_that_the_system_refuses_are_errors() {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        const O_PATH: i32 = 0x20_0000;
+        let mut device = private().write(true).open("/dev/null").expect("a device");
+        assert!(FsFile::sync(&mut device).is_err());
+        let name = OpenOptions::new().read(true).custom_flags(O_PATH).open("/dev/null");
+        assert!(wait_for(name.expect("a name")).is_err());
+    }
 }

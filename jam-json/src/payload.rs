@@ -73,6 +73,12 @@ mod tests {
         for json in [r"{}", r#"{"a": [1, {"b":"\"{"}]}"#, "{\"ä\":\"\u{2028}\"}"] {
             assert_eq!(Form::of(&Record::new(json, None)), Form::Json, "{json}");
         }
+        let brackets = format!(r#"{{"text":"{}"}}"#, "[".repeat(2 * Form::MAX_DEPTH));
+        assert_eq!(
+            Form::of(&Record::new(brackets, None)),
+            Form::Json,
+            "brackets in a text do not nest"
+        );
     }
 
     #[test]

@@ -89,8 +89,14 @@ fn check_readable(json: &[u8], max_depth: usize) -> Result<()> {
 
 /// How many brackets open, counted in bytes, of which the processor adds sixteen at once; 255 of them fit into one.
 fn brackets(json: &[u8]) -> usize {
-    let count = |some: &[u8]| some.iter().map(|byte| u8::from(matches!(byte, b'{' | b'['))).sum::<u8>();
-    json.chunks(usize::from(u8::MAX)).map(|some| usize::from(count(some))).sum()
+    let count = |some: &[u8]| {
+        some.iter()
+            .map(|byte| u8::from(matches!(byte, b'{' | b'[')))
+            .sum::<u8>()
+    };
+    json.chunks(usize::from(u8::MAX))
+        .map(|some| usize::from(count(some)))
+        .sum()
 }
 
 fn look_closely(json: &[u8], max_depth: usize) -> Result<()> {

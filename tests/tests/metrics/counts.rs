@@ -65,6 +65,9 @@ async fn everything_that_happens_is_counted_once() {
             "1",
         ),
         (r#"jam_retries_total{backend="hooked",operation="modify"}"#, "1"),
+        // No series of what did not happen, for every operation there is.
+        (r#"jam_retries_total{backend="hooked",operation="exists"}"#, "none"),
+        (r#"jam_grace_total{backend="hooked",operation="modify"}"#, "none"),
         (r#"jam_grace_total{backend="hooked",operation="exists"}"#, "1"),
         (r#"jam_sessions_evicted_total{backend="hooked"}"#, "1"),
         (r#"jam_store_outages_total{backend="hooked"}"#, "1"),

@@ -75,6 +75,22 @@ async fn every_documented_metric_appears_with_its_labels_and_no_other_does() {
 }
 
 #[tokio::test]
+async fn every_metric_has_a_help_text_once_they_are_described() {
+    let recorder = recorder();
+    let _counting = set_default_local_recorder(&recorder);
+    jam::metrics::describe();
+    everything(&Moody::new()).await;
+    let text = recorder.handle().render();
+    for name in names(&scrape(&recorder)) {
+        let helps: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(&format!("# HELP {name} ")))
+            .collect();
+        assert!(matches!(helps[..], [help] if help.ends_with('.')), "{name}: {helps:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_value_of_a_label_is_documented_and_every_operation_counts() {
     let recorder = recorder();
     let _counting = set_default_local_recorder(&recorder);
