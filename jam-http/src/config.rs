@@ -52,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) keep_changes_of_failures: bool,
     pub(crate) retry_after: Duration,
     pub(crate) visitor_prefix: String,
+    pub(crate) former_visitor_prefixes: Vec<String>,
 }
 
 /// The transport, ready to write.
@@ -100,6 +101,7 @@ impl SessionConfig {
                 keep_changes_of_failures: builder.keep_changes_of_failures,
                 retry_after: builder.retry_after,
                 visitor_prefix: builder.visitor_prefix,
+                former_visitor_prefixes: builder.former_visitor_prefixes,
             }),
         }
     }
@@ -129,6 +131,7 @@ impl fmt::Debug for SessionConfig {
 /// | [`keep_changes_of_failures`](Self::keep_changes_of_failures) | no |
 /// | [`retry_after`](Self::retry_after) | 5 s |
 /// | [`visitor_prefix`](Self::visitor_prefix) | `visitor:` |
+/// | [`former_visitor_prefixes`](Self::former_visitor_prefixes) | none |
 #[derive(Debug)]
 #[must_use]
 pub struct SessionConfigBuilder {
@@ -139,6 +142,7 @@ pub struct SessionConfigBuilder {
     keep_changes_of_failures: bool,
     retry_after: Duration,
     visitor_prefix: String,
+    former_visitor_prefixes: Vec<String>,
 }
 
 impl SessionConfigBuilder {
@@ -154,8 +158,9 @@ impl SessionConfigBuilder {
             undecodable: Undecodable::default(),
             rotate_every: None,
             keep_changes_of_failures: false,
-            retry_after: Duration::from_secs(5),
+            retry_after: crate::Error::RETRY_AFTER,
             visitor_prefix: "visitor:".to_owned(),
+            former_visitor_prefixes: Vec::new(),
         }
     }
 
@@ -210,8 +215,20 @@ impl SessionConfigBuilder {
     /// [`list`](crate::Session::list) and [`clear_others`](crate::Session::clear_others) of one visitor never reach
     /// another's, and a cap on sessions per key counts nobody else's. (On Redis, where each key has a hash of its own,
     /// a visitor is one such hash.) Nobody can log in under a key that begins like this.
+    ///
+    /// **Who is a visitor is told by this alone.** Services on one store need the same prefix, and where it changes, the old one
+    /// belongs into [`former_visitor_prefixes`](Self::former_visitor_prefixes): visitors that are still about would count as
+    /// users who are logged in.
     pub fn visitor_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.visitor_prefix = prefix.into();
+        self
+    }
+
+    /// What else the session keys of visitors begin with, or began with before
+    /// [`visitor_prefix`](Self::visitor_prefix) was changed: such sessions are visitors', and nobody can log in under such a
+    /// key. To be kept until the last of them has expired.
+    pub fn former_visitor_prefixes<P: Into<String>>(mut self, prefixes: impl IntoIterator<Item = P>) -> Self {
+        self.former_visitor_prefixes = prefixes.into_iter().map(Into::into).collect();
         self
     }
 
@@ -238,6 +255,9 @@ impl SessionConfigBuilder {
         }
         if self.visitor_prefix.is_empty() || self.visitor_prefix.len() > SessionKey::MAX_LEN - 64 {
             return wrong("`visitor_prefix` must have 1 to 448 bytes");
+        }
+        if self.former_visitor_prefixes.iter().any(String::is_empty) {
+            return wrong("every key begins with an empty prefix; `former_visitor_prefixes` must not have one");
         }
         Ok(SessionConfig::of(self, carrier))
     }

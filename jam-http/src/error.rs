@@ -58,10 +58,21 @@ pub enum Error {
     Late,
     /// Any other error of the manager.
     #[error(transparent)]
-    Sessions(#[from] jam_core::Error),
+    Sessions(jam_core::Error),
+}
+
+/// Of a call to the [manager](crate::SessionConfig::sessions) itself: sorted as a [`Session`](crate::Session) does, with the
+/// default [`retry_after`](crate::SessionConfigBuilder::retry_after) of five seconds.
+impl From<jam_core::Error> for Error {
+    fn from(error: jam_core::Error) -> Self {
+        Self::of(error, Self::RETRY_AFTER)
+    }
 }
 
 impl Error {
+    /// The `Retry-After` that a 503 has by default.
+    pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
+
     /// The status of the response this error is.
     pub fn status(&self) -> StatusCode {
         match self {

@@ -34,6 +34,8 @@
 //! |---|---|---|
 //! | `json` | `json`: one readable JSON file and its journal; `json-dir`: one file per session | yes |
 //! | `sqlite` | `sqlite`: a SQLite database; needs tokio | |
+//! | `redis` | `redis`: Redis from 6.2 and Valkey, alone, behind Sentinels or as a cluster; needs tokio | |
+//! | `redis-tls` | the same over TLS (`rediss://`) | |
 //! | `cache` | sessions that were read stay near: `near_cache` (Redis), `cache_staleness` (any backend) | |
 //! | `toml` | config files in TOML | yes |
 //! | `yaml` | config files in YAML | |

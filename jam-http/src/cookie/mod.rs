@@ -35,7 +35,9 @@ pub enum CookieLife {
     Remembered,
     /// As long as the session: `Max-Age` is the time until it ends if it is not used again, and the cookie goes out anew
     /// with every response whose request counted the ttl anew (that wrote to the session, or read it where
-    /// [`renew_on_read`](jam_core::SessionsBuilder::renew_on_read) is on).
+    /// [`renew_on_read`](jam_core::SessionsBuilder::renew_on_read) is on), if the session still has that id: where the request
+    /// wrote no fields, the store is asked for that once more. For a session without an end it is 400 days, as long as
+    /// browsers keep any cookie (RFC 6265bis, the `Max-Age` attribute).
     Session,
 }
 

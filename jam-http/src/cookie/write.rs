@@ -13,6 +13,9 @@ use crate::wire;
 /// Longest cookie that every browser takes, name, value and attributes together (RFC 6265, 6.1).
 const MAX_COOKIE: usize = 4096;
 
+/// As long as a browser keeps any cookie (RFC 6265bis, the `Max-Age` attribute): of a session without an end.
+const MAX_AGE: Duration = Duration::from_hours(400 * 24);
+
 /// Cookie settings that have been checked.
 #[derive(Clone, Debug)]
 pub(crate) struct CookieWriter {
@@ -53,7 +56,7 @@ impl CookieWriter {
     /// How long the browser is to keep the cookie.
     pub(crate) fn max_age(&self, sessions: &Sessions, id: &SessionId, remembered: Option<bool>) -> Option<Duration> {
         let follows = self.follows(sessions, id, remembered);
-        follows.then(|| sessions.lifetime(id)).flatten()
+        follows.then(|| sessions.lifetime(id).unwrap_or(MAX_AGE))
     }
 
     /// The cookie that carries this id.

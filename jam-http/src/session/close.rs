@@ -47,14 +47,16 @@ impl Session {
         if error.is_none() {
             rotate(config, &mut state).await;
         }
+        confirm(config, &mut state).await;
         closing(config, &state, status, error)
     }
 
     /// The same at once, if there is nothing to write and nobody is at work on the session.
     pub(crate) fn close_unchanged(&self, status: StatusCode) -> Option<Closing> {
+        let config = self.shared.config.inner();
         let state = self.shared.state.try_lock()?;
-        let unchanged = state.changes.is_empty() && state.due.is_none();
-        unchanged.then(|| closing(self.shared.config.inner(), &state, status, None))
+        let unchanged = state.changes.is_empty() && state.due.is_none() && unconfirmed(config, &state).is_none();
+        unchanged.then(|| closing(config, &state, status, None))
     }
 }
 
@@ -136,7 +138,13 @@ async fn commit_loaded(
             state.renewal = Renewal::Outdated;
             apart(config.sessions.modify(id, |data| changes.apply(data))).await
         }
-        written => written,
+        Ok(()) => {
+            if state.renewal != Renewal::Outdated {
+                state.renewal = Renewal::Sure;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -155,6 +163,30 @@ async fn rotate(config: &Inner, state: &mut State) {
     }
 }
 
+/// The id that a cookie would go out with again, if nobody knows whether the session still has it.
+fn unconfirmed<'a>(config: &Inner, state: &'a State) -> Option<&'a SessionId> {
+    match (&config.carrier, state.news, state.renewal, &state.seat) {
+        (Carrier::Cookie(cookie), News::None, Renewal::Due, Seat::Taken(id, _)) => {
+            cookie.follows(&config.sessions, id, state.remembered).then_some(id)
+        }
+        _ => None,
+    }
+}
+
+/// Asks whether the session still has the id that a cookie is to go out with again. The handler may have worked for long, and
+/// the browser may hold the id of a new login already, which the old one would displace.
+async fn confirm(config: &Inner, state: &mut State) {
+    let Some(id) = unconfirmed(config, state) else {
+        return;
+    };
+    let found = apart(config.sessions.get(id)).await;
+    state.renewal = match found {
+        Ok(Some(session)) if !session.through_grace() => Renewal::Sure,
+        // Who cannot be asked leaves the cookie as it is; a later request sends it.
+        _ => Renewal::Outdated,
+    };
+}
+
 /// What the client is told about its id.
 fn news(config: &Inner, state: &State) -> Result<Option<HeaderValue>> {
     match (&config.carrier, state.news, &state.seat) {
@@ -163,9 +195,10 @@ fn news(config: &Inner, state: &State) -> Result<Option<HeaderValue>> {
             cookie.write(id, max_age).map(Some)
         }
         (Carrier::Cookie(cookie), News::None, Seat::Taken(id, _))
-            if state.renewal == Renewal::Due && cookie.follows(&config.sessions, id, state.remembered) =>
+            if state.renewal == Renewal::Sure && cookie.follows(&config.sessions, id, state.remembered) =>
         {
-            cookie.write(id, config.sessions.lifetime(id)).map(Some)
+            let max_age = cookie.max_age(&config.sessions, id, state.remembered);
+            cookie.write(id, max_age).map(Some)
         }
         (Carrier::Cookie(cookie), News::Gone, _) => cookie.write_removal().map(Some),
         (Carrier::Bearer, News::NewId, Seat::Taken(id, _)) => wire::to_header(wire::encode(id)).map(Some),

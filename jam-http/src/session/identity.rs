@@ -86,9 +86,11 @@ impl Session {
     }
 
     /// Logs out everywhere: ends every session of this user (or visitor), this one included, and tells how many there were.
+    /// `0` is for a client that brought no id.
     ///
     /// # Errors
-    /// Those [all methods share](Self#errors).
+    /// Those [all methods share](Self#errors); [`Error::Sessions`](crate::Error::Sessions) of kind `NotFound` if the client
+    /// brought an id whose session is gone: whose other sessions there are then is not known, and they have not ended.
     pub async fn logout_everywhere(&self) -> Result<u64> {
         let config = self.shared.config.inner();
         let mut state = self.change().await?;
@@ -98,6 +100,7 @@ impl Session {
                 let cleared = apart(config.sessions.clear(&key)).await;
                 cleared.map_err(|error| self.error(error))?
             }
+            None if self.shared.brought => return Err(CoreError::from(ErrorKind::NotFound).into()),
             None => 0,
         };
         state.stand_up(self.shared.brought);

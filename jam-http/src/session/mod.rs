@@ -42,7 +42,9 @@ use crate::{Error, Result, SessionConfig};
 /// **Once the headers have left, or the client has hung up** (a streaming body, a spawned task), the session can be read if
 /// the handler has looked at it (an extractor such as `User` is enough): else the headers have left without saying that the
 /// page is for this client alone, and the first look is [`Error::Late`]. Changing it is `Late` in any case. A connection
-/// that went over to another protocol (a WebSocket) may be the first to look.
+/// that went over to another protocol (a WebSocket) may be the first to look. What is read is the session as it was when it was
+/// first looked at: whether a connection that stays open for long still belongs to anybody is for the manager to say, such as by
+/// whether [`list`](jam_core::Sessions::list) still has the [`handle`](Self::handle), which stays through every rework.
 ///
 /// # Errors
 /// Those all methods share: [`Error::Ambiguous`] if the request carries two session ids; [`Error::Unavailable`] if the store

@@ -62,8 +62,10 @@ pub(super) enum News {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Renewal {
     None,
-    /// The ttl was counted anew.
+    /// The ttl was counted anew, some time ago: the session may have got another id since.
     Due,
+    /// The session was written under this id just now.
+    Sure,
     /// Not from here: another response carries a newer id than the one this request came with.
     Outdated,
 }
@@ -336,5 +338,6 @@ fn is_due(config: &Inner, loaded: &Loaded) -> bool {
 
 /// Whether this is a visitor's key.
 pub(super) fn is_visitor(config: &Inner, key: &SessionKey) -> bool {
-    key.as_str().starts_with(&config.visitor_prefix)
+    let begins = |prefix: &String| key.as_str().starts_with(prefix);
+    begins(&config.visitor_prefix) || config.former_visitor_prefixes.iter().any(begins)
 }

@@ -61,7 +61,8 @@ fn first_line(name: &str, from: impl BufRead) -> Result<String, Failure> {
     from.take(LONGEST_LINE)
         .read_line(&mut line)
         .map_err(|error| Failure::usage(format!("no id can be read from {name}\n  because: {error}")))?;
-    let id = line.trim();
+    // An id may begin with white space, as its session key does; it ends with none.
+    let id = line.trim_end();
     if id.is_empty() {
         return Err(Failure::usage(format!("there is no id in the first line of {name}")));
     }
@@ -102,9 +103,14 @@ mod tests {
 
     #[test]
     fn an_id_is_the_first_line_without_its_end() {
-        for text in ["user1:x\n", "user1:x\r\n", "  user1:x  \nmore", "user1:x"] {
+        for text in ["user1:x\n", "user1:x\r\n", "user1:x  \nmore", "user1:x"] {
             assert_eq!(first_line("here", text.as_bytes()).unwrap(), "user1:x");
         }
+        assert_eq!(
+            first_line("here", &b" user1:x\n"[..]).unwrap(),
+            " user1:x",
+            "of the key ` user1`"
+        );
         assert!(first_line("here", &b"\n"[..]).is_err());
         assert!(first_line("here", &b""[..]).is_err());
         assert!(first_line("here", &b"\xff\n"[..]).is_err());

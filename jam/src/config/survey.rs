@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jam_core::{Finding, Layout, Registry, Result, SessionStore, StoreConfig};
+use serde_json::Value;
 
 use super::settings::{Encryption, Settings};
 use super::{Config, document};
@@ -54,16 +55,40 @@ impl Config {
         let Ok(fields) = document::section(&self.origin, self.root.clone(), self.pointer.as_deref()) else {
             return false;
         };
-        fields.iter().any(|(name, value)| {
-            let text = value.to_string();
-            match name.as_str() {
-                "session_aes_secret" | "aes_secret" => !text.contains(['$', '/']),
-                "password" | "sentinel_password" => !text.contains('$'),
-                "url" | "redis_uri" => text.contains('@') && !text.contains('$'),
-                _ => false,
-            }
-        })
+        fields.iter().any(|(name, value)| is_secret(name, value))
     }
+}
+
+/// Whether a field holds a key or a password as it is.
+fn is_secret(name: &str, value: &Value) -> bool {
+    match (name, value) {
+        ("session_aes_secret" | "aes_secret", Value::Array(keys)) => keys.iter().any(|key| is_secret(name, key)),
+        // No key has a `/` in it; a path has.
+        ("session_aes_secret" | "aes_secret", Value::String(keys)) => {
+            keys.split(',').any(|key| is_literal(key.trim()) && !key.contains('/'))
+        }
+        ("password" | "sentinel_password", Value::String(password)) => is_literal(password),
+        ("password" | "sentinel_password", Value::Number(_)) => true,
+        ("url" | "redis_uri", Value::String(url)) => {
+            let (place, _) = url.split_once('?').unwrap_or((url, ""));
+            let user = place.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+            let password = user.and_then(|(user, _)| user.split_once(':'));
+            let of_query = StoreConfig::fields_of_url(url).unwrap_or_default();
+            password.is_some_and(|(_, password)| is_literal(password))
+                || of_query
+                    .iter()
+                    .any(|(name, value)| !matches!(name.as_str(), "url" | "redis_uri") && is_secret(name, value))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a text says itself what it stands for, and not which variable does. A default in the file does, too.
+fn is_literal(text: &str) -> bool {
+    let text = text.replace("$$", "");
+    let mut variables = text.split('$').skip(1);
+    let named = variables.any(|rest| rest.starts_with(|c: char| c == '{' || c == '_' || c.is_ascii_alphabetic()));
+    !text.is_empty() && (!named || text.contains(":-"))
 }
 
 impl Survey {
@@ -167,5 +192,51 @@ impl std::fmt::Debug for Form {
             .field("layout", &self.layout)
             .field("encrypted", &self.encryption.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_a_secret_is_told_from_what_says_where_it_is() {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        for (name, value) in [
+            ("session_aes_secret", json!(key)),
+            ("aes_secret", json!(key)),
+            ("session_aes_secret", json!(["$NEW", key])),
+            ("session_aes_secret", json!([key, "/run/secrets/old"])),
+            ("session_aes_secret", json!(format!("$NEW, {key}"))),
+            ("session_aes_secret", json!(format!("${{NEW:-{key}}}"))),
+            ("password", json!("hunter2")),
+            ("password", json!("a$$b")),
+            ("password", json!("a$1")),
+            ("password", json!(12345)),
+            ("sentinel_password", json!("hunter2")),
+            ("url", json!("redis://user:hunter2@localhost")),
+            ("url", json!("redis://$USER:hunter2@localhost")),
+            ("redis_uri", json!("redis://:hunter2@localhost/1")),
+            ("url", json!("redis://localhost?password=hunter2")),
+        ] {
+            assert!(is_secret(name, &value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("session_aes_secret", json!("$KEY")),
+            ("session_aes_secret", json!(["${NEW}", "/run/secrets/old"])),
+            ("session_aes_secret", json!("$NEW,$OLD")),
+            ("password", json!("$PASSWORD")),
+            ("password", json!("")),
+            ("url", json!("redis://localhost?prefix=a@b")),
+            ("url", json!("redis://user@localhost")),
+            ("url", json!("redis://user:$PASSWORD@localhost?timeout=1s")),
+            ("url", json!("redis://localhost?password=$PASSWORD")),
+            ("url", json!("$URL")),
+            ("path", json!("hunter2")),
+        ] {
+            assert!(!is_secret(name, &value), "{name}: {value}");
+        }
     }
 }

@@ -17,6 +17,7 @@ on_every_framework!(
     a_development_cookie_works_over_http,
     a_browser_keeps_a_remembered_session,
     a_cookie_that_follows_its_session_goes_out_whenever_the_ttl_counts_anew,
+    the_cookie_of_a_session_without_an_end_is_kept_as_long_as_browsers_keep_any,
     a_browser_cookie_has_no_age,
     hostile_session_keys_inject_nothing,
     the_name_is_matched_byte_by_byte,
@@ -163,6 +164,17 @@ async fn a_cookie_that_follows_its_session_goes_out_whenever_the_ttl_counts_anew
         assert_eq!(ends(read.clone(), "; Max-Age=3000"), renew_on_read);
         assert_eq!(read.is_some(), renew_on_read);
         assert_eq!(header(&browser.visit("/static").await, &SET_COOKIE), None);
+    }
+}
+
+async fn the_cookie_of_a_session_without_an_end_is_kept_as_long_as_browsers_keep_any<F: Framework>() {
+    let sessions = builder().0.ttl(None).build().unwrap();
+    let cookie = CookieConfig::new().life(CookieLife::Session);
+    let config = SessionConfig::builder(sessions).cookie(cookie).build().unwrap();
+    let browser = Browser::<F>::new(&serve_with(config).await);
+    for _ in 0..2 {
+        let set = header(&browser.visit("/write").await, &SET_COOKIE).unwrap();
+        assert!(set.ends_with("; Max-Age=34560000"), "{set}");
     }
 }
 

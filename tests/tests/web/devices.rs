@@ -5,7 +5,7 @@ use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
 use serde_json::json;
 
-use crate::support::{pages, serve, sessions};
+use crate::support::{cookie_of, pages, serve, sessions};
 
 on_every_framework!(
     asvs_7_5_2_devices_are_listed_and_revoked,
@@ -62,6 +62,13 @@ async fn asvs_7_5_2_devices_are_listed_and_revoked<F: Framework>() {
     assert_eq!(sessions.list("user1").await.unwrap().len(), 0);
     // Without a session there are no devices.
     assert_eq!(one.read("/devices").await, "0");
+    assert_eq!(one.read("/everywhere").await, "0");
+    // Whose session is gone is not known, so nobody is told that all have ended.
+    two.visit("/login").await;
+    let gone = Browser::with_cookie(&app, cookie_of(sessions.create("user1", json!({})).await.unwrap()));
+    assert_eq!(sessions.clear_others(two.read("/id").await).await.unwrap(), 1);
+    assert_eq!(gone.status("/everywhere").await, 401);
+    assert_eq!(two.status("/user").await, 200);
 }
 
 async fn asvs_7_4_3_a_change_of_password_ends_the_other_sessions<F: Framework>() {

@@ -17,6 +17,7 @@ on_every_framework!(
     the_session_of_another_user_ends_at_a_login_and_its_data_stays_behind,
     a_login_whose_session_ended_meanwhile_begins_a_new_one,
     nobody_logs_in_as_a_visitor,
+    a_visitor_of_before_is_no_user,
     asvs_7_1_2_a_full_key_refuses_the_login,
     asvs_7_4_1_a_logout_ends_the_session_in_the_store,
     a_logout_costs_one_call_and_needs_no_readable_session,
@@ -147,6 +148,45 @@ async fn nobody_logs_in_as_a_visitor<F: Framework>() {
     let browser = Browser::new(&F::serve(site).await);
     assert_eq!(browser.status("/fake").await, 200);
     assert_eq!(browser.read("/user").await, "visitor:1");
+}
+
+/// The prefix was changed while visitors were about.
+async fn a_visitor_of_before_is_no_user<F: Framework>() {
+    let sessions = sessions();
+    let config = SessionConfig::builder(sessions.clone()).visitor_prefix("guest/");
+    let config = config
+        .former_visitor_prefixes(["visitor:", "anonymous-"])
+        .build()
+        .unwrap();
+    let site = pages(config).on("/fake", |session: Session| async move {
+        for key in ["visitor:1", "anonymous-1", "guest/1"] {
+            let error = session.login(key).await.unwrap_err();
+            assert_eq!(error.kind(), Some(ErrorKind::InvalidInput), "{key}");
+        }
+        Ok("")
+    });
+    let app = F::serve(site).await;
+    for (key, status) in [
+        ("visitor:1", 401),
+        ("anonymous-1", 401),
+        ("guest/1", 401),
+        ("user1", 200),
+    ] {
+        let id = sessions.create(key, json!({"n": 7})).await.unwrap();
+        let browser = Browser::with_cookie(&app, cookie_of(id));
+        assert_eq!(browser.read("/read").await, "7");
+        assert_eq!(browser.status("/user").await, status, "{key}");
+    }
+    let visitor = Browser::new(&app);
+    assert_eq!(visitor.status("/fake").await, 200);
+    visitor.visit("/write").await;
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
+    visitor.visit("/login").await;
+    assert_eq!(visitor.read("/read").await, "1", "a visitor's data goes along");
+    let empty = SessionConfig::builder(sessions)
+        .former_visitor_prefixes(["a", ""])
+        .build();
+    assert_eq!(empty.unwrap_err().kind(), ErrorKind::Config);
 }
 
 async fn asvs_7_1_2_a_full_key_refuses_the_login<F: Framework>() {

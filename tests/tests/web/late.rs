@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use http::header::SET_COOKIE;
+use jam::SessionOptions;
 use jam::crypto::{AesSealer, generate_aes_key};
-use jam_http::{Session, SessionConfig};
+use jam_http::{CookieConfig, CookieLife, Session, SessionConfig};
 use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
 use serde_json::json;
@@ -16,6 +17,7 @@ on_every_framework!(
     a_request_in_flight_cannot_undo_a_logout_or_a_rework,
     a_revoke_in_flight_is_not_undone,
     a_late_answer_does_not_take_away_the_cookie_of_a_new_login,
+    a_late_answer_does_not_renew_a_cookie_whose_id_is_an_old_one,
     a_late_request_with_the_old_id_does_not_displace_a_login,
     a_rework_that_meets_a_rotation_of_another_process_leaves_late_requests_nothing_to_begin,
     a_client_that_never_heard_of_its_login_begins_anew_half_a_minute_later,
@@ -106,6 +108,53 @@ async fn a_late_answer_does_not_take_away_the_cookie_of_a_new_login<F: Framework
     go.notify_one();
     assert_eq!(slow.await.unwrap(), 200);
     assert_eq!(browser.read("/user").await, "user1");
+}
+
+/// The session gets another id, or ends, after a handler has read or changed it: its cookie is not sent again, though its ttl
+/// was counted anew.
+async fn a_late_answer_does_not_renew_a_cookie_whose_id_is_an_old_one<F: Framework>() {
+    let (builder, _clock) = builder();
+    let sessions = builder.renew_on_read(true).grace(secs(30)).build().unwrap();
+    let cookie = CookieConfig::new().life(CookieLife::Session);
+    let config = SessionConfig::builder(sessions.clone()).cookie(cookie).build().unwrap();
+    let mut site = pages(config);
+    for (path, modifies, inserts) in [
+        ("/reads", false, false),
+        ("/modifies", true, false),
+        ("/both", true, true),
+    ] {
+        let manager = sessions.clone();
+        site = site.on(path, move |session: Session| {
+            let manager = manager.clone();
+            async move {
+                let meanwhile: String = session.get("meanwhile").await?.unwrap();
+                if modifies {
+                    session.modify(|data| data.insert("n".into(), 7.into())).await?;
+                }
+                let id = session.id().await?.unwrap();
+                match &*meanwhile {
+                    "rework" => drop(manager.rework(&id).await?),
+                    "rotation" => drop(manager.rework_with_grace(&id).await?),
+                    "login" => drop(manager.rework_as(&id, "user2", SessionOptions::new()).await?),
+                    "delete" => assert!(manager.delete(&id).await?),
+                    _ => {}
+                }
+                if inserts {
+                    session.insert("m", 7).await?;
+                }
+                Ok("")
+            }
+        });
+    }
+    let app = F::serve(site).await;
+    for meanwhile in ["nothing", "rework", "rotation", "login", "delete"] {
+        for path in ["/reads", "/modifies", "/both"] {
+            let id = sessions.create("user1", json!({"meanwhile": meanwhile})).await.unwrap();
+            let response = Browser::with_cookie(&app, cookie_of(&id)).visit(path).await;
+            let sent = header(&response, &SET_COOKIE).is_some();
+            assert_eq!(sent, meanwhile == "nothing", "{path}, {meanwhile}");
+        }
+    }
 }
 
 /// Requests that left the browser before a login or a rework elsewhere, and look at their session only afterwards: they

@@ -10,6 +10,7 @@ use crate::support::{Switch, cookie_of, damage, header, pages, secs, serve, serv
 
 on_every_framework!(
     a_request_that_needs_its_session_gets_503_and_keeps_its_cookie,
+    an_error_of_the_manager_that_is_passed_on_is_a_503_too,
     a_request_that_does_not_need_it_is_served,
     a_handler_may_choose_its_own_answer,
     a_visitor_without_a_cookie_reads_nothing_and_needs_no_store,
@@ -40,6 +41,22 @@ async fn a_request_that_needs_its_session_gets_503_and_keeps_its_cookie<F: Frame
     switch.set_down(false);
     assert_eq!(browser.read("/user").await, "user1");
     assert_eq!(browser.read("/read").await, "1");
+}
+
+/// What an administrator's page does: it asks the manager itself.
+async fn an_error_of_the_manager_that_is_passed_on_is_a_503_too<F: Framework>() {
+    let (switch, sessions) = Switch::sessions();
+    let site = pages(SessionConfig::new(sessions)).on("/disable", |session: Session| async move {
+        Ok(session.config().sessions().clear("user1").await?)
+    });
+    let browser = Browser::new(&F::serve(site).await);
+    assert_eq!(browser.read("/disable").await, "0");
+    switch.set_down(true);
+    let response = browser.visit("/disable").await;
+    assert_eq!(
+        (response.status().as_u16(), header(&response, &RETRY_AFTER).as_deref()),
+        (503, Some("5"))
+    );
 }
 
 async fn a_request_that_does_not_need_it_is_served<F: Framework>() {
