@@ -7,6 +7,8 @@ fn a_failure_ends_all_where_that_is_asked_for() {
     jam_test_trials::end_at_first_failure();
 }
 
+#[path = "../../jam-core/tests/caching/main.rs"]
+mod caching;
 #[path = "../../jam-core/tests/diagnosis.rs"]
 mod diagnosis;
 #[path = "../../jam-core/tests/ids.rs"]

@@ -6,7 +6,7 @@ use jam_core::cache::NearCache;
 use jam_core::{Bytes, Ends, Load, Record, Renewal, SessionStore, Sessions, Stored, Version};
 use serde_json::json;
 
-use crate::{BOUND, It, START, id, record};
+use super::{BOUND, It, START, id, record};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// A millisecond less than the bound.

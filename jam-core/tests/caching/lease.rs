@@ -6,7 +6,7 @@ use std::time::Duration;
 use jam_core::cache::{Lease, NearCache};
 use jam_core::{Bytes, Ends, ManualClock, Stored, Version};
 
-use crate::{BOUND, START, id};
+use super::{BOUND, START, id};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// A millisecond less than the bound.

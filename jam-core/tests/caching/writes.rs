@@ -8,7 +8,7 @@ use std::time::Duration;
 use jam_core::{Load, Rename, SessionStore, Sessions, Timestamp};
 use serde_json::json;
 
-use crate::{It, START, id, record};
+use super::{It, START, id, record};
 
 #[derive(Clone, Copy, Debug)]
 enum Write {

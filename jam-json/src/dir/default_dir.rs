@@ -195,6 +195,12 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn where_nothing_can_be_created_that_is_said() {
+        assert!(refusal(Path::new("/proc")).contains("cannot be created"));
+    }
+
+    #[test]
     fn a_planted_link_is_refused() {
         let (parent, elsewhere) = (temp(), temp());
         symlink(elsewhere.path(), parent.path().join(NAME)).expect("link");
@@ -259,11 +265,13 @@ mod tests {
         let parent = temp();
         let path = prepare(parent.path()).expect("created");
         fs::write(path.join("owner-0123456789abcdef.tmp"), "").expect("written");
-        fs::write(path.join("owner.txt"), "").expect("written");
+        for foreign in ["owner.txt", "owner-notes", "notes.tmp"] {
+            fs::write(path.join(foreign), "").expect("written");
+        }
         prepare(parent.path()).expect("taken again");
         assert_eq!(
             fs::read_dir(&path).expect("listed").count(),
-            1,
+            3,
             "what is not ours stays"
         );
     }

@@ -4,7 +4,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use crate::dir_support::*;
-use jam_core::{ErrorKind, Load, ManualClock, Registry, Result, SessionStore, StoreConfig, Timestamp};
+use jam_core::{
+    ErrorKind, Load, ManualClock, Registry, Result, SessionStore, Severity, StoreConfig, StoreFactory, Timestamp,
+};
 use jam_json::{JsonDir, JsonDirFactory};
 use serde_json::{Map, Value, json};
 
@@ -146,4 +148,22 @@ async fn insert_without_a_path() {
     let far = Timestamp::from_secs(u64::MAX / 2000);
     let record = jam_core::Record::new("{}", Some(far));
     store.insert(&id("user1", "user1:a"), &record).await.expect("inserted");
+}
+
+#[tokio::test]
+async fn the_doctor_tries_it_out_and_looks_at_who_may_open_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("s").display().to_string();
+    let config = || StoreConfig::new("jam.toml", fields(json!({"storage_path": path})));
+    let found = JsonDirFactory.diagnose(&mut config()).await.expect("found");
+    let subjects: Vec<_> = found.iter().map(|finding| &*finding.subject).collect();
+    assert_eq!(subjects, ["durability", "a write", "permissions"]);
+    assert!(
+        found.iter().all(|finding| finding.severity == Severity::Fine),
+        "{found:?}"
+    );
+    std::fs::remove_dir_all(&path).expect("removed");
+    std::fs::write(&path, "no directory").expect("written");
+    let found = JsonDirFactory.diagnose(&mut config()).await.expect("found");
+    assert!(matches!(&found[..], [only] if only.severity == Severity::Wrong && only.subject == "opening"));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::file_support::{Place, all, id, payload, record};
-use jam_core::{ErrorKind, Load, Registry, SessionStore, StoreConfig};
+use jam_core::{ErrorKind, Load, Registry, SessionStore, Severity, StoreConfig, StoreFactory};
 use jam_json::{JsonFile, JsonFileFactory};
 use serde_json::{Value, json};
 
@@ -408,4 +408,32 @@ async fn a_mistake_in_the_config_is_named_and_leaves_no_files() {
         assert!(error.message().contains(named), "{error}");
     }
     assert!(place.names().is_empty());
+}
+
+#[tokio::test]
+async fn the_doctor_tries_it_out_unless_its_service_has_it_open() {
+    let place = Place::new();
+    let path = place.path().display().to_string();
+    let config = || StoreConfig::from_url(&format!("json:{path}")).expect("url");
+    let subjects = async || {
+        let found = JsonFileFactory.diagnose(&mut config()).await.expect("found");
+        let worst = found.iter().map(|finding| finding.severity).max();
+        let subjects: Vec<_> = found.into_iter().map(|finding| finding.subject.into_owned()).collect();
+        (subjects.join(", "), worst.expect("something"))
+    };
+    let store = place.open().await;
+    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    store.close().await.expect("close");
+    assert_eq!(
+        subjects().await,
+        ("durability, a write, permissions".to_owned(), Severity::Fine)
+    );
+    let store = place.open().await;
+    assert_eq!(
+        subjects().await,
+        ("durability, opening, permissions".to_owned(), Severity::Warning)
+    );
+    store.close().await.expect("close");
+    std::fs::write(place.path(), "{").expect("damage");
+    assert_eq!(subjects().await, ("opening, permissions".to_owned(), Severity::Wrong));
 }

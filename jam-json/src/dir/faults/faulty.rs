@@ -16,6 +16,8 @@ pub(super) enum Fault {
     Tear,
     /// The process ends in the middle of it: it does half of its work, and nothing works any more.
     Crash,
+    /// A file is removed just before it is to be removed.
+    Outrun,
     /// From here on there is no space for anything new.
     Full,
     /// From here on nothing can be changed.
@@ -126,7 +128,13 @@ impl Fs for FaultyFs {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.when(Kind::Change, || self.fs.remove_file(path))
+        let outrun = self.fault == Fault::Outrun && self.count() == self.at;
+        self.when(Kind::Change, || {
+            if outrun {
+                self.fs.remove_file(path)?;
+            }
+            self.fs.remove_file(path)
+        })
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {

@@ -204,40 +204,66 @@ async fn a_sync_that_failed_is_made_up_for_before_anything_is_answered() {
     assert_eq!(unknown, 1);
 }
 
+/// A store that owes a sync since it removed a session, and where something goes wrong so many operations later.
+async fn owing_a_sync(fault: Fault, late: u64) -> (tempfile::TempDir, FaultyFs, JsonDir) {
+    for at in 0..40 {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+        let fails_once = || FaultyFs::new(Fault::Fail, at);
+        let fs = fails_once();
+        let Ok(store) = open(directory.path(), fs.clone()).await else {
+            continue;
+        };
+        let removed = store.remove(&id("user1", "a")).await;
+        if !removed.is_err_and(|error| error.outcome_unknown()) {
+            continue;
+        }
+        // The same once more.
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+        let fs = FaultyFs::on(Arc::new(fails_once()), fault, fs.count() + late);
+        let store = open(directory.path(), fs.clone()).await.expect("opened");
+        assert!(store.remove(&id("user1", "a")).await.is_err());
+        return (directory, fs, store);
+    }
+    panic!("no operation of a removal is its sync");
+}
+
 #[tokio::test]
 async fn whatever_goes_wrong_while_a_sync_is_made_up_for_is_an_error() {
     // The lock, a file that is created and removed again, and the sync.
     for late in 0..4 {
-        let mut owed = 0;
-        for at in 0..40 {
-            let directory = tempfile::tempdir().expect("a temporary directory");
-            set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
-            let fails_once = || FaultyFs::new(Fault::Fail, at);
-            let fs = fails_once();
-            let Ok(store) = open(directory.path(), fs.clone()).await else {
-                continue;
-            };
-            if !store
-                .remove(&id("user1", "a"))
-                .await
-                .is_err_and(|error| error.outcome_unknown())
-            {
-                continue;
-            }
-            owed += 1;
-            // The same once more, and something else goes wrong when it is to be made up for.
-            let directory = tempfile::tempdir().expect("a temporary directory");
-            set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
-            let fs = FaultyFs::on(Arc::new(fails_once()), Fault::Fail, fs.count() + late);
-            let store = open(directory.path(), fs.clone()).await.expect("opened");
-            assert!(store.remove(&id("user1", "a")).await.is_err());
-            let again = store.remove(&id("user1", "a")).await;
-            assert!(fs.struck());
-            assert!(again.is_err(), "operation {late} failed, and it was answered {again:?}");
-            assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
-        }
-        assert_eq!(owed, 1);
+        let (_directory, fs, store) = owing_a_sync(Fault::Fail, late).await;
+        let again = store.remove(&id("user1", "a")).await;
+        assert!(fs.struck());
+        assert!(again.is_err(), "operation {late} failed, and it was answered {again:?}");
+        assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
     }
+}
+
+#[tokio::test]
+async fn a_sync_is_made_up_for_also_where_others_remove_what_was_to_change_the_directory() {
+    let mut operations = Vec::new();
+    for late in [2, u64::MAX / 2] {
+        let (_directory, fs, store) = owing_a_sync(Fault::Outrun, late).await;
+        let before = fs.count();
+        assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
+        operations.push(fs.count() - before);
+        assert_eq!(fs.struck(), late == 2);
+    }
+    assert_eq!(operations[0], operations[1], "the sync is one of them");
+}
+
+#[tokio::test]
+async fn no_sync_is_owed_to_a_directory_that_is_gone() {
+    let (directory, _fs, store) = owing_a_sync(Fault::Fail, u64::MAX / 2).await;
+    for entry in std::fs::read_dir(directory.path()).expect("listed") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).expect("removed");
+        }
+    }
+    assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
 }
 
 /// Without syncs the key's directory is made only where a write finds none; that is no second try of anything else.
