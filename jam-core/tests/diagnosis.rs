@@ -4,8 +4,10 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use jam_core::{Error, ErrorKind, Finding, Severity};
+use async_trait::async_trait;
+use jam_core::{Error, ErrorKind, Finding, MemoryStore, Result, SessionStore, Severity, StoreConfig, StoreFactory};
 
 fn opened_to(mode: u32, path: &Path) {
     assert!(fs::set_permissions(path, Permissions::from_mode(mode)).is_ok());
@@ -88,4 +90,38 @@ fn a_file_that_others_may_open_is_wrong_and_what_mends_it_is_said() {
         Some(&*format!("chmod 700 {}", folder.path().display()))
     );
     assert_eq!(Finding::of_file("nothing", &folder.path().join("none")), None);
+}
+
+/// A backend that says nothing of itself.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait]
+impl StoreFactory for Silent {
+    fn names(&self) -> &'static [&'static str] {
+        &["silent"]
+    }
+
+    async fn open(&self, config: &mut StoreConfig) -> Result<Arc<dyn SessionStore>> {
+        match config.take("broken") {
+            Some(_) => Err(ErrorKind::Unavailable.into()),
+            None => Ok(Arc::new(MemoryStore::new())),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_backend_without_words_of_its_own_is_opened_and_tried_out() {
+    let config = |fields: &str| StoreConfig::from_url(&format!("silent:{fields}")).expect("a URL");
+    let found = Silent.diagnose(&mut config("")).await.expect("findings");
+    assert!(
+        matches!(&found[..], [only] if only.severity == Severity::Fine && only.subject == "a write"),
+        "{found:?}"
+    );
+    let found = Silent.diagnose(&mut config("?broken=yes")).await;
+    let wrong = |found: &[Finding]| found.iter().all(|finding| finding.severity == Severity::Wrong);
+    assert!(
+        found.as_deref().is_ok_and(|found| !found.is_empty() && wrong(found)),
+        "{found:?}"
+    );
 }

@@ -311,3 +311,29 @@ async fn an_ending_that_fails_half_way_says_that_it_may_have_happened() {
         assert!(!error.outcome_unknown() && error.is_retryable(), "{error}");
     }
 }
+
+/// With a grace, a session that is not at its id is looked for where it may have gone; one that could not be written is not.
+#[tokio::test]
+async fn a_write_that_fails_is_an_error_and_no_search() {
+    let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = Arc::clone(&calls);
+    let hooked = Hooked::new(Arc::new(MemoryStore::new()), move |method| {
+        noted.lock().unwrap().push(method);
+        async move {
+            match method {
+                "insert" | "load" => Ok(()),
+                _ => Err(unavailable()),
+            }
+        }
+    });
+    let grace = std::time::Duration::from_secs(30);
+    let sessions = Sessions::builder(hooked).grace(grace).build().unwrap();
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    calls.lock().unwrap().clear();
+    let error = sessions.update(&id, json!({})).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(*calls.lock().unwrap(), ["replace"]);
+    calls.lock().unwrap().clear();
+    assert_eq!(sessions.touch(&id).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(*calls.lock().unwrap(), ["touch"]);
+}

@@ -119,6 +119,20 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn up_to_eight_records_need_no_map() {
+        let mut kept = OfKey::none();
+        for number in 1..=9 {
+            let slot = Slot {
+                payload: Bytes::new(),
+                expires_at: None,
+                version: number,
+            };
+            assert!(kept.put(number.to_string().into(), slot));
+            assert_eq!(matches!(kept, OfKey::Many(_)), number == 9, "{number}");
+        }
+    }
+
     proptest! {
         #[test]
         fn one_record_or_many_are_kept_as_in_a_map(

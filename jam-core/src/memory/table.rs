@@ -438,26 +438,4 @@ impl Position {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_that_look_alike_spread_over_all_shards() {
-        let table = Table::new();
-        let families: [&dyn Fn(u64) -> String; 5] = [
-            &|number| number.to_string(),
-            &|number| format!("user{number}"),
-            &|number| format!("tenant-17/account:{number:08}"),
-            &|number| format!("name.{number}@mail.example.org"),
-            &|_| uuid::Uuid::new_v4().to_string(),
-        ];
-        for family in families {
-            let mut found = [0; Table::SHARDS];
-            for number in 0..6_400 {
-                found[table.index(&SessionKey::new(family(number)).unwrap())] += 1;
-            }
-            let (least, most) = (found.iter().min(), found.iter().max());
-            assert!(least >= Some(&50) && most <= Some(&200), "{}: {found:?}", family(1));
-        }
-    }
-}
+mod tests;

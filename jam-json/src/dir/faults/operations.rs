@@ -266,6 +266,38 @@ async fn no_sync_is_owed_to_a_directory_that_is_gone() {
     assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
 }
 
+/// Also one that only looks: what cannot be read was not found to be gone, or damaged.
+#[tokio::test]
+async fn every_operation_that_fails_while_sessions_are_ended_is_an_error() {
+    for clear in [false, true] {
+        let mut outcomes = Vec::new();
+        for at in 0..60 {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+            let fs = FaultyFs::new(Fault::Fail, at);
+            let Ok(store) = open(directory.path(), fs.clone()).await else {
+                continue;
+            };
+            let before = fs.count();
+            let ended = if clear {
+                store.clear(id("user1", "a").key()).await.map(|_| ())
+            } else {
+                store.remove(&id("user1", "a")).await.map(|_| ())
+            };
+            if at >= before && fs.struck() {
+                outcomes.push(ended.is_err());
+            }
+        }
+        // What clears deletes the sessions last, when they have ended already.
+        let fine = outcomes.iter().filter(|failed| !**failed).count();
+        assert_eq!(
+            (outcomes.len() > 3, fine),
+            (true, usize::from(clear)),
+            "{clear}: {outcomes:?}"
+        );
+    }
+}
+
 /// Without syncs the key's directory is made only where a write finds none; that is no second try of anything else.
 #[tokio::test]
 async fn a_write_without_syncs_fails_where_one_of_its_operations_does() {

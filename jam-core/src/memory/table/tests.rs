@@ -1,0 +1,116 @@
+//! What a table counts, and when it drops what has expired.
+
+use super::*;
+
+#[test]
+fn keys_that_look_alike_spread_over_all_shards() {
+    let table = Table::new();
+    let families: [&dyn Fn(u64) -> String; 5] = [
+        &|number| number.to_string(),
+        &|number| format!("user{number}"),
+        &|number| format!("tenant-17/account:{number:08}"),
+        &|number| format!("name.{number}@mail.example.org"),
+        &|_| uuid::Uuid::new_v4().to_string(),
+    ];
+    for family in families {
+        let mut found = [0; Table::SHARDS];
+        for number in 0..6_400 {
+            found[table.index(&SessionKey::new(family(number)).unwrap())] += 1;
+        }
+        let (least, most) = (found.iter().min(), found.iter().max());
+        assert!(least >= Some(&50) && most <= Some(&200), "{}: {found:?}", family(1));
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_secs(1_000);
+
+fn id(key: &str, id: &str) -> RecordId {
+    RecordId::new(SessionKey::new(key).unwrap(), id).unwrap()
+}
+
+fn slot(expires_at: Option<Timestamp>) -> Slot {
+    Slot {
+        payload: Bytes::new(),
+        expires_at,
+        version: 1,
+    }
+}
+
+/// Records, each of a key of its own, of which so many end now.
+fn shard(ended: usize, live: usize) -> Shard {
+    let mut shard = Shard::default();
+    for number in 0..ended + live {
+        let ends = (number < ended).then_some(NOW);
+        shard.put(&id(&format!("user{number}"), "a"), slot(ends));
+    }
+    shard
+}
+
+#[test]
+fn a_shard_knows_how_many_records_it_has_and_how_many_have_expired() {
+    let mut shard = Shard::default();
+    assert!(shard.is_empty());
+    for (of, ends) in [
+        ("a", None),
+        ("b", Some(NOW)),
+        ("c", Some(NOW)),
+        ("d", Some(NOW.plus(std::time::Duration::from_millis(1)))),
+    ] {
+        shard.put(&id("user1", of), slot(ends));
+    }
+    shard.put(&id("user2", "a"), slot(Some(NOW)));
+    shard.put(&id("user2", "a"), slot(Some(NOW)));
+    assert!(
+        !shard.put_new(&id("user1", "a"), slot(None), NOW),
+        "a live one is there"
+    );
+    assert!(
+        shard.put_new(&id("user1", "b"), slot(Some(NOW)), NOW),
+        "what was there has expired"
+    );
+    assert_eq!((shard.len(), shard.count_expired(NOW), shard.is_empty()), (5, 3, false));
+    assert!(shard.take(&id("user1", "a")).is_some());
+    assert!(shard.take(&id("user1", "a")).is_none());
+    assert_eq!(shard.len(), 4);
+    assert_eq!(shard.take_key(&SessionKey::new("user1").unwrap()).len(), 3);
+    assert_eq!((shard.len(), shard.count_expired(NOW)), (1, 1));
+    assert_eq!(shard.drop_expired(NOW), 1);
+    assert!(shard.is_empty());
+}
+
+#[test]
+fn a_table_counts_what_has_expired_in_all_shards() {
+    let table = Table::new();
+    for number in 0..100 {
+        let one = id(&format!("user{number}"), "a");
+        table.write(one.key(), |shard| shard.put(&one, slot((number < 70).then_some(NOW))));
+    }
+    assert_eq!(table.count_expired(NOW), 70);
+    let swept: u64 = (0..Table::SHARDS).map(|shard| table.sweep_shard(shard, NOW)).sum();
+    assert_eq!((swept, table.count_expired(NOW)), (70, 0));
+}
+
+#[test]
+fn inserts_drop_what_has_expired_once_they_are_as_many_as_was_live() {
+    for (live, after) in [(0, 33), (32, 33), (33, 34), (100, 101)] {
+        let mut shard = shard(10, live);
+        assert_eq!(shard.drop_expired(NOW), 10);
+        shard.put(&id("late", "a"), slot(Some(NOW)));
+        let inserts = (1..1_000).find(|_| {
+            shard.make_room(NOW);
+            shard.count_expired(NOW) == 0
+        });
+        assert_eq!(inserts, Some(after), "{live} live");
+    }
+}
+
+#[test]
+fn room_is_given_back_where_three_quarters_of_it_are_not_needed() {
+    let (mut much, mut little) = (shard(500, 500), shard(900, 100));
+    let before = much.keys.capacity();
+    assert!((1_000..2_000).contains(&before) && before == little.keys.capacity());
+    much.drop_expired(NOW);
+    assert!(much.keys.capacity() > 1_500, "{}", much.keys.capacity());
+    little.drop_expired(NOW);
+    assert!(little.keys.capacity() < 250, "{}", little.keys.capacity());
+}
