@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jam_core::{
     Clock, Cursor, Durability, Error, ErrorKind, Handle, HashedIds, IdCodec, IdFactory, InnerId, Life, Load,
     ManualClock, PlainIds, Record, RecordId, Renewal, Result, SealContext, SealDomain, Sealer, SessionId, SessionKey,
-    Severity, Stored, SystemClock, Timestamp, UuidV4, UuidV7, Version,
+    Severity, StoreConfig, Stored, SystemClock, Timestamp, UuidV4, UuidV7, Version,
 };
 
 #[test]
@@ -293,5 +293,28 @@ fn a_shared_codec_or_sealer_does_what_the_one_in_it_does() {
     assert_eq!(
         both_ways(&Arc::new(Turning), &context),
         (b"laptopdata".into(), b"data".into())
+    );
+}
+
+#[test]
+fn a_stores_settings_say_where_they_come_from_and_what_is_wrong_with_them() {
+    let url = "redis://:hunter2@localhost/1?size=0&count=11";
+    let mut config = StoreConfig::from_url(url).unwrap();
+    assert_eq!((config.url(), config.scheme()), (Some(url), Some("redis")));
+    let error = config.integer("size", 1..=u64::MAX).unwrap_err();
+    assert!(
+        error.message().ends_with("`size` must be a whole number of at least 1"),
+        "{error}"
+    );
+    let error = config.integer("count", 1..=10).unwrap_err();
+    assert!(
+        error.message().ends_with("`count` must be a whole number from 1 to 10"),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("hunter2"));
+    let config = StoreConfig::new("jam.toml", serde_json::Map::new());
+    assert_eq!(
+        (config.url(), config.scheme(), config.origin()),
+        (None, None, "jam.toml")
     );
 }

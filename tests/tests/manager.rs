@@ -63,8 +63,17 @@ async fn an_empty_object_is_data_like_any_other(stage: Stage) {
 async fn data_that_is_no_object_is_refused(stage: Stage) {
     let sessions = stage.sessions();
     let id = sessions.create("user1", json!({"a": 1})).await.unwrap();
-    for wrong in [json!(null), json!([1]), json!("text"), json!(1), json!(true)] {
-        assert_eq!(kind(sessions.create("user1", &wrong).await), ErrorKind::InvalidInput);
+    for (wrong, what) in [
+        (json!(null), "null"),
+        (json!([1]), "a list"),
+        (json!("text"), "a text"),
+        (json!(1), "a number"),
+        (json!(true), "a truth value"),
+        (json!(false), "a truth value"),
+    ] {
+        let error = sessions.create("user1", &wrong).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.message().ends_with(&format!("and not {what}")), "{error}");
         assert_eq!(kind(sessions.update(&id, &wrong).await), ErrorKind::InvalidInput);
     }
     assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
