@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 
 /// Writes down everything there is to see, at every level: a line for each span and each event.
@@ -22,6 +23,13 @@ impl Recorder {
             recorder
         };
         RECORDER.get_or_init(install).clone()
+    }
+
+    /// One for what this thread does, for as long as the guard is kept.
+    pub fn of_this_thread() -> (Self, DefaultGuard) {
+        let recorder = Self::default();
+        let guard = tracing::subscriber::set_default(recorder.clone());
+        (recorder, guard)
     }
 
     /// Begins a line and gives its number, counted from 1.

@@ -337,3 +337,23 @@ async fn a_write_that_fails_is_an_error_and_no_search() {
     assert_eq!(sessions.touch(&id).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(*calls.lock().unwrap(), ["touch"]);
 }
+
+/// Notes that lead in a circle, or for ever, cost no more than this many looks.
+#[tokio::test]
+async fn an_old_id_is_followed_through_64_rotations_and_no_more() {
+    let grace = std::time::Duration::from_mins(1);
+    let sessions = Sessions::builder(MemoryStore::new()).grace(grace).build().unwrap();
+    assert_eq!(
+        (sessions.grace(), Sessions::new(MemoryStore::new()).grace()),
+        (Some(grace), None)
+    );
+    let first = sessions.create("user1", json!({})).await.unwrap();
+    let mut newest = first.clone();
+    for _ in 0..64 {
+        newest = sessions.rework_with_grace(&newest).await.unwrap();
+    }
+    assert!(sessions.exists(&first).await.unwrap());
+    newest = sessions.rework_with_grace(&newest).await.unwrap();
+    assert!(!sessions.exists(&first).await.unwrap());
+    assert!(sessions.exists(&newest).await.unwrap());
+}

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use jam::{Sessions, WhenFull};
-use jam_tests::{Stage, on_every_store};
+use jam::{ErrorKind, MemoryStore, Sessions, WhenFull};
+use jam_tests::{Hooked, Stage, on_every_store};
 use metrics::set_default_local_recorder;
 use serde_json::json;
 
@@ -34,6 +34,31 @@ async fn each_backend_counts_under_its_own_name(stage: Stage) {
     assert_eq!(of("jam_operation_duration_seconds_count", "get", ""), "3");
     let took: f64 = of("jam_operation_duration_seconds_sum", "get", "").parse().unwrap();
     assert!((1e-7..60.0).contains(&took), "{took} s");
+}
+
+#[tokio::test]
+async fn an_error_of_every_kind_has_a_series_of_its_own() {
+    let recorder = recorder();
+    let _counting = set_default_local_recorder(&recorder);
+    for (kind, outcome) in [
+        (ErrorKind::NotFound, "not_found"),
+        (ErrorKind::AlreadyExists, "already_exists"),
+        (ErrorKind::Conflict, "conflict"),
+        (ErrorKind::InvalidId, "invalid_id"),
+        (ErrorKind::InvalidInput, "invalid_input"),
+        (ErrorKind::LimitReached, "limit_reached"),
+        (ErrorKind::Unavailable, "unavailable"),
+        (ErrorKind::Corrupt, "corrupt"),
+        (ErrorKind::Crypto, "crypto"),
+        (ErrorKind::Config, "config"),
+        (ErrorKind::Unsupported, "unsupported"),
+        (ErrorKind::Unexpected, "unexpected"),
+    ] {
+        let fails = Hooked::new(Arc::new(MemoryStore::new()), move |_| async move { Err(kind.into()) });
+        assert_eq!(Sessions::new(fails).list("user1").await.unwrap_err().kind(), kind);
+        let series = format!(r#"jam_operations_total{{backend="hooked",operation="list",outcome="{outcome}"}}"#);
+        assert_eq!(number(&scrape(&recorder), &series), "1", "{outcome}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
 use jam::{ErrorKind, MemoryStore};
-use jam_tests::Hooked;
+use jam_tests::{Hooked, Recorder};
 use metrics::set_default_local_recorder;
 use serde_json::json;
 
@@ -19,6 +19,14 @@ async fn an_outage_counts_once_however_many_operations_fail() {
     let sessions = moody.builder().build().unwrap();
     let id = sessions.create("user1", json!({})).await.unwrap();
     let outages = || scrape(&recorder)[r#"jam_store_outages_total{backend="hooked"}"#].clone();
+    let (log, _writing_down) = Recorder::of_this_thread();
+    let told = |event: &str| {
+        log.seen()
+            .lines()
+            .filter(|line| line.starts_with(event))
+            .count()
+            .to_string()
+    };
     for outage in ["1", "2"] {
         let unchanged = sessions.get(&id).await.unwrap().unwrap();
         moody.send_away(true);
@@ -31,8 +39,15 @@ async fn an_outage_counts_once_however_many_operations_fail() {
         }
         assert_eq!(outages(), outage);
         moody.send_away(false);
-        sessions.get(&id).await.unwrap();
+        for _ in 0..2 {
+            sessions.get(&id).await.unwrap();
+        }
         assert_eq!(outages(), outage);
+        assert_eq!(
+            told("event WARN message=the session store does not do its work"),
+            outage
+        );
+        assert_eq!(told("event INFO message=the session store does its work again"), outage);
     }
 }
 
