@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use jam::{Error, ErrorKind, MemoryStore, SessionId, SessionStore, Sessions};
+use jam::{Error, ErrorKind, HashedIds, IdCodec, MemoryStore, Record, SessionId, SessionStore, Sessions};
 use jam_tests::Hooked;
 use serde_json::json;
 
@@ -356,4 +356,19 @@ async fn an_old_id_is_followed_through_64_rotations_and_no_more() {
     newest = sessions.rework_with_grace(&newest).await.unwrap();
     assert!(!sessions.exists(&first).await.unwrap());
     assert!(sessions.exists(&newest).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_is_no_session_data_is_found_out_with_and_without_having_it() {
+    let store = Arc::new(MemoryStore::new());
+    let sessions = Sessions::new(Arc::clone(&store));
+    let id = sessions.create("user1", json!({"a": 1})).await.unwrap();
+    sessions.get(&id).await.unwrap().unwrap().check().unwrap();
+    let record = HashedIds.resolve(id.as_str()).unwrap();
+    for damaged in ["[1]", "{", "", "null"] {
+        store.replace(&record, None, &Record::new(damaged, None)).await.unwrap();
+        let session = sessions.get(&id).await.unwrap().unwrap();
+        assert_eq!(session.check().unwrap_err().kind(), ErrorKind::Corrupt, "{damaged}");
+        assert_eq!(session.data().unwrap_err().kind(), ErrorKind::Corrupt, "{damaged}");
+    }
 }
