@@ -67,3 +67,11 @@ fn what_was_kept_under_a_lease_ends_with_it() {
     assert!(!lease.holds(near.now()) && lease.has_ended());
     assert!(near.get(&id("user1", "a")).is_none());
 }
+
+#[test]
+fn a_write_under_way_shows_no_session_key() {
+    let (_, near, _) = near();
+    let one = id("user1", "a");
+    let shown = format!("{:?}", near.writing(one.key()));
+    assert_eq!(shown, "Writing { .. }");
+}
