@@ -41,6 +41,7 @@ pub(super) struct FaultyFs {
     fault: Fault,
     at: u64,
     count: Arc<AtomicU64>,
+    vanishes: Option<PathBuf>,
 }
 
 /// What an operation does, as far as faults are concerned.
@@ -69,6 +70,15 @@ impl FaultyFs {
             fault,
             at,
             count: Arc::default(),
+            vanishes: None,
+        }
+    }
+
+    /// The real one, from which a directory vanishes just before the `at`th operation.
+    pub(super) fn losing(directory: PathBuf, at: u64) -> Self {
+        Self {
+            vanishes: Some(directory),
+            ..Self::new(Fault::Fail, at)
         }
     }
 
@@ -84,6 +94,12 @@ impl FaultyFs {
 
     fn fate(&self, kind: Kind) -> Fate {
         let index = self.count.fetch_add(1, Ordering::SeqCst);
+        if let Some(directory) = &self.vanishes {
+            if index == self.at {
+                std::fs::remove_dir_all(directory).expect("removed");
+            }
+            return Fate::Works;
+        }
         let error = self.fault.error();
         match self.fault {
             _ if index < self.at => Fate::Works,

@@ -324,6 +324,37 @@ async fn a_write_without_syncs_fails_where_one_of_its_operations_does() {
 }
 
 #[tokio::test]
+async fn a_storage_directory_that_vanishes_under_a_write_is_named() {
+    for at in 0..LAST {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let root = directory.path().join("sessions");
+        set_up(&open(&root, RealFs).await.expect("opened")).await;
+        let fs = FaultyFs::losing(root.clone(), at);
+        let opened = open(&root, fs.clone()).await;
+        if fs.struck() {
+            continue;
+        }
+        let store = opened.expect("opened");
+        let inserted = store.insert(&id("user1", "new"), &Record::new("{}", None)).await;
+        if !fs.struck() {
+            return inserted.expect("nothing went wrong");
+        }
+        let error = inserted.expect_err("nowhere to write to");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let named = [
+            "taking the lock",
+            "syncing a directory",
+            "the storage directory is gone",
+        ];
+        assert!(
+            named.iter().any(|words| error.message().starts_with(words)),
+            "{at}: {error}"
+        );
+    }
+    panic!("it has more operations than {LAST}");
+}
+
+#[tokio::test]
 async fn a_store_is_not_opened_where_its_directory_may_not_last() {
     // The first only asks whether the directory is there.
     for at in 1..LAST {
