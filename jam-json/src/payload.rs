@@ -73,6 +73,8 @@ mod tests {
         for json in [r"{}", r#"{"a": [1, {"b":"\"{"}]}"#, "{\"ä\":\"\u{2028}\"}"] {
             assert_eq!(Form::of(&Record::new(json, None)), Form::Json, "{json}");
         }
+        let items = format!(r#"{{"items":[{}{{}}]}}"#, "{},".repeat(2 * Form::MAX_DEPTH));
+        assert_eq!(Form::of(&Record::new(items, None)), Form::Json, "many are not deep");
         let brackets = format!(r#"{{"text":"{}"}}"#, "[".repeat(2 * Form::MAX_DEPTH));
         assert_eq!(
             Form::of(&Record::new(brackets, None)),
