@@ -1,7 +1,7 @@
 //! The default codec: a leaked store holds no usable id.
 
 use super::inner::Parts;
-use crate::{Described, ErrorKind, Handle, IdCodec, InnerId, RecordId, Result, SessionId, SessionKey};
+use crate::{Described, ErrorKind, Handle, IdCodec, InnerId, RecordId, Result, Secret, SessionId, SessionKey};
 
 /// The client holds the inner id; the store keeps it with the secret replaced by the first 128 bits of its SHA-256.
 ///
@@ -24,7 +24,11 @@ impl HashedIds {
 
 impl IdCodec for HashedIds {
     fn issue(&self, inner: &InnerId) -> Result<(SessionId, RecordId)> {
-        Ok((SessionId::new(inner.to_text()), self.record_id(inner)?))
+        let text = inner.to_text();
+        // Key and secret stand at its ends, with what the record's id begins with between them.
+        let visible = inner.key.as_str().len() + 1..text.len() - Secret::TEXT_LEN;
+        let id = [&text[visible], inner.secret.hash().as_str()].concat();
+        Ok((SessionId::new(text), RecordId::new(inner.key.clone(), id)?))
     }
 
     fn resolve(&self, public: &str) -> Result<RecordId> {
