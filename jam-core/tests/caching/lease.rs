@@ -69,6 +69,15 @@ fn what_was_kept_under_a_lease_ends_with_it() {
 }
 
 #[test]
+fn a_cache_that_holds_something_is_not_empty() {
+    let (clock, near, _) = near();
+    assert_eq!((near.len(), near.is_empty()), (1, false));
+    assert!(NearCache::with_clock(10, clock).is_empty());
+    near.forget_all();
+    assert!(near.is_empty());
+}
+
+#[test]
 fn a_write_under_way_shows_no_session_key() {
     let (_, near, _) = near();
     let one = id("user1", "a");
