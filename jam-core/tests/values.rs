@@ -298,9 +298,15 @@ fn a_shared_codec_or_sealer_does_what_the_one_in_it_does() {
 
 #[test]
 fn a_stores_settings_say_where_they_come_from_and_what_is_wrong_with_them() {
-    let url = "redis://:hunter2@localhost/1?size=0&count=11";
+    let url = "redis://:hunter2@localhost/1?size=0&count=11&on=true&off=false&maybe=perhaps";
     let mut config = StoreConfig::from_url(url).unwrap();
     assert_eq!((config.url(), config.scheme()), (Some(url), Some("redis")));
+    assert_eq!(config.location(), Some("//:hunter2@localhost/1"));
+    assert_eq!(config.boolean("on").unwrap(), Some(true));
+    assert_eq!(config.boolean("off").unwrap(), Some(false));
+    assert_eq!(config.boolean("unsaid").unwrap(), None);
+    let error = config.boolean("maybe").unwrap_err();
+    assert!(error.message().ends_with("`maybe` must be true or false"), "{error}");
     let error = config.integer("size", 1..=u64::MAX).unwrap_err();
     assert!(
         error.message().ends_with("`size` must be a whole number of at least 1"),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use jam::{Error, ErrorKind, HashedIds, IdCodec, MemoryStore, Record, SessionId, SessionStore, Sessions};
+use jam::{Error, ErrorKind, HashedIds, IdCodec, MemoryStore, Record, SessionId, SessionStore, Sessions, WhenFull};
 use jam_tests::Hooked;
 use serde_json::json;
 
@@ -227,7 +227,7 @@ async fn the_clock_turned_back_revives_nothing_and_prolongs_nothing() {
 
 #[tokio::test]
 async fn a_store_that_fails_after_the_write_does_not_lose_the_session() {
-    use jam::{SessionOptions, WhenFull};
+    use jam::SessionOptions;
 
     let store = Arc::new(MemoryStore::new());
     let hooked = Hooked::new(Arc::clone(&store) as _, |method| async move {
@@ -256,8 +256,6 @@ async fn a_store_that_fails_after_the_write_does_not_lose_the_session() {
 
 #[tokio::test]
 async fn a_rework_just_before_the_eviction_does_not_exceed_the_cap() {
-    use jam::WhenFull;
-
     let store = Arc::new(MemoryStore::new());
     let rival = Sessions::new(Arc::clone(&store));
     let old = rival.create("user1", json!({})).await.unwrap();
@@ -371,4 +369,28 @@ async fn what_is_no_session_data_is_found_out_with_and_without_having_it() {
         assert_eq!(session.check().unwrap_err().kind(), ErrorKind::Corrupt, "{damaged}");
         assert_eq!(session.data().unwrap_err().kind(), ErrorKind::Corrupt, "{damaged}");
     }
+}
+
+/// Each process counts before it creates; what another one has created by then is found afterwards, and who came last steps back.
+#[tokio::test]
+async fn a_session_beyond_the_cap_is_refused_also_where_another_process_was_faster() {
+    let store = Arc::new(MemoryStore::new());
+    let rival = Sessions::new(Arc::clone(&store));
+    let faster = rival.clone();
+    let hooked = Hooked::new(store, move |method| {
+        let faster = faster.clone();
+        async move {
+            if method == "insert" {
+                faster.create("user1", json!({})).await?;
+            }
+            Ok(())
+        }
+    });
+    let sessions = Sessions::builder(hooked)
+        .max_sessions(1, WhenFull::Refuse)
+        .build()
+        .unwrap();
+    let error = sessions.create("user1", json!({})).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    assert_eq!(rival.list("user1").await.unwrap().len(), 1);
 }

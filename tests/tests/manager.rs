@@ -355,7 +355,7 @@ impl jam::Serializer for Lines {
 }
 
 async fn a_serializer_of_ones_own_decides_what_is_kept(stage: Stage) {
-    let sessions = stage.builder().serializer(Lines).build().unwrap();
+    let sessions = stage.builder().serializer(std::sync::Arc::new(Lines)).build().unwrap();
     let id = sessions.create("user1", json!({"role": "admin"})).await.unwrap();
     sessions
         .modify(&id, |data| data.insert("place".into(), "Lisbon".into()))

@@ -243,3 +243,9 @@ async fn the_capacity_holds_and_large_payloads_count_for_more() {
     keep(0, vec![0; 200 * 1024]);
     assert!(near.is_empty(), "larger than all of the cache");
 }
+
+#[test]
+fn a_store_behind_a_cache_keeps_its_name() {
+    let it = It::new();
+    assert_eq!(it.cached.name(), it.store.name());
+}

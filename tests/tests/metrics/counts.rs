@@ -219,7 +219,7 @@ async fn no_label_shows_anything_of_a_session_and_none_grows_with_what_clients_s
 async fn managers_that_share_a_store_add_up() {
     let recorder = recorder();
     let _counting = set_default_local_recorder(&recorder);
-    let store = Arc::new(jam::MemoryStore::new());
+    let store = Arc::new(MemoryStore::new());
     for _ in 0..3 {
         let sessions = Sessions::builder(Arc::clone(&store))
             .ttl(Duration::from_mins(1))

@@ -114,3 +114,28 @@ fn room_is_given_back_where_three_quarters_of_it_are_not_needed() {
     little.drop_expired(NOW);
     assert!(little.keys.capacity() < 250, "{}", little.keys.capacity());
 }
+
+#[test]
+fn pages_of_any_size_show_every_record_once() {
+    let table = Table::new();
+    let mut all = Vec::new();
+    for number in 0..1_000 {
+        let one = id(&format!("user{}", number % 300), &format!("id{number}"));
+        table.write(one.key(), |shard| shard.put(&one, slot(None)));
+        all.push(one);
+    }
+    all.sort();
+    for limit in [1, 3, 50, 2_000] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let (page, next) = table.page(after.as_ref(), limit, NOW);
+            found.extend(page.into_iter().map(|entry| entry.id));
+            match next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        found.sort();
+        assert_eq!(found, all, "{limit} at a time");
+    }
+}
