@@ -1,7 +1,10 @@
 //! The store is down, or what it holds cannot be read.
 
+use std::sync::Arc;
+
 use http::header::{RETRY_AFTER, SET_COOKIE};
-use jam_http::{Error, Session, SessionConfig, Undecodable};
+use jam::{MemoryStore, Sessions};
+use jam_http::{CookieConfig, CookieLife, Error, Session, SessionConfig, Undecodable};
 use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
 use serde_json::json;
@@ -11,6 +14,7 @@ use crate::support::{Switch, cookie_of, damage, header, pages, secs, serve, serv
 on_every_framework!(
     a_request_that_needs_its_session_gets_503_and_keeps_its_cookie,
     an_error_of_the_manager_that_is_passed_on_is_a_503_too,
+    a_cookie_that_cannot_be_confirmed_is_left_as_it_is,
     a_request_that_does_not_need_it_is_served,
     a_handler_may_choose_its_own_answer,
     a_visitor_without_a_cookie_reads_nothing_and_needs_no_store,
@@ -57,6 +61,31 @@ async fn an_error_of_the_manager_that_is_passed_on_is_a_503_too<F: Framework>() 
         (response.status().as_u16(), header(&response, &RETRY_AFTER).as_deref()),
         (503, Some("5"))
     );
+}
+
+/// The store goes away while a handler works that has read its session, and whose cookie would be renewed.
+async fn a_cookie_that_cannot_be_confirmed_is_left_as_it_is<F: Framework>() {
+    let (switch, store) = Switch::before(Arc::new(MemoryStore::new()));
+    let sessions = Sessions::builder(store).renew_on_read(true).build().unwrap();
+    let cookie = CookieConfig::new().life(CookieLife::Session);
+    let config = SessionConfig::builder(sessions).cookie(cookie).build().unwrap();
+    let goes_away = Arc::clone(&switch);
+    let site = pages(config).on("/slow", move |session: Session| {
+        let switch = Arc::clone(&goes_away);
+        async move {
+            let user = session.require_user().await?;
+            switch.set_down(true);
+            Ok(user.as_str().to_owned())
+        }
+    });
+    let browser = Browser::new(&F::serve(site).await);
+    browser.visit("/login").await;
+    assert!(header(&browser.visit("/user").await, &SET_COOKIE).is_some());
+    let response = browser.visit("/slow").await;
+    assert_eq!((response.status().as_u16(), &**response.body()), (200, "user1"));
+    assert_eq!(header(&response, &SET_COOKIE), None);
+    switch.set_down(false);
+    assert_eq!(browser.read("/user").await, "user1");
 }
 
 async fn a_request_that_does_not_need_it_is_served<F: Framework>() {

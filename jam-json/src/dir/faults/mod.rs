@@ -5,3 +5,4 @@ mod machine;
 mod operations;
 mod power_cut;
 mod scenario;
+mod torn_read;
