@@ -42,6 +42,11 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile>;
     /// Like [`lock`](Self::lock), but without waiting: `None` if somebody else has the lock.
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>>;
+    /// Takes the lock of a file that was kept open, without waiting. `None` if somebody else has it, or if that is no
+    /// longer the file of this name.
+    fn lock_again(&self, kept: KeptLock, path: &Path) -> io::Result<Option<LockFile>> {
+        kept.lock(path)
+    }
 }
 
 /// A file that is written to.
@@ -61,14 +66,84 @@ pub(crate) trait FsFile: fmt::Debug + Send {
 /// An exclusive lock between processes (and between handles of one process). Let go on drop, and by the system when the
 /// process dies.
 #[derive(Debug)]
-pub(crate) struct LockFile(File);
+pub(crate) struct LockFile {
+    file: Option<File>,
+    identity: Option<Identity>,
+}
+
+impl LockFile {
+    fn held(file: File, identity: Option<Identity>) -> Self {
+        Self {
+            file: Some(file),
+            identity,
+        }
+    }
+
+    /// Lets go of the lock, and keeps the file open for the next time. `None` where that cannot be, or where nobody could
+    /// tell later whether it is still the file of its name.
+    pub(crate) fn keep(mut self) -> Option<KeptLock> {
+        let file = self.file.take()?;
+        file.unlock().ok()?;
+        let identity = match self.identity {
+            Some(identity) => identity,
+            None => identity(&file.metadata().ok()?)?,
+        };
+        Some(KeptLock { file, identity })
+    }
+}
 
 /// Closing the file is not enough: a child process that is just being started, by any thread, holds a copy of it for a moment,
 /// and the lock with it.
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Where this fails, the closing that follows does it, a little later.
-        drop(self.0.unlock());
+        if let Some(file) = &self.file {
+            // Where this fails, the closing that follows does it, a little later.
+            drop(file.unlock());
+        }
+    }
+}
+
+/// A lock file that is open and that nobody has locked through this handle.
+#[derive(Debug)]
+pub(crate) struct KeptLock {
+    file: File,
+    identity: Identity,
+}
+
+/// What tells a file from another one that got its name later: its device and number, which no other file has while it is open.
+#[cfg(unix)]
+type Identity = (u64, u64);
+#[cfg(not(unix))]
+type Identity = std::convert::Infallible;
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+fn identity(meta: &fs::Metadata) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    Some((meta.dev(), meta.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> Option<Identity> {
+    None
+}
+
+impl KeptLock {
+    /// [`Fs::lock_again`].
+    pub(crate) fn lock(self, path: &Path) -> io::Result<Option<LockFile>> {
+        match self.file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let lock = LockFile::held(self.file, Some(self.identity));
+        // Under the lock, so that who removes the file and makes it anew is noticed if that was before.
+        match fs::metadata(path) {
+            Ok(meta) if identity(&meta) == Some(self.identity) => Ok(Some(lock)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -93,7 +168,7 @@ fn open_lock(path: &Path) -> io::Result<File> {
 fn wait_for(file: File) -> io::Result<LockFile> {
     loop {
         match file.lock() {
-            Ok(()) => return Ok(LockFile(file)),
+            Ok(()) => return Ok(LockFile::held(file, None)),
             // A signal came while waiting; that is no answer.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -185,13 +260,13 @@ impl Fs for RealFs {
     fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         file.try_lock()?;
-        Ok(LockFile(file))
+        Ok(LockFile::held(file, None))
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
         let file = open_lock(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(LockFile(file))),
+            Ok(()) => Ok(Some(LockFile::held(file, None))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }

@@ -11,12 +11,13 @@ use jam_core::{Clock, RecordId, Renewal, Result, Stored, Timestamp};
 
 use super::document::{self, Session};
 use super::folder::Folder;
+use super::locks::{Held, KeptLocks};
 use super::names::{Layout, Name, session_file};
 use super::pool::Pool;
 use super::scan::Listings;
 use super::trouble;
 use crate::Durability;
-use crate::fs::Fs;
+use crate::fs::{Fs, LockFile};
 
 /// The storage directory and how it is used.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(super) struct Disk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) listings: Listings,
     pub(super) pool: Pool,
+    kept: KeptLocks,
     unsynced: Unsynced,
     closed: AtomicBool,
 }
@@ -50,6 +52,7 @@ impl Disk {
             clock,
             listings: Listings::new(),
             pool: Pool::new(),
+            kept: KeptLocks::new(),
             unsynced: Unsynced::default(),
             closed: AtomicBool::new(false),
         }
@@ -70,6 +73,16 @@ impl Disk {
 
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+
+    /// Closes what was kept open, once nobody works here any more.
+    pub(super) fn let_go(&self) {
+        self.kept.close();
+    }
+
+    #[cfg(all(test, unix))]
+    pub(super) fn kept(&self) -> &KeptLocks {
+        &self.kept
     }
 
     /// Gives a record without a lock, if no more than that is to be done.
@@ -143,12 +156,17 @@ impl Disk {
         }
     }
 
-    /// Takes the lock of a key if it ever had a session, so that made-up ids leave no lock files behind.
+    /// Takes the lock of a key if it can have a session: where its lock file is not there it never had one, and made-up
+    /// ids leave none behind.
     pub(super) fn lock_existing(&self, key: Name) -> Result<Option<Folder<'_>>> {
-        let path = self.layout.lock(key);
-        match self.fs.try_lock_existing(&path) {
-            Ok(lock) => Folder::new(self, key, lock).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_lock(key).map(Some),
+        let path = self.layout.lock(key.slot());
+        let open = || match self.fs.try_lock_existing(&path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            result => result.map(Some),
+        };
+        match self.take(key, &path, open) {
+            Ok(Some(lock)) => Folder::new(self, key, lock).map(Some),
+            Ok(None) => self.wait_for_lock(key).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Where somebody removed the lock file by hand, what it guards is there all the same.
                 let dir = self.layout.key_dir(key);
@@ -164,18 +182,36 @@ impl Disk {
 
     /// Takes the lock of a key if nobody has it.
     pub(super) fn try_lock(&self, key: Name) -> Result<Option<Folder<'_>>> {
-        let path = self.layout.lock(key);
-        match self.fs.try_lock(&path) {
+        let path = self.layout.lock(key.slot());
+        match self.take(key, &path, || self.fs.try_lock(&path)) {
             Ok(Some(lock)) => Folder::new(self, key, lock).map(Some),
             Ok(None) => Ok(None),
             Err(error) => Err(trouble::failed("taking the lock of a session key", &path, error)),
         }
     }
 
+    /// The lock if nobody has it: by the file that is kept open, or else by one that is opened.
+    fn take(
+        &self,
+        key: Name,
+        path: &Path,
+        open: impl FnOnce() -> io::Result<Option<LockFile>>,
+    ) -> io::Result<Option<Held<'_>>> {
+        let again = match self.kept.take(key.slot()) {
+            Some(kept) => self.fs.lock_again(kept, path)?,
+            None => None,
+        };
+        let lock = match again {
+            Some(lock) => Some(lock),
+            None => open()?,
+        };
+        Ok(lock.map(|lock| Held::new(&self.kept, key.slot(), lock)))
+    }
+
     fn wait_for_lock(&self, key: Name) -> Result<Folder<'_>> {
-        let path = self.layout.lock(key);
+        let path = self.layout.lock(key.slot());
         match self.pool.wait(|| self.fs.lock(&path)) {
-            Ok(lock) => Folder::new(self, key, lock),
+            Ok(lock) => Folder::new(self, key, Held::new(&self.kept, key.slot(), lock)),
             Err(error) => Err(trouble::failed("taking the lock of a session key", &path, error)),
         }
     }

@@ -7,17 +7,18 @@ use jam_core::{Entry, Error, ErrorKind, Record, RecordId, Renewal, Result, Store
 
 use super::disk::Disk;
 use super::document::{self, Session};
+use super::locks::Held;
 use super::names::{Name, session_file, session_name, temp_file};
 use super::trouble;
 use crate::Durability;
-use crate::fs::{FsFile, LockFile};
+use crate::fs::FsFile;
 
 /// The directory of a key, and the right to change it: no other process or thread has it while this is alive.
 pub(super) struct Folder<'a> {
     pub(super) disk: &'a Disk,
     pub(super) key: Name,
     pub(super) dir: PathBuf,
-    _lock: LockFile,
+    _lock: Option<Held<'a>>,
 }
 
 /// Whether the directory that a file is to be put into is there.
@@ -31,7 +32,17 @@ pub(super) enum Home {
 
 impl<'a> Folder<'a> {
     /// What is seen here is answered for, so a sync that failed earlier is made up for first.
-    pub(super) fn new(disk: &'a Disk, key: Name, lock: LockFile) -> Result<Self> {
+    pub(super) fn new(disk: &'a Disk, key: Name, lock: Held<'a>) -> Result<Self> {
+        Self::with(disk, key, Some(lock))
+    }
+
+    /// The directory of another key of the same slot, whose lock is held as long as this one is.
+    pub(super) fn beside(&self, key: Name) -> Result<Folder<'_>> {
+        debug_assert_eq!(self.key.slot(), key.slot());
+        Folder::with(self.disk, key, None)
+    }
+
+    fn with(disk: &'a Disk, key: Name, lock: Option<Held<'a>>) -> Result<Self> {
         let dir = disk.layout.key_dir(key);
         disk.settle(disk.layout.root())?;
         disk.settle(&dir)?;
@@ -44,15 +55,19 @@ impl<'a> Folder<'a> {
     }
 
     pub(super) fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
-        if self.live(id)?.is_some() {
+        // To ask whether there is a file costs half of what it costs to find none to open.
+        let file = self.file(id);
+        let is_there = self.disk.fs.exists(&file);
+        let is_there = is_there.map_err(|error| trouble::failed("looking for a session file", &file, error))?;
+        if is_there && self.live(id)?.is_some() {
             return Err(ErrorKind::AlreadyExists.into());
         }
         if self.disk.durability == Durability::Os {
             // Nothing is synced, so that it is made only where it turns out to be missing.
-            return self.put_in(Home::MayBeMissing, id, record);
+            return self.put_at(&file, Home::MayBeMissing, id, record);
         }
         self.prepare()?;
-        self.put(id, record)
+        self.put_at(&file, Home::There, id, record)
     }
 
     pub(super) fn load(&self, id: &RecordId, renew: Option<Renewal>) -> Result<Option<Stored>> {
@@ -199,12 +214,12 @@ impl<'a> Folder<'a> {
 
     /// Puts a record there, whatever was there before.
     fn put(&self, id: &RecordId, record: &Record) -> Result<()> {
-        self.put_in(Home::There, id, record)
+        self.put_at(&self.file(id), Home::There, id, record)
     }
 
-    fn put_in(&self, home: Home, id: &RecordId, record: &Record) -> Result<()> {
+    fn put_at(&self, file: &Path, home: Home, id: &RecordId, record: &Record) -> Result<()> {
         let document = document::write(id, record).map_err(trouble::unwritable)?;
-        self.place(home, &document, &self.file(id))?;
+        self.place(home, &document, file)?;
         self.sync()
     }
 

@@ -72,7 +72,7 @@ pub use self::options::JsonDirOptions;
 ///
 /// ```text
 /// <storage_path>/jam_<SHA-256 of the session key>/<SHA-256 of the record id>.json    0600: a session
-/// <storage_path>/jam_<SHA-256 of the session key>.lock                               its key's lock, never removed
+/// <storage_path>/jam_<00 to ff>.lock                                                 locks of keys, never removed
 /// ```
 ///
 /// A session file is one line of JSON that `jq` reads: `key`, `id`, `expires_at`, `data` as it is, and a checksum, so
@@ -98,8 +98,9 @@ pub use self::options::JsonDirOptions;
 /// - **Leftovers of crashes** are removed when a store is opened and by `remove_expired`, never those of a live writer.
 /// - **Dropping a future** before its write has begun makes it not happen; afterwards it happens as a whole.
 ///
-/// Locks are those of the operating system (`flock`), so use a local file system. Do not remove lock files while a
-/// process has the store open. There is one small lock file for every session key that ever had a session.
+/// Locks are those of the operating system (`flock`), so use a local file system. There are at most 256 lock files,
+/// however many session keys there ever were: those whose hashes begin alike share one, and sometimes wait for each
+/// other. A process keeps the ones it has used open. Do not remove them while a process has the store open.
 pub struct JsonDir {
     disk: Arc<Disk>,
     locks: Locks,
@@ -295,6 +296,7 @@ impl SessionStore for JsonDir {
         self.disk.close();
         self.locks.settle().await;
         drop(self.walks.write().await);
+        self.disk.let_go();
         Ok(())
     }
 }

@@ -21,10 +21,13 @@ pub(super) fn rename(disk: &Disk, rename: Rename<'_>) -> Result<()> {
     let from = Name::of(rename.from.key().as_str());
     let to = Name::of(rename.to.key().as_str());
     // Lock files are taken in the order of their names, so that two opposite moves never wait for each other.
-    match from.cmp(&to) {
+    match from.slot().cmp(&to.slot()) {
         std::cmp::Ordering::Equal => {
-            let folder = disk.lock_existing(from)?.ok_or(ErrorKind::NotFound)?;
-            step(&folder, &folder, rename)
+            let source = disk.lock_existing(from)?.ok_or(ErrorKind::NotFound)?;
+            if from == to {
+                return step(&source, &source, rename);
+            }
+            step(&source, &source.beside(to)?, rename)
         }
         std::cmp::Ordering::Less => {
             let source = disk.lock_existing(from)?.ok_or(ErrorKind::NotFound)?;

@@ -13,6 +13,9 @@ use sha2::{Digest, Sha256};
 pub(super) struct Name([u8; 32]);
 
 impl Name {
+    /// How many locks there are.
+    pub(super) const SLOTS: usize = 256;
+
     /// The name for a session key or a record id.
     pub(super) fn of(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
@@ -36,9 +39,9 @@ impl Name {
         Some(Self(bytes))
     }
 
-    /// Its first bytes as a number, to spread names evenly.
-    pub(super) fn spread(self) -> usize {
-        usize::from(self.0[0]) << 8 | usize::from(self.0[1])
+    /// Which of the locks writers of that key take: its first byte, so that names in order have slots in order.
+    pub(super) fn slot(self) -> u8 {
+        self.0[0]
     }
 }
 
@@ -76,8 +79,8 @@ const LOCK: &str = ".lock";
 const TRASH: &str = ".trash";
 const DIRT: &str = "sync.tmp";
 
-/// Where everything lies: `<root>/<prefix><key>/<id>.json`, `<root>/<prefix><key>.lock` and, while a key is cleared,
-/// `<root>/<prefix><key>.trash`.
+/// Where everything lies: `<root>/<prefix><key>/<id>.json`, `<root>/<prefix><slot of the key>.lock` and, while a key is
+/// cleared, `<root>/<prefix><key>.trash`.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     root: PathBuf,
@@ -99,9 +102,9 @@ impl Layout {
         self.root.join(format!("{}{key}", self.prefix))
     }
 
-    /// The file whose lock every writer of that key holds.
-    pub(super) fn lock(&self, key: Name) -> PathBuf {
-        self.root.join(format!("{}{key}{LOCK}", self.prefix))
+    /// The file whose lock every writer of a key of that slot holds.
+    pub(super) fn lock(&self, slot: u8) -> PathBuf {
+        self.root.join(format!("{}{slot:02x}{LOCK}", self.prefix))
     }
 
     /// Where a cleared key's directory goes.
@@ -157,7 +160,7 @@ mod tests {
         let hex = name.to_string();
         assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(format!("{name:?}"), hex);
-        assert_eq!(name.spread(), 0xba78);
+        assert_eq!(name.slot(), 0xba);
         assert_eq!(Name::parse(&hex), Some(name));
         assert_eq!(Name::parse(&hex.to_uppercase()), None);
         assert_eq!(Name::parse(&hex[1..]), None);
@@ -170,7 +173,7 @@ mod tests {
         assert_eq!(layout.item(&layout.key_dir(key)), Some(Item::Key(key)));
         assert_eq!(layout.item(&layout.trash(key)), Some(Item::Trash(key)));
         assert_eq!(layout.item(&layout.dirt(Path::new("/s"))), Some(Item::Dirt));
-        assert_eq!(layout.item(&layout.lock(key)), None);
+        assert_eq!(layout.item(&layout.lock(key.slot())), None);
         assert_eq!(layout.item(Path::new("/s/jam_notes")), None);
         let other = Layout::new("/s".into(), "jam_a".to_owned());
         assert_eq!(other.item(&layout.key_dir(key)), None);

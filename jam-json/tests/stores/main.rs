@@ -5,6 +5,7 @@ mod dir_config;
 mod dir_contract;
 mod dir_damage;
 mod dir_hostile;
+mod dir_locks;
 mod dir_races;
 mod dir_support;
 mod dir_walk;

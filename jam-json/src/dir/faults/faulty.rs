@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::fs::{Fs, FsFile, LockFile, RealFs};
+use crate::fs::{Fs, FsFile, KeptLock, LockFile, RealFs};
 
 /// How an operation goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +196,10 @@ impl Fs for FaultyFs {
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
         self.when(Kind::Change, || self.fs.try_lock(path))
+    }
+
+    fn lock_again(&self, kept: KeptLock, path: &Path) -> io::Result<Option<LockFile>> {
+        self.when(Kind::Change, || self.fs.lock_again(kept, path))
     }
 }
 

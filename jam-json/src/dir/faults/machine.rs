@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::fs::{Fs, FsFile, LockFile, RealFs};
+use crate::fs::{Fs, FsFile, KeptLock, LockFile, RealFs};
 
 /// What becomes of content that was not synced.
 #[derive(Clone, Copy, Debug)]
@@ -348,6 +348,14 @@ impl Fs for Machine {
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
         self.lock(path).map(Some)
+    }
+
+    fn lock_again(&self, kept: KeptLock, path: &Path) -> io::Result<Option<LockFile>> {
+        let inner = self.inner();
+        match inner.find(path) {
+            Ok(_) => kept.lock(&inner.lock_path(path)),
+            Err(_) => Ok(None),
+        }
     }
 }
 
