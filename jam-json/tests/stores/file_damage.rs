@@ -289,6 +289,8 @@ async fn an_operator_may_edit_the_document_and_say_so() {
         edited.replace("\"key\":\"u\",\"id\":\"b\"", "\"key\":\"\",\"id\":\"b\""),
         edited.replace("\"data\":{}", "\"data\":[]"),
         edited.replace(']', ""),
+        with_number(&edited, "generation", (1 << 53) + 2),
+        with_number(&edited, "sequence", (1 << 53) + 2),
     ] {
         fs::write(place.path(), &broken).expect("write");
         let error = accepting(&place).open().await.expect_err("no document");
@@ -296,6 +298,14 @@ async fn an_operator_may_edit_the_document_and_say_so() {
         assert!(!error.to_string().contains("admin"), "{error}");
         assert_eq!(fs::read_to_string(place.path()).expect("read"), broken);
     }
+}
+
+/// The text with another number in the field of that name.
+fn with_number(text: &str, name: &str, number: u64) -> String {
+    let start = text.find(&format!("\"{name}\":")).expect("the field") + name.len() + 3;
+    let digits = text[start..].find(|char: char| !char.is_ascii_digit()).expect("an end");
+    assert!(digits > 0, "a number follows");
+    format!("{}{number}{}", &text[..start], &text[start + digits..])
 }
 
 #[tokio::test]
