@@ -15,7 +15,8 @@ use crate::footprint::{resident, taken, used};
 const TTL: Duration = Duration::from_secs(1);
 const SAMPLES: u32 = 200;
 
-/// A quarter may have so much more than the first one, for chance.
+/// The last quarter may have so much more than the one before it that had most: how many sessions there are at once, of those that
+/// live for a second, depends on what else the machine does.
 const CHANCE: f64 = 1.1;
 
 struct Sample {
@@ -73,8 +74,8 @@ pub(crate) async fn measure(name: &str, seconds: u64) -> Result<(), Failure> {
             "store",
             "length",
             "sessions",
-            "memory of the process, first and last quarter",
-            "files or server, first and last quarter",
+            "memory of the process, MiB, by quarters",
+            "files or server, MiB, by quarters",
             "",
         ],
         &[row(name, length, in_all, &samples)],
@@ -89,12 +90,11 @@ fn row(name: &str, length: Duration, created: u64, samples: &[Sample]) -> Vec<St
     };
     let mut grew = false;
     let mut both = |of: fn(&Sample) -> usize| {
-        let (first, last) = (
-            mean(&samples[..quarter], of),
-            mean(&samples[samples.len() - quarter..], of),
-        );
-        grew |= last > first * CHANCE + 1.0;
-        format!("{first:.1} MiB, {last:.1} MiB")
+        let quarters: Vec<_> = samples.chunks(quarter).map(|samples| mean(samples, of)).collect();
+        let (last, before) = quarters.split_last().unwrap_or((&0.0, &[]));
+        grew |= before.iter().all(|before| *last > before * CHANCE + 1.0);
+        let quarters: Vec<_> = quarters.iter().map(|mean| format!("{mean:.1}")).collect();
+        quarters.join(", ")
     };
     let (process, kept) = (both(|sample| sample.process), both(|sample| sample.kept));
     let verdict = if grew { "**grows**" } else { "flat" };

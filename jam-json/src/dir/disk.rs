@@ -15,6 +15,7 @@ use super::locks::{Held, KeptLocks};
 use super::names::{Layout, Name, session_file};
 use super::pool::Pool;
 use super::scan::Listings;
+use super::sweep::Sweeps;
 use super::trouble;
 use crate::Durability;
 use crate::fs::{Fs, LockFile};
@@ -27,6 +28,7 @@ pub(super) struct Disk {
     pub(super) durability: Durability,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) listings: Listings,
+    pub(super) sweeps: Sweeps,
     pub(super) pool: Pool,
     kept: KeptLocks,
     unsynced: Unsynced,
@@ -51,6 +53,7 @@ impl Disk {
             durability,
             clock,
             listings: Listings::new(),
+            sweeps: Sweeps::default(),
             pool: Pool::new(),
             kept: KeptLocks::new(),
             unsynced: Unsynced::default(),

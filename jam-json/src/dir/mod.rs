@@ -32,6 +32,7 @@ pub use self::factory::JsonDirFactory;
 use self::locks::{Locks, Turn};
 use self::names::Name;
 pub use self::options::JsonDirOptions;
+use self::sweep::Sweep;
 
 /// Keeps each session in a file of its own, in the manner of Django's file session store, but with nothing lost,
 /// revived or swallowed. Any number of processes of one machine can use the same directory at once.
@@ -96,6 +97,8 @@ pub use self::options::JsonDirOptions;
 ///   atomic across a crash (ext4, xfs, btrfs, apfs, ntfs; tmpfs has none) there is never both and never neither.
 /// - **`clear` moves the key's directory away** in one step; it is deleted afterwards.
 /// - **Leftovers of crashes** are removed when a store is opened and by `remove_expired`, never those of a live writer.
+/// - **What has expired does not pile up** while [`remove_expired`](SessionStore::remove_expired) is called now and then:
+///   where more is created than one sweep removes, those who create in the same process help it.
 /// - **Dropping a future** before its write has begun makes it not happen; afterwards it happens as a whole.
 ///
 /// Locks are those of the operating system (`flock`), so use a local file system. There are at most 256 lock files,
@@ -156,6 +159,19 @@ impl JsonDir {
         .await
     }
 
+    /// Has a sweep that falls behind what is created meanwhile helped by those who create.
+    fn help_to_sweep(&self) {
+        let Some(sweep) = self.disk.sweeps.known().filter(|sweep| sweep.heed_insert()) else {
+            return;
+        };
+        let disk = Arc::clone(&self.disk);
+        self.disk.pool.start(move || {
+            for _ in 0..Sweep::HELP {
+                sweep.step(&disk);
+            }
+        });
+    }
+
     /// Does blocking work that writes. The turn goes along, so that it lasts as long as the work, whoever still waits.
     async fn write<T: Send + 'static>(
         &self,
@@ -193,7 +209,9 @@ impl SessionStore for JsonDir {
         let key = name_of(id.key());
         let (id, record) = (id.clone(), record.clone());
         let turn = self.locks.one(key).await;
-        self.write(turn, move |disk| disk.lock(key)?.insert(&id, &record)).await
+        let inserted = self.write(turn, move |disk| disk.lock(key)?.insert(&id, &record)).await;
+        self.help_to_sweep();
+        inserted
     }
 
     async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use async_task::Runnable;
+use async_task::{Runnable, Task};
 
 /// A queue of work and the threads that take from it.
 ///
@@ -39,6 +39,15 @@ impl Pool {
 
     /// Does blocking work. Dropped before the work has begun, it is not done; dropped later, it is done to its end.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        self.queue(work).await
+    }
+
+    /// Does work that nobody waits for.
+    pub(super) fn start(&self, work: impl FnOnce() + Send + 'static) {
+        self.queue(work).detach();
+    }
+
+    fn queue<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
         let shared = Arc::clone(&self.0);
         let schedule = move |runnable| {
             let mut queue = shared.lock();
@@ -49,7 +58,7 @@ impl Pool {
             .propagate_panic(true)
             .spawn(move |()| async move { work() }, schedule);
         runnable.schedule();
-        task.await
+        task
     }
 
     /// Waits, inside of such work, for something that takes no computing: another thread may run meanwhile. (Outside of
