@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::cache::{Lease, NearCache};
-use jam_core::{Bytes, Ends, ManualClock, Stored, Version};
+use jam_core::cache::{CachingStore, Lease, NearCache};
+use jam_core::{Bytes, Ends, ManualClock, MemoryStore, Stored, Version};
 
 use super::{BOUND, START, id};
 
@@ -59,6 +59,18 @@ fn an_answer_that_comes_late_takes_nothing_back() {
 }
 
 #[test]
+fn the_age_of_a_lease_counts_from_when_the_last_question_was_sent() {
+    let (clock, near, lease) = near();
+    std::thread::sleep(MILLISECOND);
+    clock.advance(ALMOST);
+    let sent = near.now();
+    lease.confirm(sent);
+    assert_eq!(lease.age(sent), Duration::ZERO);
+    clock.advance(MILLISECOND);
+    assert!(lease.age(near.now()) >= MILLISECOND);
+}
+
+#[test]
 fn what_was_kept_under_a_lease_ends_with_it() {
     let (_clock, near, lease) = near();
     assert!(lease.holds(near.now()));
@@ -75,6 +87,18 @@ fn a_cache_that_holds_something_is_not_empty() {
     assert!(NearCache::with_clock(10, clock).is_empty());
     near.forget_all();
     assert!(near.is_empty());
+}
+
+#[test]
+fn caches_show_how_they_are_set_and_nothing_of_what_they_hold() {
+    let (_, near, _) = near();
+    assert_eq!(near.len(), 1);
+    assert_eq!(format!("{near:?}"), "NearCache { records: 1, .. }");
+    let caching = CachingStore::new(MemoryStore::new(), BOUND, 10);
+    let shown = format!("{caching:?}");
+    let bound = format!("max_staleness: {BOUND:?}, .. }}");
+    assert!(shown.starts_with("CachingStore { store: MemoryStore"), "{shown}");
+    assert!(shown.ends_with(&bound), "{shown}");
 }
 
 #[test]
