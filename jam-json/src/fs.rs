@@ -88,7 +88,11 @@ impl LockFile {
             Some(identity) => identity,
             None => identity(&file.metadata().ok()?)?,
         };
-        Some(KeptLock { file, identity })
+        Some(KeptLock {
+            file,
+            identity,
+            process: std::process::id(),
+        })
     }
 }
 
@@ -108,6 +112,8 @@ impl Drop for LockFile {
 pub(crate) struct KeptLock {
     file: File,
     identity: Identity,
+    /// Whose it is. A process that was forked off shares the open file, and to the system its lock is the same one.
+    process: u32,
 }
 
 /// What tells a file from another one that got its name later: its device and number, which no other file has while it is open.
@@ -131,6 +137,10 @@ fn identity(_: &fs::Metadata) -> Option<Identity> {
 impl KeptLock {
     /// [`Fs::lock_again`].
     pub(crate) fn lock(self, path: &Path) -> io::Result<Option<LockFile>> {
+        // Before anything is locked, since to let go of that would be to let go of the other process's lock.
+        if self.process != std::process::id() {
+            return Ok(None);
+        }
         match self.file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -308,6 +318,25 @@ mod tests {
             RealFs.read(directory.path()).is_err(),
             "a directory cannot be read as a file"
         );
+    }
+
+    /// What a child process has that was forked off: the same open file, whose lock would be one for both.
+    #[test]
+    #[cfg(unix)]
+    fn a_lock_that_another_process_kept_open_is_not_taken() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("lock");
+        let mut kept = RealFs.lock(&path).expect("locked").keep().expect("kept");
+        let parents = kept.file.try_clone().expect("another handle on the open file");
+        parents.try_lock().expect("nobody has it");
+        kept.process = kept.process.wrapping_add(1);
+        assert!(kept.lock(&path).expect("asked").is_none());
+        assert!(
+            RealFs.try_lock(&path).expect("asked").is_none(),
+            "the parent still has it"
+        );
+        drop(parents);
+        assert!(RealFs.try_lock(&path).expect("asked").is_some());
     }
 
     /// What the system answers is passed on: a device that cannot be synced, and a file that is only a name, stand for what fails.

@@ -15,8 +15,8 @@ use crate::footprint::{resident, taken, used};
 const TTL: Duration = Duration::from_secs(1);
 const SAMPLES: u32 = 200;
 
-/// The last quarter may have so much more than the one before it that had most: how many sessions there are at once, of those that
-/// live for a second, depends on what else the machine does.
+/// The last quarter may have so much more than the one before it that had most, and than the first one where each had more than
+/// the one before: how many sessions there are at once, of those that live for a second, depends on what else the machine does.
 const CHANCE: f64 = 1.1;
 
 struct Sample {
@@ -92,7 +92,8 @@ fn row(name: &str, length: Duration, created: u64, samples: &[Sample]) -> Vec<St
     let mut both = |of: fn(&Sample) -> usize| {
         let quarters: Vec<_> = samples.chunks(quarter).map(|samples| mean(samples, of)).collect();
         let (last, before) = quarters.split_last().unwrap_or((&0.0, &[]));
-        grew |= before.iter().all(|before| *last > before * CHANCE + 1.0);
+        let more_than = |before: &f64| *last > before * CHANCE + 1.0;
+        grew |= before.iter().all(more_than) || quarters.is_sorted() && before.first().is_some_and(more_than);
         let quarters: Vec<_> = quarters.iter().map(|mean| format!("{mean:.1}")).collect();
         quarters.join(", ")
     };

@@ -160,7 +160,8 @@ impl Disk {
     }
 
     /// Takes the lock of a key if it can have a session: where its lock file is not there it never had one, and made-up
-    /// ids leave none behind.
+    /// ids leave none behind. (Where the file is there, for another key of the slot, a made-up key costs as much as one that
+    /// had sessions once: to end its sessions makes their absence durable.)
     pub(super) fn lock_existing(&self, key: Name) -> Result<Option<Folder<'_>>> {
         let path = self.layout.lock(key.slot());
         let open = || match self.fs.try_lock_existing(&path) {

@@ -8,7 +8,7 @@ use async_lock::{Mutex, MutexGuardArc};
 use super::names::Name;
 use crate::fs::{KeptLock, LockFile};
 
-/// A lock for each slot; keys share one by chance, which costs a wait and nothing else.
+/// A lock for each slot; keys share one by chance, which costs a wait.
 ///
 /// The lock file of a slot alone would be enough for correctness. Waiting for it blocks a thread, though, and hundreds
 /// of tasks that want the same session would block hundreds of them.

@@ -97,13 +97,16 @@ use self::sweep::Sweep;
 ///   atomic across a crash (ext4, xfs, btrfs, apfs, ntfs; tmpfs has none) there is never both and never neither.
 /// - **`clear` moves the key's directory away** in one step; it is deleted afterwards.
 /// - **Leftovers of crashes** are removed when a store is opened and by `remove_expired`, never those of a live writer.
-/// - **What has expired does not pile up** while [`remove_expired`](SessionStore::remove_expired) is called now and then:
-///   where more is created than one sweep removes, those who create in the same process help it.
+/// - **What has expired does not pile up** in a process that creates and also calls
+///   [`remove_expired`](SessionStore::remove_expired) now and then: where more is created than a sweep removes, and most of
+///   what it meets has expired, those who create help it.
 /// - **Dropping a future** before its write has begun makes it not happen; afterwards it happens as a whole.
 ///
 /// Locks are those of the operating system (`flock`), so use a local file system. There are at most 256 lock files,
-/// however many session keys there ever were: those whose hashes begin alike share one, and sometimes wait for each
-/// other. A process keeps the ones it has used open. Do not remove them while a process has the store open.
+/// however many session keys there ever were: those whose hashes begin alike share one, and wait for each other, also
+/// where a process was stopped while it held it. A store keeps the ones it has used open until it is closed: count them
+/// in where you limit open files (`ulimit -n`). Do not remove them while a process has the store open. A process that is
+/// forked off opens its own.
 pub struct JsonDir {
     disk: Arc<Disk>,
     locks: Locks,
@@ -167,7 +170,7 @@ impl JsonDir {
         let disk = Arc::clone(&self.disk);
         self.disk.pool.start(move || {
             for _ in 0..Sweep::HELP {
-                sweep.step(&disk);
+                sweep.help(&disk);
             }
         });
     }
@@ -210,7 +213,9 @@ impl SessionStore for JsonDir {
         let (id, record) = (id.clone(), record.clone());
         let turn = self.locks.one(key).await;
         let inserted = self.write(turn, move |disk| disk.lock(key)?.insert(&id, &record)).await;
-        self.help_to_sweep();
+        if inserted.is_ok() {
+            self.help_to_sweep();
+        }
         inserted
     }
 

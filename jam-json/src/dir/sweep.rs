@@ -91,8 +91,10 @@ impl Drop for AtWork<'_> {
 impl Sweep {
     /// It may lag by so much before others help.
     const SLACK: u64 = 256;
-    /// With so many steps each: what is created during a sweep is then half of what it removes, at most.
+    /// With so many steps each: where each of them removes a session, what is created meanwhile is half of what goes.
     pub(super) const HELP: usize = 2;
+    /// So many are at a step at once before nobody else helps: a lock that another process holds for long blocks no more threads.
+    const MOST_AT_WORK: usize = 8;
 
     /// Of all that is in the storage directory now.
     fn begun(disk: &Disk, now: Timestamp) -> Result<Self> {
@@ -116,8 +118,15 @@ impl Sweep {
         state.is_behind()
     }
 
+    /// One more step by somebody else than whose sweep it is, if there is room.
+    pub(super) fn help(&self, disk: &Disk) {
+        if self.lock().at_work < Self::MOST_AT_WORK {
+            self.step(disk);
+        }
+    }
+
     /// Looks at one more entry of the storage directory, if there is one and the store is open.
-    pub(super) fn step(&self, disk: &Disk) -> bool {
+    fn step(&self, disk: &Disk) -> bool {
         let item = {
             let mut state = self.lock();
             let Some(item) = state.left.next() else {
@@ -132,10 +141,11 @@ impl Sweep {
             item
         };
         let _at_work = AtWork(self);
-        let mut removed = 0;
+        let (mut removed, mut met) = (0, false);
         let swept = match item {
-            Item::Key(key) => needs_sweep(disk, &disk.layout.key_dir(key), key, self.now).and_then(|needed| {
-                if needed {
+            Item::Key(key) => look(disk, &disk.layout.key_dir(key), key, self.now).and_then(|look| {
+                met = look != Look::Gone;
+                if look == Look::Sweep {
                     sweep(&disk.lock(key)?, self.now, &mut removed)
                 } else {
                     Ok(())
@@ -146,7 +156,7 @@ impl Sweep {
         };
         let mut state = self.lock();
         state.removed += removed;
-        state.looked_at += u64::from(matches!(item, Item::Key(_)));
+        state.looked_at += u64::from(met);
         if let Err(error) = swept {
             state.trouble.get_or_insert(error);
         }
@@ -200,27 +210,39 @@ impl Sweeps {
     }
 }
 
-/// Whether there is something to do in a key's directory; looks without the lock, so nobody waits for a sweep that
-/// finds nothing.
-fn needs_sweep(disk: &Disk, dir: &Path, key: Name, now: Timestamp) -> Result<bool> {
+/// What is to be done in a key's directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Nothing,
+    Sweep,
+    /// Somebody else, such as another process that sweeps, has removed it.
+    Gone,
+}
+
+/// Looks without the lock, so nobody waits for a sweep that finds nothing.
+fn look(disk: &Disk, dir: &Path, key: Name, now: Timestamp) -> Result<Look> {
     let mut sessions = 0;
-    for path in disk.names_in(dir)? {
+    let paths = disk.names_in(dir)?;
+    if paths.is_empty() && !exists(disk, dir)? {
+        return Ok(Look::Gone);
+    }
+    for path in paths {
         let Some(name) = session_name(&path) else {
             if path == temp_file(dir) {
-                return Ok(true);
+                return Ok(Look::Sweep);
             }
             continue;
         };
         sessions += 1;
         match disk.read_named(dir, key, name) {
-            Ok(Some(session)) if !session.is_live(now) => return Ok(true),
+            Ok(Some(session)) if !session.is_live(now) => return Ok(Look::Sweep),
             Ok(_) => {}
             // Perhaps it was just being moved; under the lock that is seen.
-            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Look::Sweep),
             Err(error) => return Err(error),
         }
     }
-    Ok(sessions == 0)
+    Ok(if sessions == 0 { Look::Sweep } else { Look::Nothing })
 }
 
 fn sweep(folder: &Folder<'_>, now: Timestamp, removed: &mut u64) -> Result<()> {
@@ -271,7 +293,7 @@ mod tests {
     use super::super::names::Layout;
     use super::*;
     use crate::Durability;
-    use crate::fs::RealFs;
+    use crate::fs::{Fs, RealFs};
 
     fn state(inserted: u64, removed: u64, looked_at: u64) -> State {
         State {
@@ -369,6 +391,59 @@ mod tests {
         }
         assert_eq!(sweep.end().expect("no trouble"), 0);
         assert_eq!(sweep.lock().left.len(), before);
+    }
+
+    #[tokio::test]
+    async fn what_another_process_has_swept_says_nothing_about_what_is_left() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = store(directory.path(), 5, Some(Timestamp::from_secs(1))).await;
+        let begun = || Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
+        let (ours, theirs) = (begun(), begun());
+        let came_to = |sweep: &Sweep| {
+            let state = sweep.lock();
+            (state.removed, state.looked_at)
+        };
+        while theirs.step(&store.disk) {}
+        assert_eq!(came_to(&theirs), (5, 5));
+        while ours.step(&store.disk) {}
+        assert_eq!(came_to(&ours), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn only_so_many_help_at_once() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = store(directory.path(), 5, Some(Timestamp::from_secs(1))).await;
+        let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
+        sweep.lock().at_work = Sweep::MOST_AT_WORK;
+        sweep.help(&store.disk);
+        assert_eq!(sweep.lock().removed, 0);
+        sweep.lock().at_work -= 1;
+        sweep.help(&store.disk);
+        assert_eq!(sweep.lock().removed, 1);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_sweep_is_known_while_it_lasts() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = Arc::new(store(directory.path(), 1, Some(Timestamp::from_secs(1))).await);
+        let lock = store.disk.layout.lock(Name::of("old0").slot());
+        let elsewhere = RealFs.lock(&lock).expect("nobody else has it");
+        let sweeping = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.remove_expired(Timestamp::from_secs(2)).await }
+        });
+        // It cannot end before the lock is free.
+        for _ in 0..10_000 {
+            if store.disk.sweeps.known().is_some() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        assert!(store.disk.sweeps.known().is_some());
+        drop(elsewhere);
+        assert_eq!(sweeping.await.expect("no panic").expect("swept"), 1);
+        assert!(store.disk.sweeps.known().is_none());
     }
 
     #[tokio::test]
