@@ -120,15 +120,21 @@ impl Sweep {
 
     /// One more step by somebody else than whose sweep it is, if there is room.
     pub(super) fn help(&self, disk: &Disk) {
-        if self.lock().at_work < Self::MOST_AT_WORK {
-            self.step(disk);
-        }
+        self.step_among(disk, Self::MOST_AT_WORK);
     }
 
     /// Looks at one more entry of the storage directory, if there is one and the store is open.
     fn step(&self, disk: &Disk) -> bool {
+        self.step_among(disk, usize::MAX)
+    }
+
+    /// The same, unless so many are at a step already.
+    fn step_among(&self, disk: &Disk, most: usize) -> bool {
         let item = {
             let mut state = self.lock();
+            if state.at_work >= most {
+                return false;
+            }
             let Some(item) = state.left.next() else {
                 return false;
             };
