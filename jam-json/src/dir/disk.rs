@@ -15,7 +15,7 @@ use super::locks::{Held, KeptLocks};
 use super::names::{Layout, Name, session_file};
 use super::pool::Pool;
 use super::scan::Listings;
-use super::sweep::Sweeps;
+use super::sweeping::Sweeps;
 use super::trouble;
 use crate::Durability;
 use crate::fs::{Fs, LockFile};

@@ -14,6 +14,7 @@ mod options;
 mod pool;
 mod scan;
 mod sweep;
+mod sweeping;
 mod trouble;
 
 use std::fmt;
@@ -32,7 +33,7 @@ pub use self::factory::JsonDirFactory;
 use self::locks::{Locks, Turn};
 use self::names::Name;
 pub use self::options::JsonDirOptions;
-use self::sweep::Sweep;
+use self::sweeping::Sweep;
 
 /// Keeps each session in a file of its own, in the manner of Django's file session store, but with nothing lost,
 /// revived or swallowed. Any number of processes of one machine can use the same directory at once.
@@ -307,7 +308,7 @@ impl SessionStore for JsonDir {
     }
 
     async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
-        self.walk(move |disk| sweep::expired(disk, now)).await
+        self.walk(move |disk| sweeping::expired(disk, now)).await
     }
 
     async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {

@@ -1,0 +1,372 @@
+//! Sweeps of the whole storage directory, and who helps with them.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::vec;
+
+use jam_core::{Error, Result, Timestamp};
+
+use super::disk::Disk;
+use super::names::Item;
+use super::sweep::{Look, look, sweep};
+
+/// Removes sessions that have expired by `now`, and tells how many.
+///
+/// # Errors
+/// The first one that was met, after everything else was swept all the same.
+pub(super) fn expired(disk: &Disk, now: Timestamp) -> Result<u64> {
+    let sweep = Arc::new(Sweep::begun(disk, now)?);
+    let others_help = disk.sweeps.begin(&sweep);
+    while sweep.step(disk) {}
+    let result = sweep.end();
+    drop(others_help);
+    result
+}
+
+/// A sweep under way. Writers may help with it: where many sessions are created and none lives for long, one thread
+/// among many does not remove as much as comes.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    now: Timestamp,
+    state: Mutex<State>,
+    /// That nobody is at a step.
+    rests: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    left: vec::IntoIter<Item>,
+    at_work: usize,
+    /// Keys that were looked at.
+    looked_at: u64,
+    removed: u64,
+    inserted: u64,
+    trouble: Option<Error>,
+}
+
+impl State {
+    /// It does not remove twice as much as is created, and not because there is little to remove. Only as much, and what is
+    /// created between two sweeps would pile up.
+    fn is_behind(&self) -> bool {
+        self.inserted * 2 > self.removed + Sweep::SLACK && self.removed > self.looked_at / 2
+    }
+}
+
+/// Somebody is at a step, until dropped.
+struct AtWork<'a>(&'a Sweep);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.at_work -= 1;
+        if state.at_work == 0 {
+            self.0.rests.notify_all();
+        }
+    }
+}
+
+impl Sweep {
+    /// It may lag by so much before others help.
+    const SLACK: u64 = 256;
+    /// With so many steps each: where each of them removes a session, what is created meanwhile is half of what goes.
+    pub(super) const HELP: usize = 2;
+    /// So many are at a step at once before nobody else helps: a lock that another process holds for long blocks no more threads.
+    const MOST_AT_WORK: usize = 8;
+
+    /// Of all that is in the storage directory now.
+    fn begun(disk: &Disk, now: Timestamp) -> Result<Self> {
+        let paths = disk.names_in(disk.layout.root())?;
+        let items: Vec<_> = paths.iter().filter_map(|path| disk.layout.item(path)).collect();
+        let state = State {
+            left: items.into_iter(),
+            ..State::default()
+        };
+        Ok(Self {
+            now,
+            state: Mutex::new(state),
+            rests: Condvar::new(),
+        })
+    }
+
+    /// Notes that a session was created meanwhile, and tells whether its writer is to help.
+    pub(super) fn heed_insert(&self) -> bool {
+        let mut state = self.lock();
+        state.inserted += 1;
+        state.is_behind()
+    }
+
+    /// One more step by somebody else than whose sweep it is, if there is room.
+    pub(super) fn help(&self, disk: &Disk) {
+        self.step_among(disk, Self::MOST_AT_WORK);
+    }
+
+    /// Looks at one more entry of the storage directory, if there is one and the store is open.
+    fn step(&self, disk: &Disk) -> bool {
+        self.step_among(disk, usize::MAX)
+    }
+
+    /// The same, unless so many are at a step already.
+    fn step_among(&self, disk: &Disk, most: usize) -> bool {
+        let item = {
+            let mut state = self.lock();
+            if state.at_work >= most {
+                return false;
+            }
+            let Some(item) = state.left.next() else {
+                return false;
+            };
+            if let Err(closed) = disk.open() {
+                state.left = vec::IntoIter::default();
+                state.trouble.get_or_insert(closed);
+                return false;
+            }
+            state.at_work += 1;
+            item
+        };
+        let _at_work = AtWork(self);
+        let (mut removed, mut met) = (0, false);
+        let swept = match item {
+            Item::Key(key) => look(disk, &disk.layout.key_dir(key), key, self.now).and_then(|look| {
+                met = look != Look::Gone;
+                if look == Look::Sweep {
+                    sweep(&disk.lock(key)?, self.now, &mut removed)
+                } else {
+                    Ok(())
+                }
+            }),
+            Item::Trash(key) => disk.lock(key).and_then(|folder| folder.empty_trash()),
+            Item::Dirt => disk.unlink(&disk.layout.dirt(disk.layout.root())),
+        };
+        let mut state = self.lock();
+        state.removed += removed;
+        state.looked_at += u64::from(met);
+        if let Err(error) = swept {
+            state.trouble.get_or_insert(error);
+        }
+        true
+    }
+
+    /// Waits for those who help, and gives what all of it came to.
+    fn end(&self) -> Result<u64> {
+        let state = self.lock();
+        let waited = self.rests.wait_while(state, |state| state.at_work > 0);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.trouble.take().map_or(Ok(state.removed), Err)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sweep that writers of this process help with, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct Sweeps(Mutex<Option<Arc<Sweep>>>);
+
+/// A sweep is known to others, until dropped.
+struct Known<'a>(&'a Sweeps);
+
+impl Drop for Known<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+    }
+}
+
+impl Sweeps {
+    /// Makes this sweep known, unless there is one already, which is enough.
+    fn begin(&self, sweep: &Arc<Sweep>) -> Option<Known<'_>> {
+        let mut known = self.lock();
+        if known.is_some() {
+            return None;
+        }
+        *known = Some(Arc::clone(sweep));
+        Some(Known(self))
+    }
+
+    /// The one that is known.
+    pub(super) fn known(&self) -> Option<Arc<Sweep>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Sweep>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::thread;
+
+    use jam_core::{ErrorKind, Record, RecordId, SessionKey, SessionStore, SystemClock};
+
+    use super::super::JsonDir;
+    use super::super::names::{Layout, Name};
+    use super::*;
+    use crate::Durability;
+    use crate::fs::{Fs, RealFs};
+
+    fn state(inserted: u64, removed: u64, looked_at: u64) -> State {
+        State {
+            looked_at,
+            removed,
+            inserted,
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn a_sweep_is_behind_where_less_goes_than_twice_what_comes_and_most_of_what_it_meets_goes() {
+        assert!(state(179, 100, 199).is_behind());
+        assert!(!state(178, 100, 199).is_behind(), "hardly");
+        assert!(
+            !state(10_000, 100, 200).is_behind(),
+            "half of the keys have nothing to remove"
+        );
+        assert!(!state(10_000, 0, 0).is_behind(), "it has just begun");
+    }
+
+    #[test]
+    fn the_end_of_a_sweep_has_what_those_did_who_helped() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let sweep = Sweep::begun(&disk(directory.path()), Timestamp::ZERO).expect("listed");
+        sweep.lock().at_work = 2;
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let _at_work = AtWork(&sweep);
+                    sweep.lock().removed += 5;
+                });
+            }
+            assert_eq!(sweep.end().expect("no trouble"), 10);
+        });
+    }
+
+    fn disk(root: &Path) -> Disk {
+        let layout = Layout::new(root.to_owned(), "jam_".to_owned());
+        Disk::new(Arc::new(RealFs), layout, Durability::Os, Arc::new(SystemClock))
+    }
+
+    /// A store with that many sessions of a key each, which end then.
+    async fn store(root: &Path, sessions: usize, ends: Option<Timestamp>) -> JsonDir {
+        let store = JsonDir::on(disk(root));
+        for number in 0..sessions {
+            insert(&store, &format!("old{number}"), ends).await;
+        }
+        store
+    }
+
+    async fn insert(store: &JsonDir, key: &str, ends: Option<Timestamp>) {
+        let id = RecordId::new(SessionKey::new(key).expect("a key"), "only").expect("an id");
+        store.insert(&id, &Record::new("{}", ends)).await.expect("inserted");
+    }
+
+    #[tokio::test]
+    async fn who_creates_helps_a_sweep_that_falls_behind() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = store(directory.path(), 600, Some(Timestamp::from_secs(1))).await;
+        let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).map(Arc::new);
+        let sweep = sweep.expect("listed");
+        let known = store.disk.sweeps.begin(&sweep).expect("the only one");
+        assert!(store.disk.sweeps.begin(&sweep).is_none());
+        // The one whose sweep it is gets no further than this.
+        while sweep.lock().removed < 10 {
+            assert!(sweep.step(&store.disk));
+        }
+        for number in 0..450 {
+            insert(&store, &format!("new{number}"), None).await;
+        }
+        let removed = sweep.end().expect("no trouble");
+        assert!((500..=600).contains(&removed), "{removed}");
+        while sweep.step(&store.disk) {}
+        assert_eq!(sweep.end().expect("no trouble"), 600, "each one once");
+        drop(known);
+        assert!(store.disk.sweeps.known().is_none());
+        let live = store.scan(None, usize::MAX).await.expect("scanned");
+        assert_eq!(live.entries.len(), 450);
+    }
+
+    #[tokio::test]
+    async fn nobody_helps_a_sweep_that_finds_little_to_remove() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = store(directory.path(), 50, None).await;
+        let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).map(Arc::new);
+        let sweep = sweep.expect("listed");
+        let _known = store.disk.sweeps.begin(&sweep).expect("the only one");
+        for _ in 0..10 {
+            assert!(sweep.step(&store.disk));
+        }
+        let before = sweep.lock().left.len();
+        for number in 0..600 {
+            insert(&store, &format!("new{number}"), None).await;
+        }
+        assert_eq!(sweep.end().expect("no trouble"), 0);
+        assert_eq!(sweep.lock().left.len(), before);
+    }
+
+    #[tokio::test]
+    async fn what_another_process_has_swept_says_nothing_about_what_is_left() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = store(directory.path(), 5, Some(Timestamp::from_secs(1))).await;
+        let begun = || Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
+        let (ours, theirs) = (begun(), begun());
+        let came_to = |sweep: &Sweep| {
+            let state = sweep.lock();
+            (state.removed, state.looked_at)
+        };
+        while theirs.step(&store.disk) {}
+        assert_eq!(came_to(&theirs), (5, 5));
+        while ours.step(&store.disk) {}
+        assert_eq!(came_to(&ours), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn only_so_many_help_at_once() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = store(directory.path(), 5, Some(Timestamp::from_secs(1))).await;
+        let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
+        sweep.lock().at_work = Sweep::MOST_AT_WORK;
+        sweep.help(&store.disk);
+        assert_eq!(sweep.lock().removed, 0);
+        sweep.lock().at_work -= 1;
+        sweep.help(&store.disk);
+        assert_eq!(sweep.lock().removed, 1);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_sweep_is_known_while_it_lasts() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = Arc::new(store(directory.path(), 1, Some(Timestamp::from_secs(1))).await);
+        let lock = store.disk.layout.lock(Name::of("old0").slot());
+        let elsewhere = RealFs.lock(&lock).expect("nobody else has it");
+        let sweeping = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.remove_expired(Timestamp::from_secs(2)).await }
+        });
+        // It cannot end before the lock is free.
+        for _ in 0..10_000 {
+            if store.disk.sweeps.known().is_some() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        assert!(store.disk.sweeps.known().is_some());
+        drop(elsewhere);
+        assert_eq!(sweeping.await.expect("no panic").expect("swept"), 1);
+        assert!(store.disk.sweeps.known().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_sweep_of_a_closed_store_is_an_error_only_where_something_was_left() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = store(directory.path(), 5, Some(Timestamp::from_secs(1))).await;
+        let begun = || Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
+        let (cut, whole) = (begun(), begun());
+        assert!(cut.step(&store.disk));
+        while whole.step(&store.disk) {}
+        store.disk.close();
+        assert!(!cut.step(&store.disk) && !whole.step(&store.disk));
+        assert!(cut.end().is_err_and(|error| error.kind() == ErrorKind::Unavailable));
+        assert!(whole.end().is_ok());
+    }
+}
