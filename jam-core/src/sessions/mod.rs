@@ -201,11 +201,28 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable); [`Crypto`](ErrorKind::Crypto) if its data does not open.
     pub async fn get(&self, id: impl AsRef<str>) -> Result<Option<Session>> {
-        self.run_found("get", async {
-            let Some(at) = self.locate(id.as_ref())? else {
+        self.read(id.as_ref(), false).await
+    }
+
+    /// The same, past any cache: the answer is what the store itself has, and a session that another process has just ended is
+    /// not there. For what is worth a trip to the store, such as to change a password, to pay, or to keep a connection open.
+    /// Where there is no cache it is [`get`](Self::get).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_fresh(&self, id: impl AsRef<str>) -> Result<Option<Session>> {
+        self.read(id.as_ref(), true).await
+    }
+
+    fn read<'a>(&'a self, id: &'a str, fresh: bool) -> impl Future<Output = Result<Option<Session>>> + 'a {
+        self.run_found("get", async move {
+            let Some(at) = self.locate(id)? else {
                 return Ok(None);
             };
-            let how = self.as_a_reader(&at);
+            let how = Load {
+                fresh,
+                ..self.as_a_reader(&at)
+            };
             let (at, stored, through_grace) = match self.inner.store().load(&at.record, how).await? {
                 Some(stored) => (at, stored, false),
                 None => match self.successor(&at, how).await? {
@@ -224,7 +241,6 @@ impl Sessions {
                 changed: false,
             }))))
         })
-        .await
     }
 
     /// Loads a session's data as a type of your own.

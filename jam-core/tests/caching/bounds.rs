@@ -29,6 +29,35 @@ async fn a_hit_asks_the_store_nothing() {
 }
 
 #[tokio::test]
+async fn a_fresh_read_knows_what_another_process_did_and_the_cache_does_afterwards() {
+    let it = It::new();
+    let here = Sessions::builder_on(it.cached.clone()).clock(it.clock.clone());
+    let here = here.grace(Duration::from_secs(30)).build().unwrap();
+    let elsewhere = Sessions::builder_on(it.store.clone()).clock(it.clock.clone());
+    let elsewhere = elsewhere.grace(Duration::from_secs(30)).build().unwrap();
+
+    let session = here.create("user1", json!({"role": "admin"})).await.unwrap();
+    let role = |found: Option<jam_core::Session>| found.map(|found| found.get::<String>("role").unwrap().unwrap());
+    assert_eq!(role(here.get_fresh(&session).await.unwrap()).as_deref(), Some("admin"));
+    here.get(&session).await.unwrap();
+    elsewhere.update(&session, json!({"role": "banned"})).await.unwrap();
+    assert_eq!(
+        role(here.get(&session).await.unwrap()).as_deref(),
+        Some("admin"),
+        "a hit"
+    );
+    assert_eq!(role(here.get_fresh(&session).await.unwrap()).as_deref(), Some("banned"));
+    assert_eq!(role(here.get(&session).await.unwrap()).as_deref(), Some("banned"));
+
+    let rotated = elsewhere.rework_with_grace(&session).await.unwrap();
+    assert!(!here.get(&session).await.unwrap().unwrap().through_grace(), "a hit");
+    assert!(here.get_fresh(&session).await.unwrap().unwrap().through_grace());
+    elsewhere.delete(&rotated).await.unwrap();
+    assert!(here.get_fresh(&session).await.unwrap().is_none());
+    assert!(here.get(&session).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_hit_gives_what_the_store_gave() {
     let it = It::new();
     let one = id("user1", "a");

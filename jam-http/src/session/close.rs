@@ -173,13 +173,13 @@ fn unconfirmed<'a>(config: &Inner, state: &'a State) -> Option<&'a SessionId> {
     }
 }
 
-/// Asks whether the session still has the id that a cookie is to go out with again. The handler may have worked for long, and
-/// the browser may hold the id of a new login already, which the old one would displace.
+/// Asks whether the session still has the id that a cookie is to go out with again, past any cache. The handler may have worked
+/// for long, and the browser may hold the id of a new login already, which the old one would displace.
 async fn confirm(config: &Inner, state: &mut State) {
     let Some(id) = unconfirmed(config, state) else {
         return;
     };
-    let found = apart(config.sessions.get(id)).await;
+    let found = apart(config.sessions.get_fresh(id)).await;
     state.renewal = match found {
         Ok(Some(session)) if !session.through_grace() => Renewal::Sure,
         // Who cannot be asked leaves the cookie as it is; a later request sends it.

@@ -55,7 +55,7 @@ impl Disk {
             listings: Listings::new(),
             sweeps: Sweeps::default(),
             pool: Pool::new(),
-            kept: KeptLocks::new(),
+            kept: KeptLocks::for_this_process(),
             unsynced: Unsynced::default(),
             closed: AtomicBool::new(false),
         }

@@ -1,6 +1,8 @@
 //! Who may write to a key: inside this process tasks wait here, not as blocked threads at the lock file, and between
 //! processes there are lock files.
 
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as BlockingMutex, MutexGuard, PoisonError};
 
 use async_lock::{Mutex, MutexGuardArc};
@@ -56,16 +58,49 @@ impl Locks {
 /// Lock files that are open and that nobody uses just now, one of each slot at most: to open one costs as much as a tenth
 /// of a write.
 #[derive(Debug)]
-pub(super) struct KeptLocks(Box<[BlockingMutex<Option<KeptLock>>]>);
+pub(super) struct KeptLocks {
+    slots: Box<[BlockingMutex<Option<KeptLock>>]>,
+    /// How many there are, and how many there may be.
+    count: AtomicUsize,
+    most: usize,
+}
 
 impl KeptLocks {
-    pub(super) fn new() -> Self {
-        Self((0..Name::SLOTS).map(|_| BlockingMutex::default()).collect())
+    /// For at most so many.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            slots: (0..Name::SLOTS).map(|_| BlockingMutex::default()).collect(),
+            count: AtomicUsize::new(0),
+            most,
+        }
+    }
+
+    /// For an eighth of the files that this process may have open: the others are for what else it does, which does not
+    /// know that these could be closed.
+    pub(super) fn for_this_process() -> Self {
+        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        Self::new(open_files(&limits).unwrap_or(OPEN_FILES) / 8)
     }
 
     /// The one of this slot, if there is one. Whoever has it has it alone.
     pub(super) fn take(&self, slot: u8) -> Option<KeptLock> {
-        self.at(slot).take()
+        let kept = self.at(slot).take()?;
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        Some(kept)
+    }
+
+    /// Keeps one, if there is room; otherwise it is closed.
+    fn put(&self, slot: u8, lock: KeptLock) {
+        let mut place = self.at(slot);
+        let room = |count| (count < self.most).then_some(count + 1);
+        if place.is_none()
+            && self
+                .count
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
+                .is_ok()
+        {
+            *place = Some(lock);
+        }
     }
 
     /// Closes them.
@@ -76,7 +111,22 @@ impl KeptLocks {
     }
 
     fn at(&self, slot: u8) -> MutexGuard<'_, Option<KeptLock>> {
-        self.0[usize::from(slot)].lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots[usize::from(slot)]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many files a process may have open where the system does not tell it in `/proc`: the smallest number that is a
+/// default anywhere (macOS).
+const OPEN_FILES: usize = 256;
+
+/// The number in force, by `/proc/self/limits`.
+fn open_files(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(usize::MAX),
+        soft => soft.parse().ok(),
     }
 }
 
@@ -101,7 +151,7 @@ impl<'a> Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some(kept) = self.lock.take().and_then(LockFile::keep) {
-            self.kept.at(self.slot).get_or_insert(kept);
+            self.kept.put(self.slot, kept);
         }
     }
 }
@@ -109,7 +159,7 @@ impl Drop for Held<'_> {
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs::File;
     use std::path::Path;
 
     use jam_core::SystemClock;
@@ -118,7 +168,7 @@ mod tests {
     use super::super::names::Layout;
     use super::*;
     use crate::Durability;
-    use crate::fs::RealFs;
+    use crate::fs::{Fs, RealFs};
 
     fn disk(root: &Path) -> Disk {
         let layout = Layout::new(root.to_owned(), "jam_".to_owned());
@@ -195,5 +245,40 @@ mod tests {
             disk.lock_existing(key).expect("asked").is_none(),
             "as if it never had a session"
         );
+    }
+
+    #[test]
+    fn no_more_are_kept_than_there_may_be() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = |slot: u8| {
+            let lock = RealFs.lock(&directory.path().join(slot.to_string())).expect("locked");
+            lock.keep().expect("kept")
+        };
+        let kept = KeptLocks::new(2);
+        for slot in 0..4 {
+            kept.put(slot, file(slot));
+        }
+        let there = |kept: &KeptLocks| (0..=u8::MAX).filter(|slot| kept.at(*slot).is_some()).count();
+        assert_eq!(there(&kept), 2);
+        kept.put(0, file(0));
+        assert!(kept.take(0).is_some() && kept.take(3).is_none());
+        kept.put(3, file(3));
+        kept.put(2, file(2));
+        assert_eq!(there(&kept), 2, "the second one of slot 0 took no place");
+        kept.close();
+        assert_eq!(there(&kept), 0);
+        kept.put(2, file(2));
+        assert_eq!(there(&kept), 1, "closed ones make room");
+    }
+
+    #[test]
+    fn the_limit_in_force_is_read() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+            Max open files            1024                 524288               files     \n";
+        assert_eq!(open_files(limits), Some(1024));
+        assert_eq!(open_files(&limits.replace("1024", "unlimited")), Some(usize::MAX));
+        for unknown in ["", "Max open files", "Max open files  x"] {
+            assert_eq!(open_files(unknown), None);
+        }
     }
 }

@@ -65,25 +65,63 @@ async fn a_session_moves_between_keys_that_share_a_lock_and_back_also_at_once() 
     assert_eq!(it.store.list(&key(&other)).await.expect("listed").len(), 50);
 }
 
+/// How many files of this store the process has open.
+#[cfg(target_os = "linux")]
+fn open_files(it: &Fixture) -> usize {
+    let handles = std::fs::read_dir("/proc/self/fd").expect("listed");
+    let paths = handles.filter_map(|handle| std::fs::read_link(handle.ok()?.path()).ok());
+    paths.filter(|path| path.starts_with(it.path())).count()
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_closed_store_has_no_file_open() {
     let it = Fixture::new().await;
-    let open = || {
-        let handles = std::fs::read_dir("/proc/self/fd").expect("listed");
-        let paths = handles.filter_map(|handle| std::fs::read_link(handle.ok()?.path()).ok());
-        paths.filter(|path| path.starts_with(it.path())).count()
-    };
     for number in 0..20 {
         let id = id(&format!("user{number}"), "a");
         it.store.insert(&id, &forever("{}")).await.expect("inserted");
     }
     it.store.remove_expired(NOW).await.expect("swept");
     assert_eq!(
-        open(),
+        open_files(&it),
         files(it.path(), ".lock").len(),
         "one for each lock file that was used"
     );
     it.store.close().await.expect("closed");
-    assert_eq!(open(), 0);
+    assert_eq!(open_files(&it), 0);
+}
+
+#[cfg(target_os = "linux")]
+const FEW_FILES: &str = "JAM_TEST_FEW_FILES";
+
+/// Started by the test below, in a process that may have 64 files open.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_store_in_a_process_of_few_files() {
+    if std::env::var_os(FEW_FILES).is_none() {
+        return;
+    }
+    let it = Fixture::new().await;
+    for number in 0..500 {
+        let id = id(&format!("user{number}"), "a");
+        it.store.insert(&id, &forever("{}")).await.expect("inserted");
+        assert!(open_files(&it) <= 8, "{}", open_files(&it));
+    }
+    assert_eq!(open_files(&it), 8, "as many as it may");
+    println!("\nkept few");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_leaves_most_of_the_files_that_a_process_may_open_to_others() {
+    let limited = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().expect("exe"))
+        .args(["dir_locks::a_store_in_a_process_of_few_files", "--exact", "--nocapture"])
+        .env(FEW_FILES, "")
+        .output()
+        .expect("run");
+    let said = String::from_utf8_lossy(&limited.stdout);
+    assert!(limited.status.success(), "{said}");
+    assert!(said.lines().any(|line| line == "kept few"), "{said}");
 }

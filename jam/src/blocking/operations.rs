@@ -48,6 +48,14 @@ impl Sessions {
         self.wait("get", self.inner.sessions.get(id))
     }
 
+    /// The same, past any cache.
+    ///
+    /// # Errors
+    /// As [`jam::Sessions::get_fresh`](crate::Sessions::get_fresh).
+    pub fn get_fresh(&self, id: impl AsRef<str>) -> Result<Option<Session>> {
+        self.wait("get_fresh", self.inner.sessions.get_fresh(id))
+    }
+
     /// Loads a session's data as a type of your own.
     ///
     /// # Errors

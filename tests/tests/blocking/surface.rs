@@ -49,6 +49,7 @@ fn every_operation_does_what_the_async_one_does(stage: impl Future<Output = Stag
     assert!(sessions.touch(&id).unwrap());
     stage.advance(3000);
     assert!(sessions.exists(&id).unwrap());
+    assert!(sessions.get_fresh(&id).unwrap().is_some());
 
     let reworked = sessions.rework(&id).unwrap();
     assert_eq!(data(&sessions, &id), None);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use http::header::SET_COOKIE;
-use jam::SessionOptions;
+use jam::cache::CachingStore;
 use jam::crypto::{AesSealer, generate_aes_key};
+use jam::{Clock, ManualClock, MemoryStore, SessionOptions, SessionStore, Sessions};
 use jam_http::{CookieConfig, CookieLife, Session, SessionConfig};
-use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
+use jam_tests::{Stage, on_every_framework};
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -18,6 +19,7 @@ on_every_framework!(
     a_revoke_in_flight_is_not_undone,
     a_late_answer_does_not_take_away_the_cookie_of_a_new_login,
     a_late_answer_does_not_renew_a_cookie_whose_id_is_an_old_one,
+    a_cache_that_has_not_heard_of_it_renews_no_cookie_of_an_old_id,
     a_late_request_with_the_old_id_does_not_displace_a_login,
     a_rework_that_meets_a_rotation_of_another_process_leaves_late_requests_nothing_to_begin,
     a_client_that_never_heard_of_its_login_begins_anew_half_a_minute_later,
@@ -154,6 +156,37 @@ async fn a_late_answer_does_not_renew_a_cookie_whose_id_is_an_old_one<F: Framewo
             let sent = header(&response, &SET_COOKIE).is_some();
             assert_eq!(sent, meanwhile == "nothing", "{path}, {meanwhile}");
         }
+    }
+}
+
+/// The same where another process does it, and this one has the session in a cache.
+async fn a_cache_that_has_not_heard_of_it_renews_no_cookie_of_an_old_id<F: Framework>() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Stage::START));
+    let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock)));
+    let cached = CachingStore::with_clock(Arc::clone(&store), secs(3600), 100, Arc::clone(&clock));
+    let sessions = |store: Arc<dyn SessionStore>| {
+        let builder = Sessions::builder_on(store).clock(Arc::clone(&clock));
+        builder.renew_on_read(true).build().unwrap()
+    };
+    let (here, elsewhere) = (sessions(Arc::new(cached)), sessions(store));
+    let cookie = CookieConfig::new().life(CookieLife::Session);
+    let config = SessionConfig::builder(here.clone()).cookie(cookie).build().unwrap();
+    let manager = elsewhere.clone();
+    let site = pages(config).on("/reads", move |session: Session| {
+        let manager = manager.clone();
+        async move {
+            if session.get::<bool>("reworked_meanwhile").await? == Some(true) {
+                manager.rework(session.id().await?.unwrap()).await?;
+            }
+            Ok("")
+        }
+    });
+    let app = F::serve(site).await;
+    for reworked in [false, true] {
+        let data = json!({"reworked_meanwhile": reworked});
+        let id = elsewhere.create("user1", data).await.unwrap();
+        let response = Browser::with_cookie(&app, cookie_of(&id)).visit("/reads").await;
+        assert_eq!(header(&response, &SET_COOKIE).is_some(), !reworked);
     }
 }
 
