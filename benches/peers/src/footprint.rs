@@ -1,9 +1,9 @@
 //! What a session takes up: in the process, and in files or on a server. Each store fills in a process of its own.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::{fs, io};
 
 use fred::prelude::{Builder, ClientLike, Config};
 use jam_bench_harness::{About, Failure, Jam, Library, text, write_table};
@@ -137,12 +137,16 @@ pub(crate) fn used(server: &Server) -> Result<usize, Failure> {
     Ok(used.ok_or("no used_memory")?.trim().parse()?)
 }
 
-/// Bytes that files take up, in whole blocks.
+/// Bytes that files take up, in whole blocks. What goes away meanwhile takes up nothing.
 pub(crate) fn taken(directory: &Path) -> Result<usize, Failure> {
     use std::os::unix::fs::MetadataExt;
 
     let mut bytes = 0;
-    for entry in fs::read_dir(directory)? {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let Ok(metadata) = entry.metadata() else { continue };
         bytes += if metadata.is_dir() {
