@@ -4,9 +4,11 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use moka::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
 
 use super::{Lease, Moment};
 use crate::{Clock, Ends, RecordId, SessionKey, Stored, SystemClock, Version};
@@ -32,7 +34,7 @@ use crate::{Clock, Ends, RecordId, SessionKey, Stored, SystemClock, Version};
 /// # Ok::<(), jam_core::Error>(())
 /// ```
 pub struct NearCache {
-    kept: Cache<RecordId, Arc<Kept>>,
+    kept: Cache<RecordId, Arc<Kept>, InUnits, RandomState>,
     /// One for each group of session keys: how often something was to be forgotten in it. A record counts only as long as the
     /// number is what it was when it was asked for, so there is no moment at which it could slip in again.
     forgotten: Box<[AtomicU64]>,
@@ -47,6 +49,30 @@ struct Kept {
     ticket: Ticket,
     lasts: Duration,
     lease: Option<Arc<Lease>>,
+}
+
+/// What a record counts as.
+#[derive(Clone, Debug)]
+struct InUnits;
+
+impl Weighter<RecordId, Arc<Kept>> for InUnits {
+    fn weight(&self, _: &RecordId, kept: &Arc<Kept>) -> u64 {
+        1 + (kept.stored.payload.len() / NearCache::UNIT) as u64
+    }
+}
+
+/// An empty cache. Its parts have a lock each, and none takes a record that is larger than the part.
+fn parted(capacity: u64) -> Cache<RecordId, Arc<Kept>, InUnits, RandomState> {
+    let parts = thread::available_parallelism().map_or(1, usize::from).saturating_mul(4);
+    let capacity_in_all = usize::try_from(capacity).unwrap_or(usize::MAX);
+    let parts = parts.min(capacity_in_all / NearCache::LEAST_PART).max(1);
+    let options = OptionsBuilder::new()
+        .shards(1 << parts.ilog2())
+        .estimated_items_capacity(capacity_in_all)
+        .weight_capacity(capacity)
+        .build();
+    let options = options.unwrap_or_else(|_| unreachable!("both capacities are given"));
+    Cache::with_options(options, InUnits, RandomState::new(), DefaultLifecycle::default())
 }
 
 /// How things stood before a read was sent.
@@ -71,8 +97,12 @@ impl NearCache {
     const MOST_GROUPS: u64 = 1 << 16;
     /// So many bytes of payload count as one record.
     const UNIT: usize = 1024;
+    /// So many records the parts of a cache are for, unless the whole is for fewer.
+    const LEAST_PART: usize = 256;
 
-    /// A cache for so many records of up to 1 KiB each; one that is larger counts once more for each KiB.
+    /// A cache for so many records of up to 1 KiB each; one that is larger counts once more for each KiB. A record that takes up
+    /// nearly all of a small cache, or of one of the parts that a larger one has (one for every 256 records, up to
+    /// four for each core), is not kept: up to 240 KiB each is, in caches for 256 and more.
     pub fn new(capacity: u64) -> Self {
         Self::with_clock(capacity, Arc::new(SystemClock))
     }
@@ -80,11 +110,8 @@ impl NearCache {
     /// The same by another clock: that of the store whose records are kept.
     pub fn with_clock(capacity: u64, clock: Arc<dyn Clock>) -> Self {
         let groups = capacity.saturating_mul(4).clamp(Self::LEAST_GROUPS, Self::MOST_GROUPS);
-        let weigh = |_: &RecordId, kept: &Arc<Kept>| {
-            u32::try_from(1 + kept.stored.payload.len() / Self::UNIT).unwrap_or(u32::MAX)
-        };
         Self {
-            kept: Cache::builder().max_capacity(capacity).weigher(weigh).build(),
+            kept: parted(capacity),
             forgotten: (0..groups.next_power_of_two()).map(|_| AtomicU64::new(0)).collect(),
             all_forgotten: AtomicU64::new(0),
             hasher: RandomState::new(),
@@ -157,15 +184,12 @@ impl NearCache {
     /// Forgets everything, in one step.
     pub fn forget_all(&self) {
         self.all_forgotten.fetch_add(1, Ordering::AcqRel);
-        self.kept.invalidate_all();
+        self.kept.clear();
     }
 
     /// Forgets a record that is not what a read past the cache found, so that no read from here shows it after that one.
     pub fn compare(&self, id: &RecordId, found: Option<&Version>) {
-        let other = |kept: Arc<Kept>| found != Some(&kept.stored.version);
-        if self.kept.get(id).is_some_and(other) {
-            self.kept.invalidate(id);
-        }
+        self.kept.remove_if(id, |kept| found != Some(&kept.stored.version));
     }
 
     /// Forgets the records of a key now, and again when what is given is dropped: to be held over a write of one's own.
@@ -176,8 +200,7 @@ impl NearCache {
 
     /// How many records there are, with those that were to be forgotten and still take up room.
     pub fn len(&self) -> u64 {
-        self.kept.run_pending_tasks();
-        self.kept.entry_count()
+        self.kept.len() as u64
     }
 
     /// Whether there is none.
@@ -199,7 +222,7 @@ impl NearCache {
 impl fmt::Debug for NearCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NearCache")
-            .field("records", &self.kept.entry_count())
+            .field("records", &self.kept.len())
             .finish_non_exhaustive()
     }
 }
