@@ -62,6 +62,31 @@ async fn a_slot_that_moves_leaves_nothing_behind() {
     }
 }
 
+/// A primary that answers and serves nothing, as in the smaller part of a cluster that was cut in two: who took its place
+/// changes what it does not hear of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_serves_the_hash_no_more_is_not_trusted_beyond_the_bound() {
+    for kind in [Kind::New, Kind::Old] {
+        let cluster = Cluster::start(kind);
+        let store = near(cluster_url(&cluster)).open().await.unwrap();
+        let one = id("user1", "one");
+        store.insert(&one, &record("{}", None)).await.unwrap();
+        let primary = cluster.primary_of("sessions:user1");
+        warm(&store, primary, &one).await;
+        assert!(is_kept(&store, primary, &one).await);
+        let slot = slot_of("sessions:user1").to_string();
+        primary.command(&["CLUSTER", "DELSLOTS", &slot]);
+        let seen = seen(&store, &one, Instant::now()).await;
+        assert!(seen < BOUND, "{kind:?}: {seen:?}");
+        // Its tracked connection is there all the while.
+        let since = Instant::now();
+        while since.elapsed() < 2 * BOUND {
+            assert!(!matches!(store.load(&one, Load::new()).await, Ok(Some(_))));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
 /// The old primary lives on as a replica, and its connections with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_primary_that_was_replaced_is_not_trusted_beyond_the_bound() {
