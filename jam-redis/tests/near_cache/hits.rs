@@ -83,9 +83,14 @@ async fn a_hit_never_outlives_the_session() {
                 .await
                 .unwrap();
             let mut there = 0;
-            while payload(&store, &one).await.is_some() {
+            loop {
+                // Before it is asked: on a busy machine its answer may have to wait for a thread.
+                let asked = crate::common::now();
+                if payload(&store, &one).await.is_none() {
+                    break;
+                }
                 there += 1;
-                assert!(crate::common::now() <= ends.plus(Duration::from_millis(20)), "{kind:?}");
+                assert!(asked <= ends.plus(Duration::from_millis(20)), "{kind:?}");
             }
             assert!(there > 1_000, "{kind:?}: {there} reads, most of them hits");
             pass(ends).await;
