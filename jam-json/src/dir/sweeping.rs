@@ -6,7 +6,8 @@ use std::vec;
 use jam_core::{Error, Result, Timestamp};
 
 use super::disk::Disk;
-use super::names::Item;
+use super::folder::Folder;
+use super::names::{Item, Name};
 use super::sweep::{Look, look, sweep};
 
 /// Removes sessions that have expired by `now`, and tells how many.
@@ -16,7 +17,7 @@ use super::sweep::{Look, look, sweep};
 pub(super) fn expired(disk: &Disk, now: Timestamp) -> Result<u64> {
     let sweep = Arc::new(Sweep::begun(disk, now)?);
     let others_help = disk.sweeps.begin(&sweep);
-    while sweep.step(disk) {}
+    while sweep.step(disk) || !sweep.rests() {}
     let result = sweep.end();
     drop(others_help);
     result
@@ -29,12 +30,14 @@ pub(super) struct Sweep {
     now: Timestamp,
     state: Mutex<State>,
     /// That nobody is at a step.
-    rests: Condvar,
+    at_rest: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     left: vec::IntoIter<Item>,
+    /// What somebody else had locked when a helper came to it. Whose sweep it is waits for it.
+    later: Vec<Item>,
     at_work: usize,
     /// Keys that were looked at.
     looked_at: u64,
@@ -51,6 +54,16 @@ impl State {
     }
 }
 
+/// What a visit of one entry came to.
+#[derive(Debug, Default)]
+struct Visit {
+    removed: u64,
+    /// There was something to look at.
+    met: bool,
+    /// Somebody else has it locked.
+    locked: bool,
+}
+
 /// Somebody is at a step, until dropped.
 struct AtWork<'a>(&'a Sweep);
 
@@ -59,7 +72,7 @@ impl Drop for AtWork<'_> {
         let mut state = self.0.lock();
         state.at_work -= 1;
         if state.at_work == 0 {
-            self.0.rests.notify_all();
+            self.0.at_rest.notify_all();
         }
     }
 }
@@ -69,8 +82,6 @@ impl Sweep {
     const SLACK: u64 = 256;
     /// With so many steps each: where each of them removes a session, what is created meanwhile is half of what goes.
     pub(super) const HELP: usize = 2;
-    /// So many are at a step at once before nobody else helps: a lock that another process holds for long blocks no more threads.
-    const MOST_AT_WORK: usize = 8;
 
     /// Of all that is in the storage directory now.
     fn begun(disk: &Disk, now: Timestamp) -> Result<Self> {
@@ -83,7 +94,7 @@ impl Sweep {
         Ok(Self {
             now,
             state: Mutex::new(state),
-            rests: Condvar::new(),
+            at_rest: Condvar::new(),
         })
     }
 
@@ -94,63 +105,97 @@ impl Sweep {
         state.is_behind()
     }
 
-    /// One more step by somebody else than whose sweep it is, if there is room.
+    /// One more step by somebody else than whose sweep it is. Waits for no lock: one that another process holds for long would
+    /// block a thread for each key behind it.
     pub(super) fn help(&self, disk: &Disk) {
-        self.step_among(disk, Self::MOST_AT_WORK);
+        if let Some(item) = self.next(disk, |state| state.left.next()) {
+            self.visit(disk, item, |key| disk.try_lock(key));
+        }
     }
 
     /// Looks at one more entry of the storage directory, if there is one and the store is open.
     fn step(&self, disk: &Disk) -> bool {
-        self.step_among(disk, usize::MAX)
+        let item = self.next(disk, |state| state.left.next().or_else(|| state.later.pop()));
+        if let Some(item) = item {
+            self.visit(disk, item, |key| disk.lock(key).map(Some));
+        }
+        item.is_some()
     }
 
-    /// The same, unless so many are at a step already.
-    fn step_among(&self, disk: &Disk, most: usize) -> bool {
-        let item = {
-            let mut state = self.lock();
-            if state.at_work >= most {
-                return false;
-            }
-            let Some(item) = state.left.next() else {
-                return false;
-            };
-            if let Err(closed) = disk.open() {
-                state.left = vec::IntoIter::default();
-                state.trouble.get_or_insert(closed);
-                return false;
-            }
-            state.at_work += 1;
-            item
-        };
-        let _at_work = AtWork(self);
-        let (mut removed, mut met) = (0, false);
-        let swept = match item {
-            Item::Key(key) => look(disk, &disk.layout.key_dir(key), key, self.now).and_then(|look| {
-                met = look != Look::Gone;
-                if look == Look::Sweep {
-                    sweep(&disk.lock(key)?, self.now, &mut removed)
-                } else {
-                    Ok(())
-                }
-            }),
-            Item::Trash(key) => disk.lock(key).and_then(|folder| folder.empty_trash()),
-            Item::Dirt => disk.unlink(&disk.layout.dirt(disk.layout.root())),
-        };
+    /// What to visit. Who takes something counts as at work.
+    fn next(&self, disk: &Disk, take: impl FnOnce(&mut State) -> Option<Item>) -> Option<Item> {
         let mut state = self.lock();
-        state.removed += removed;
-        state.looked_at += u64::from(met);
-        if let Err(error) = swept {
+        let item = take(&mut state)?;
+        if let Err(closed) = disk.open() {
+            state.left = vec::IntoIter::default();
+            state.later.clear();
+            state.trouble.get_or_insert(closed);
+            return None;
+        }
+        state.at_work += 1;
+        Some(item)
+    }
+
+    /// Takes away what nobody needs there; later, if somebody has it locked and that is not waited for.
+    fn visit<'a>(&self, disk: &'a Disk, item: Item, lock: impl FnOnce(Name) -> Result<Option<Folder<'a>>>) {
+        let _at_work = AtWork(self);
+        let mut visit = Visit::default();
+        let taken = self.take_away(disk, item, lock, &mut visit);
+        let mut state = self.lock();
+        state.removed += visit.removed;
+        if visit.locked {
+            state.later.push(item);
+        } else {
+            state.looked_at += u64::from(visit.met);
+        }
+        if let Err(error) = taken {
             state.trouble.get_or_insert(error);
         }
-        true
     }
 
-    /// Waits for those who help, and gives what all of it came to.
+    fn take_away<'a>(
+        &self,
+        disk: &'a Disk,
+        item: Item,
+        lock: impl FnOnce(Name) -> Result<Option<Folder<'a>>>,
+        visit: &mut Visit,
+    ) -> Result<()> {
+        let key = match item {
+            Item::Dirt => return disk.unlink(&disk.layout.dirt(disk.layout.root())),
+            Item::Trash(key) => key,
+            Item::Key(key) => {
+                let look = look(disk, &disk.layout.key_dir(key), key, self.now)?;
+                visit.met = look != Look::Gone;
+                if look != Look::Sweep {
+                    return Ok(());
+                }
+                key
+            }
+        };
+        let Some(folder) = lock(key)? else {
+            visit.locked = true;
+            return Ok(());
+        };
+        match item {
+            Item::Trash(_) => folder.empty_trash(),
+            _ => sweep(&folder, self.now, &mut visit.removed),
+        }
+    }
+
+    /// Waits for those who help, and tells whether they left nothing for later.
+    fn rests(&self) -> bool {
+        self.wait_for_helpers().later.is_empty()
+    }
+
+    /// What all of it came to.
     fn end(&self) -> Result<u64> {
-        let state = self.lock();
-        let waited = self.rests.wait_while(state, |state| state.at_work > 0);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.wait_for_helpers();
         state.trouble.take().map_or(Ok(state.removed), Err)
+    }
+
+    fn wait_for_helpers(&self) -> MutexGuard<'_, State> {
+        let waited = self.at_rest.wait_while(self.lock(), |state| state.at_work > 0);
+        waited.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -200,10 +245,10 @@ mod tests {
     use jam_core::{ErrorKind, Record, RecordId, SessionKey, SessionStore, SystemClock};
 
     use super::super::JsonDir;
-    use super::super::names::{Layout, Name};
+    use super::super::names::Layout;
     use super::*;
     use crate::Durability;
-    use crate::fs::{Fs, RealFs};
+    use crate::fs::{Fs, LockFile, RealFs};
 
     fn state(inserted: u64, removed: u64, looked_at: u64) -> State {
         State {
@@ -319,17 +364,42 @@ mod tests {
         assert_eq!(came_to(&ours), (0, 0));
     }
 
+    /// Locks a key as another process would.
+    #[cfg(unix)]
+    fn lock_elsewhere(store: &JsonDir, key: &str) -> LockFile {
+        let path = store.disk.layout.lock(Name::of(key).slot());
+        RealFs.lock(&path).expect("nobody else has it")
+    }
+
+    #[cfg(unix)]
     #[tokio::test]
-    async fn only_so_many_help_at_once() {
+    async fn who_helps_waits_for_no_lock_and_leaves_what_is_behind_it_to_whose_sweep_it_is() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let store = store(directory.path(), 5, Some(Timestamp::from_secs(1))).await;
+        let store = store(directory.path(), 1, Some(Timestamp::from_secs(1))).await;
         let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
-        sweep.lock().at_work = Sweep::MOST_AT_WORK;
+        let elsewhere = lock_elsewhere(&store, "old0");
         sweep.help(&store.disk);
-        assert_eq!(sweep.lock().removed, 0);
-        sweep.lock().at_work -= 1;
         sweep.help(&store.disk);
-        assert_eq!(sweep.lock().removed, 1);
+        assert!(!sweep.rests(), "it is not done");
+        drop(elsewhere);
+        assert!(sweep.step(&store.disk));
+        assert!(sweep.rests() && !sweep.step(&store.disk));
+        assert_eq!(sweep.end().expect("no trouble"), 1);
+        assert_eq!(sweep.lock().looked_at, 1, "once");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_was_left_for_later_is_an_error_where_the_store_was_closed_meanwhile() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = store(directory.path(), 1, Some(Timestamp::from_secs(1))).await;
+        let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
+        let elsewhere = lock_elsewhere(&store, "old0");
+        sweep.help(&store.disk);
+        drop(elsewhere);
+        store.disk.close();
+        assert!(!sweep.step(&store.disk) && sweep.rests());
+        assert!(sweep.end().is_err_and(|error| error.kind() == ErrorKind::Unavailable));
     }
 
     #[cfg(unix)]
@@ -337,8 +407,7 @@ mod tests {
     async fn a_sweep_is_known_while_it_lasts() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let store = Arc::new(store(directory.path(), 1, Some(Timestamp::from_secs(1))).await);
-        let lock = store.disk.layout.lock(Name::of("old0").slot());
-        let elsewhere = RealFs.lock(&lock).expect("nobody else has it");
+        let elsewhere = lock_elsewhere(&store, "old0");
         let sweeping = tokio::spawn({
             let store = Arc::clone(&store);
             async move { store.remove_expired(Timestamp::from_secs(2)).await }
