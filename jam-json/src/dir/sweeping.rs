@@ -1,5 +1,6 @@
 //! Sweeps of the whole storage directory, and who helps with them.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::vec;
 
@@ -36,8 +37,9 @@ pub(super) struct Sweep {
 #[derive(Debug, Default)]
 struct State {
     left: vec::IntoIter<Item>,
-    /// What somebody else had locked when a helper came to it. Whose sweep it is waits for it.
-    later: Vec<Item>,
+    /// What somebody else had locked when a helper came to it. Others try it again after all that is left, and whose sweep
+    /// it is waits for it.
+    later: VecDeque<Item>,
     at_work: usize,
     /// Keys that were looked at.
     looked_at: u64,
@@ -108,14 +110,14 @@ impl Sweep {
     /// One more step by somebody else than whose sweep it is. Waits for no lock: one that another process holds for long would
     /// block a thread for each key behind it.
     pub(super) fn help(&self, disk: &Disk) {
-        if let Some(item) = self.next(disk, |state| state.left.next()) {
+        if let Some(item) = self.next(disk) {
             self.visit(disk, item, |key| disk.try_lock(key));
         }
     }
 
     /// Looks at one more entry of the storage directory, if there is one and the store is open.
     fn step(&self, disk: &Disk) -> bool {
-        let item = self.next(disk, |state| state.left.next().or_else(|| state.later.pop()));
+        let item = self.next(disk);
         if let Some(item) = item {
             self.visit(disk, item, |key| disk.lock(key).map(Some));
         }
@@ -123,9 +125,10 @@ impl Sweep {
     }
 
     /// What to visit. Who takes something counts as at work.
-    fn next(&self, disk: &Disk, take: impl FnOnce(&mut State) -> Option<Item>) -> Option<Item> {
-        let mut state = self.lock();
-        let item = take(&mut state)?;
+    fn next(&self, disk: &Disk) -> Option<Item> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let item = state.left.next().or_else(|| state.later.pop_front())?;
         if let Err(closed) = disk.open() {
             state.left = vec::IntoIter::default();
             state.later.clear();
@@ -144,7 +147,7 @@ impl Sweep {
         let mut state = self.lock();
         state.removed += visit.removed;
         if visit.locked {
-            state.later.push(item);
+            state.later.push_back(item);
         } else {
             state.looked_at += u64::from(visit.met);
         }
@@ -373,19 +376,25 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn who_helps_waits_for_no_lock_and_leaves_what_is_behind_it_to_whose_sweep_it_is() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let store = store(directory.path(), 1, Some(Timestamp::from_secs(1))).await;
-        let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
-        let elsewhere = lock_elsewhere(&store, "old0");
-        sweep.help(&store.disk);
-        sweep.help(&store.disk);
-        assert!(!sweep.rests(), "it is not done");
-        drop(elsewhere);
-        assert!(sweep.step(&store.disk));
-        assert!(sweep.rests() && !sweep.step(&store.disk));
-        assert_eq!(sweep.end().expect("no trouble"), 1);
-        assert_eq!(sweep.lock().looked_at, 1, "once");
+    async fn who_helps_waits_for_no_lock_and_leaves_what_is_behind_it_for_later() {
+        for by_helper in [false, true] {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let store = store(directory.path(), 1, Some(Timestamp::from_secs(1))).await;
+            let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
+            let elsewhere = lock_elsewhere(&store, "old0");
+            sweep.help(&store.disk);
+            sweep.help(&store.disk);
+            assert!(!sweep.rests(), "it is not done");
+            drop(elsewhere);
+            if by_helper {
+                sweep.help(&store.disk);
+            } else {
+                assert!(sweep.step(&store.disk));
+            }
+            assert!(sweep.rests() && !sweep.step(&store.disk));
+            assert_eq!(sweep.end().expect("no trouble"), 1);
+            assert_eq!(sweep.lock().looked_at, 1, "once");
+        }
     }
 
     #[cfg(unix)]
