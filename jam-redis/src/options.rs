@@ -163,8 +163,9 @@ impl RedisOptions {
         self
     }
 
-    /// Keeps up to so many sessions that were read in this process, so that reading them again costs no trip; off by default,
-    /// and with 0. A session whose data is larger than 1 KiB counts once more for each KiB.
+    /// Keeps up to about so many sessions that were read in this process, so that reading them again costs no trip; off by
+    /// default, and with 0. A session whose data is larger than 1 KiB counts once more for each KiB, and one of more than 240
+    /// KiB may not be kept at all.
     ///
     /// The server tells when somebody changes what was read (`CLIENT TRACKING`), so the end of a session shows everywhere as
     /// soon as its message arrives, and never later than [`near_cache_staleness`](Self::near_cache_staleness). What this

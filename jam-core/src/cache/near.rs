@@ -100,7 +100,7 @@ impl NearCache {
     /// So many records the parts of a cache are for, unless the whole is for fewer.
     const LEAST_PART: usize = 256;
 
-    /// A cache for so many records of up to 1 KiB each; one that is larger counts once more for each KiB. A record that takes up
+    /// A cache for about so many records of up to 1 KiB each; one that is larger counts once more for each KiB. A record that takes up
     /// nearly all of a small cache, or of one of the parts that a larger one has (one for every 256 records, up to
     /// four for each core), is not kept: up to 240 KiB each is, in caches for 256 and more.
     pub fn new(capacity: u64) -> Self {
@@ -184,12 +184,17 @@ impl NearCache {
     /// Forgets everything, in one step.
     pub fn forget_all(&self) {
         self.all_forgotten.fetch_add(1, Ordering::AcqRel);
-        self.kept.clear();
+        // What it gives back is memory only, one by one, so that nobody waits for all of it.
+        self.kept.drain().for_each(drop);
     }
 
-    /// Forgets a record that is not what a read past the cache found, so that no read from here shows it after that one.
+    /// Forgets a record that is not what a read past the cache found, so that no read from here shows it after that one. (One
+    /// that is on its way back just then may bring it here once more, for as long as it would have been kept anyway.)
     pub fn compare(&self, id: &RecordId, found: Option<&Version>) {
-        self.kept.remove_if(id, |kept| found != Some(&kept.stored.version));
+        let other = |kept: &Arc<Kept>| found != Some(&kept.stored.version);
+        if self.kept.peek(id).is_some_and(|kept| other(&kept)) {
+            self.kept.remove_if(id, other);
+        }
     }
 
     /// Forgets the records of a key now, and again when what is given is dropped: to be held over a write of one's own.

@@ -34,8 +34,9 @@ pub struct CachingStore<S> {
 }
 
 impl<S: SessionStore> CachingStore<S> {
-    /// Keeps records of this store for at most `max_staleness`, counted from when a read was sent, and at most `capacity` of
-    /// them; one whose payload is larger than 1 KiB counts once more for each KiB. A bound of zero keeps nothing.
+    /// Keeps records of this store for at most `max_staleness`, counted from when a read was sent, and at most about `capacity`
+    /// of them; one whose payload is larger than 1 KiB counts once more for each KiB, and one of more than 240 KiB may not be
+    /// kept at all ([`NearCache::new`]). A bound of zero keeps nothing.
     pub fn new(store: S, max_staleness: Duration, capacity: u64) -> Self {
         Self::with_clock(store, max_staleness, capacity, Arc::new(SystemClock))
     }

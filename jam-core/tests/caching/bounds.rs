@@ -275,7 +275,18 @@ async fn the_capacity_holds_and_large_payloads_count_for_more() {
 
 #[test]
 fn a_large_payload_has_room_in_any_cache_for_256_and_more() {
-    for (capacity, room) in [(0, false), (200, false), (256, true), (1 << 20, true), (u64::MAX, true)] {
+    for (capacity, room) in [
+        (0, false),
+        (200, false),
+        (256, true),
+        (511, true),
+        (512, true),
+        (767, true),
+        (768, true),
+        (1_023, true),
+        (1 << 20, true),
+        (u64::MAX, true),
+    ] {
         let (near, id) = (NearCache::new(capacity), id("user1", "a"));
         let stored = Stored::new(vec![0; 240 * 1024].into(), Version::from_counter(1)).ending(Ends::Never);
         near.keep(&id, near.ticket(id.key()), &stored, BOUND, None);

@@ -75,8 +75,8 @@ impl KeptLocks {
         }
     }
 
-    /// For an eighth of the files that this process may have open: the others are for what else it does, which does not
-    /// know that these could be closed.
+    /// For an eighth of the files that this process may have open, for this store: the others are for what else it does, which
+    /// does not know that these could be closed.
     pub(super) fn for_this_process() -> Self {
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
         Self::new(open_files(&limits).unwrap_or(OPEN_FILES) / 8)

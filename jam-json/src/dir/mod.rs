@@ -106,7 +106,7 @@ use self::sweeping::Sweep;
 /// Locks are those of the operating system (`flock`), so use a local file system. There are at most 256 lock files,
 /// however many session keys there ever were: those whose hashes begin alike share one, and wait for each other, also
 /// where a process was stopped while it held it. A store keeps those it has used open until it is closed, which makes
-/// writes faster, up to an eighth of what the process may have open when the store is opened (`ulimit -n`, by
+/// writes faster, up to an eighth, each store, of what the process may have open when the store is opened (`ulimit -n`, by
 /// `/proc/self/limits`; where there is none, 32): with 2,048 or more, all of them. Do not remove them while a process has
 /// the store open. A process that is forked off opens its own.
 pub struct JsonDir {
@@ -164,7 +164,8 @@ impl JsonDir {
         .await
     }
 
-    /// Has a sweep that falls behind what is created meanwhile helped by those who create.
+    /// Has a sweep that falls behind what is created meanwhile helped by those who create. What is asked of the store next
+    /// waits behind that help, so nobody goes on for long to create more than can be removed.
     fn help_to_sweep(&self) {
         let Some(sweep) = self.disk.sweeps.known().filter(|sweep| sweep.heed_insert()) else {
             return;

@@ -18,8 +18,7 @@ use super::sweep::{Look, look, sweep};
 pub(super) fn expired(disk: &Disk, now: Timestamp) -> Result<u64> {
     let sweep = Arc::new(Sweep::begun(disk, now)?);
     let others_help = disk.sweeps.begin(&sweep);
-    while sweep.step(disk) || !sweep.rests() {}
-    let result = sweep.end();
+    let result = sweep.finish(disk);
     drop(others_help);
     result
 }
@@ -37,9 +36,10 @@ pub(super) struct Sweep {
 #[derive(Debug, Default)]
 struct State {
     left: vec::IntoIter<Item>,
-    /// What somebody else had locked when a helper came to it. Others try it again after all that is left, and whose sweep
-    /// it is waits for it.
+    /// What somebody else had locked when a helper came to it. One more tries it after all that is left.
     later: VecDeque<Item>,
+    /// What was locked then as well. Whose sweep it is waits for it.
+    locked: Vec<Item>,
     at_work: usize,
     /// Keys that were looked at.
     looked_at: u64,
@@ -53,6 +53,11 @@ impl State {
     /// created between two sweeps would pile up.
     fn is_behind(&self) -> bool {
         self.inserted * 2 > self.removed + Sweep::SLACK && self.removed > self.looked_at / 2
+    }
+
+    /// Whether there is anything that a helper may try.
+    fn has_more(&self) -> bool {
+        !(self.left.as_slice().is_empty() && self.later.is_empty())
     }
 }
 
@@ -104,52 +109,67 @@ impl Sweep {
     pub(super) fn heed_insert(&self) -> bool {
         let mut state = self.lock();
         state.inserted += 1;
-        state.is_behind()
+        state.is_behind() && state.has_more()
     }
 
-    /// One more step by somebody else than whose sweep it is. Waits for no lock: one that another process holds for long would
-    /// block a thread for each key behind it.
+    /// One more step by somebody else than whose sweep it is. Waits for no lock file: one that another process holds for long
+    /// would block a thread for each key behind it.
     pub(super) fn help(&self, disk: &Disk) {
-        if let Some(item) = self.next(disk) {
-            self.visit(disk, item, |key| disk.try_lock(key));
-        }
+        let next = |state: &mut State| {
+            let first = state.left.next().map(|item| (item, false));
+            first.or_else(|| state.later.pop_front().map(|item| (item, true)))
+        };
+        let Some((item, again)) = self.next(disk, next) else {
+            return;
+        };
+        self.visit(disk, item, again, |key| disk.try_lock(key));
     }
 
     /// Looks at one more entry of the storage directory, if there is one and the store is open.
     fn step(&self, disk: &Disk) -> bool {
-        let item = self.next(disk);
+        let next = |state: &mut State| {
+            let first = state.left.next().or_else(|| state.later.pop_front());
+            first.or_else(|| state.locked.pop())
+        };
+        let item = self.next(disk, next);
         if let Some(item) = item {
-            self.visit(disk, item, |key| disk.lock(key).map(Some));
+            self.visit(disk, item, true, |key| disk.lock(key).map(Some));
         }
         item.is_some()
     }
 
     /// What to visit. Who takes something counts as at work.
-    fn next(&self, disk: &Disk) -> Option<Item> {
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        let item = state.left.next().or_else(|| state.later.pop_front())?;
+    fn next<T>(&self, disk: &Disk, take: impl FnOnce(&mut State) -> Option<T>) -> Option<T> {
+        let mut state = self.lock();
+        let taken = take(&mut state)?;
         if let Err(closed) = disk.open() {
             state.left = vec::IntoIter::default();
             state.later.clear();
+            state.locked.clear();
             state.trouble.get_or_insert(closed);
             return None;
         }
         state.at_work += 1;
-        Some(item)
+        Some(taken)
     }
 
     /// Takes away what nobody needs there; later, if somebody has it locked and that is not waited for.
-    fn visit<'a>(&self, disk: &'a Disk, item: Item, lock: impl FnOnce(Name) -> Result<Option<Folder<'a>>>) {
+    fn visit<'a>(
+        &self,
+        disk: &'a Disk,
+        item: Item,
+        again: bool,
+        lock: impl FnOnce(Name) -> Result<Option<Folder<'a>>>,
+    ) {
         let _at_work = AtWork(self);
         let mut visit = Visit::default();
         let taken = self.take_away(disk, item, lock, &mut visit);
         let mut state = self.lock();
         state.removed += visit.removed;
-        if visit.locked {
-            state.later.push_back(item);
-        } else {
-            state.looked_at += u64::from(visit.met);
+        match (visit.locked, again) {
+            (false, _) => state.looked_at += u64::from(visit.met),
+            (true, false) => state.later.push_back(item),
+            (true, true) => state.locked.push(item),
         }
         if let Err(error) = taken {
             state.trouble.get_or_insert(error);
@@ -185,12 +205,19 @@ impl Sweep {
         }
     }
 
-    /// Waits for those who help, and tells whether they left nothing for later.
-    fn rests(&self) -> bool {
-        self.wait_for_helpers().later.is_empty()
+    /// Takes every step that is left, and what helpers could not; gives what all of it came to.
+    fn finish(&self, disk: &Disk) -> Result<u64> {
+        while self.step(disk) || !self.rests() {}
+        self.end()
     }
 
-    /// What all of it came to.
+    /// Waits for those who help, and tells whether they left nothing to whose sweep it is.
+    fn rests(&self) -> bool {
+        let state = self.wait_for_helpers();
+        !state.has_more() && state.locked.is_empty()
+    }
+
+    /// What it came to so far.
     fn end(&self) -> Result<u64> {
         let mut state = self.wait_for_helpers();
         state.trouble.take().map_or(Ok(state.removed), Err)
@@ -325,8 +352,7 @@ mod tests {
         }
         let removed = sweep.end().expect("no trouble");
         assert!((500..=600).contains(&removed), "{removed}");
-        while sweep.step(&store.disk) {}
-        assert_eq!(sweep.end().expect("no trouble"), 600, "each one once");
+        assert_eq!(sweep.finish(&store.disk).expect("no trouble"), 600, "each one once");
         drop(known);
         assert!(store.disk.sweeps.known().is_none());
         let live = store.scan(None, usize::MAX).await.expect("scanned");
@@ -377,24 +403,41 @@ mod tests {
     #[cfg(unix)]
     #[tokio::test]
     async fn who_helps_waits_for_no_lock_and_leaves_what_is_behind_it_for_later() {
-        for by_helper in [false, true] {
+        // By a second helper, or by whose sweep it is: before or after a second helper has tried.
+        for (tries, by_helper) in [(1, true), (1, false), (2, false)] {
             let directory = tempfile::tempdir().expect("a temporary directory");
             let store = store(directory.path(), 1, Some(Timestamp::from_secs(1))).await;
             let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
             let elsewhere = lock_elsewhere(&store, "old0");
-            sweep.help(&store.disk);
-            sweep.help(&store.disk);
+            for _ in 0..tries {
+                sweep.help(&store.disk);
+            }
             assert!(!sweep.rests(), "it is not done");
+            assert_eq!(
+                sweep.lock().has_more(),
+                tries < 2,
+                "nobody tries a third time without waiting"
+            );
             drop(elsewhere);
             if by_helper {
                 sweep.help(&store.disk);
-            } else {
-                assert!(sweep.step(&store.disk));
+                assert!(sweep.rests());
             }
-            assert!(sweep.rests() && !sweep.step(&store.disk));
-            assert_eq!(sweep.end().expect("no trouble"), 1);
+            assert_eq!(sweep.finish(&store.disk).expect("no trouble"), 1);
             assert_eq!(sweep.lock().looked_at, 1, "once");
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_to_help_where_nothing_is_left() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = store(directory.path(), 2, Some(Timestamp::from_secs(1))).await;
+        let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
+        assert!(sweep.step(&store.disk));
+        sweep.lock().inserted = 1_000;
+        assert!(sweep.heed_insert());
+        assert!(sweep.step(&store.disk));
+        assert!(!sweep.heed_insert() && sweep.lock().is_behind());
     }
 
     #[cfg(unix)]

@@ -62,8 +62,8 @@ async fn a_slot_that_moves_leaves_nothing_behind() {
     }
 }
 
-/// A primary that answers and serves nothing, as in the smaller part of a cluster that was cut in two: who took its place
-/// changes what it does not hear of.
+/// A primary that answers and serves nothing, as in the smaller part of a cluster that was cut in two: who takes its place
+/// may change what it does not hear of, so nothing that was read from it counts for longer than the bound.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_primary_that_serves_the_hash_no_more_is_not_trusted_beyond_the_bound() {
     for kind in [Kind::New, Kind::Old] {
