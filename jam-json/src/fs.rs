@@ -27,6 +27,11 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Names in a directory, in no order.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// The same one after another, for directories of which there may be a million.
+    fn each_in_dir(&self, path: &Path, each: &mut dyn FnMut(PathBuf)) -> io::Result<()> {
+        self.read_dir(path)?.into_iter().for_each(each);
+        Ok(())
+    }
     /// Makes the content of a file durable, whoever wrote it (`fdatasync`).
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         let _ = path;
@@ -249,9 +254,16 @@ impl Fs for RealFs {
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(path)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect()
+        let mut paths = Vec::new();
+        self.each_in_dir(path, &mut |path| paths.push(path))?;
+        Ok(paths)
+    }
+
+    fn each_in_dir(&self, path: &Path, each: &mut dyn FnMut(PathBuf)) -> io::Result<()> {
+        for entry in fs::read_dir(path)? {
+            each(entry?.path());
+        }
+        Ok(())
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {

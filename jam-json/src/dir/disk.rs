@@ -12,7 +12,7 @@ use jam_core::{Clock, RecordId, Renewal, Result, Stored, Timestamp};
 use super::document::{self, Session};
 use super::folder::Folder;
 use super::locks::{Held, KeptLocks};
-use super::names::{Layout, Name, session_file};
+use super::names::{Item, Layout, Name, session_file};
 use super::pool::Pool;
 use super::scan::Listings;
 use super::sweeping::Sweeps;
@@ -131,12 +131,24 @@ impl Disk {
 
     /// What is in a directory; nothing if it is not there.
     pub(super) fn names_in(&self, dir: &Path) -> Result<Vec<PathBuf>> {
-        match self.fs.read_dir(dir) {
-            Ok(paths) => Ok(paths),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.still_there()?;
-                Ok(Vec::new())
-            }
+        let mut paths = Vec::new();
+        let was_there = self.each_in(dir, &mut |path| paths.push(path))?;
+        Ok(if was_there { paths } else { Vec::new() })
+    }
+
+    /// What of the store is in the storage directory.
+    pub(super) fn items(&self) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        // Without their paths, which for a million keys would be a hundred megabytes.
+        self.each_in(self.layout.root(), &mut |path| items.extend(self.layout.item(&path)))?;
+        Ok(items)
+    }
+
+    /// Whether the directory is there, to its end.
+    fn each_in(&self, dir: &Path, each: &mut dyn FnMut(PathBuf)) -> Result<bool> {
+        match self.fs.each_in_dir(dir, each) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.still_there().map(|()| false),
             Err(error) => Err(trouble::failed("listing a directory", dir, error)),
         }
     }

@@ -47,11 +47,11 @@ pub(super) fn page(disk: &Disk, cursor: Option<&Cursor>, limit: usize) -> Result
 }
 
 fn keys(disk: &Disk) -> Result<Vec<Name>> {
-    let paths = disk.names_in(disk.layout.root())?;
-    let mut keys: Vec<_> = paths
-        .iter()
-        .filter_map(|path| match disk.layout.item(path) {
-            Some(Item::Key(key)) => Some(key),
+    let mut keys: Vec<_> = disk
+        .items()?
+        .into_iter()
+        .filter_map(|item| match item {
+            Item::Key(key) => Some(key),
             _ => None,
         })
         .collect();

@@ -13,15 +13,15 @@ use super::trouble;
 /// Removes what crashed writers left: half-filled files and directories of cleared keys. What somebody is just using is
 /// left alone: whoever uses it holds the key's lock.
 pub(super) fn leftovers(disk: &Disk) -> Result<()> {
-    for path in disk.names_in(disk.layout.root())? {
-        let key = match disk.layout.item(&path) {
-            Some(Item::Key(key)) if exists(disk, &temp_file(&path))? => key,
-            Some(Item::Trash(key)) => key,
-            Some(Item::Dirt) => {
-                disk.unlink(&path)?;
+    for item in disk.items()? {
+        let key = match item {
+            Item::Key(key) if exists(disk, &temp_file(&disk.layout.key_dir(key)))? => key,
+            Item::Key(_) => continue,
+            Item::Trash(key) => key,
+            Item::Dirt => {
+                disk.unlink(&disk.layout.dirt(disk.layout.root()))?;
                 continue;
             }
-            _ => continue,
         };
         if let Some(folder) = disk.try_lock(key)? {
             folder.disk.unlink(&temp_file(&folder.dir))?;

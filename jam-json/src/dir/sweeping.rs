@@ -92,10 +92,8 @@ impl Sweep {
 
     /// Of all that is in the storage directory now.
     fn begun(disk: &Disk, now: Timestamp) -> Result<Self> {
-        let paths = disk.names_in(disk.layout.root())?;
-        let items: Vec<_> = paths.iter().filter_map(|path| disk.layout.item(path)).collect();
         let state = State {
-            left: items.into_iter(),
+            left: disk.items()?.into_iter(),
             ..State::default()
         };
         Ok(Self {
