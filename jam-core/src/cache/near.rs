@@ -35,8 +35,9 @@ use crate::{Clock, Ends, RecordId, SessionKey, Stored, SystemClock, Version};
 /// ```
 pub struct NearCache {
     kept: Cache<RecordId, Arc<Kept>, InUnits, RandomState>,
-    /// One for each group of session keys: how often something was to be forgotten in it. A record counts only as long as the
-    /// number is what it was when it was asked for, so there is no moment at which it could slip in again.
+    /// One for each group of session keys: how often something was to be forgotten in it, and in the lower bits how many of one's
+    /// own writes are under way. A record counts only as long as the number is what it was when it was asked for, so there
+    /// is no moment at which it could slip in again; and nothing that is asked for during a write is kept.
     forgotten: Box<[AtomicU64]>,
     all_forgotten: AtomicU64,
     hasher: RandomState,
@@ -95,6 +96,8 @@ impl NearCache {
     /// Fewer groups would forget too much for each other.
     const LEAST_GROUPS: u64 = 1 << 10;
     const MOST_GROUPS: u64 = 1 << 16;
+    /// What a group's number goes up by when something is to be forgotten; below it is room for the writes.
+    const FORGET: u64 = 1 << 20;
     /// So many bytes of payload count as one record.
     const UNIT: usize = 1024;
     /// So many records the parts of a cache are for, unless the whole is for fewer.
@@ -144,7 +147,8 @@ impl NearCache {
             Ends::At(at) => at_most.min(at.since(ticket.sent.wall)),
             Ends::OnServer { left, .. } => at_most.min(left),
         };
-        if self.is_current(&ticket) && !lasts.is_zero() {
+        let during_a_write = !ticket.forgotten.is_multiple_of(Self::FORGET);
+        if !during_a_write && self.is_current(&ticket) && !lasts.is_zero() {
             let kept = Kept {
                 stored: stored.clone(),
                 ticket,
@@ -178,7 +182,7 @@ impl NearCache {
 
     /// Forgets every record of this session key, in one step.
     pub fn forget(&self, key: &str) {
-        self.forgotten[self.group(key)].fetch_add(1, Ordering::AcqRel);
+        self.forgotten[self.group(key)].fetch_add(Self::FORGET, Ordering::AcqRel);
     }
 
     /// Forgets everything, in one step.
@@ -197,10 +201,12 @@ impl NearCache {
         }
     }
 
-    /// Forgets the records of a key now, and again when what is given is dropped: to be held over a write of one's own.
-    pub fn writing<'a>(&'a self, key: &'a SessionKey) -> Writing<'a> {
-        self.forget(key.as_str());
-        Writing { near: self, key }
+    /// Forgets the records of a key now, and again when what is given is dropped, and keeps none that are asked for between: to
+    /// be held over a write of one's own.
+    pub fn writing(&self, key: &SessionKey) -> Writing<'_> {
+        let number = &self.forgotten[self.group(key.as_str())];
+        number.fetch_add(Self::FORGET + 1, Ordering::AcqRel);
+        Writing { number }
     }
 
     /// How many records there are, with those that were to be forgotten and still take up room.
@@ -235,13 +241,12 @@ impl fmt::Debug for NearCache {
 /// A write of one's own that is under way, see [`NearCache::writing`].
 #[must_use = "the write is over when this is dropped"]
 pub struct Writing<'a> {
-    near: &'a NearCache,
-    key: &'a SessionKey,
+    number: &'a AtomicU64,
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        self.near.forget(self.key.as_str());
+        self.number.fetch_add(NearCache::FORGET - 1, Ordering::AcqRel);
     }
 }
 

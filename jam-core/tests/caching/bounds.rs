@@ -167,6 +167,28 @@ async fn a_record_whose_end_nobody_knows_is_not_kept() {
     assert!(near.get(&one).is_some());
 }
 
+/// Else a reader who has seen the first session of a user end could see the second one live on, in the moment between the end of
+/// a `clear` and its last word.
+#[test]
+fn what_is_asked_for_during_a_write_of_ones_own_is_not_kept() {
+    let near = NearCache::new(10);
+    let one = id("user1", "a");
+    let stored = Stored::new(Bytes::from_static(b"{}"), Version::from_counter(1)).ending(Ends::Never);
+    let is_kept = || {
+        near.keep(&one, near.ticket(one.key()), &stored, BOUND, None);
+        near.get(&one).is_some()
+    };
+    assert!(is_kept());
+    let writes = [near.writing(one.key()), near.writing(one.key())];
+    for write in writes {
+        assert!(!is_kept());
+        near.forget("user1");
+        assert!(!is_kept());
+        drop(write);
+    }
+    assert!(near.get(&one).is_none() && is_kept());
+}
+
 /// The connection was lost, and then comes what was read over it before.
 #[tokio::test]
 async fn what_was_read_before_everything_was_forgotten_is_not_kept() {
