@@ -165,7 +165,7 @@ impl JsonDir {
     }
 
     /// Has a sweep that falls behind what is created meanwhile helped by those who create. What is asked of the store next
-    /// waits behind that help, so nobody goes on for long to create more than can be removed.
+    /// waits behind that help, so whoever creates more than can be removed is slowed down.
     fn help_to_sweep(&self) {
         let Some(sweep) = self.disk.sweeps.known().filter(|sweep| sweep.heed_insert()) else {
             return;
