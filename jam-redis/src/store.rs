@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use jam_core::{
     Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Result, SessionKey, SessionStore, Stored,
     Timestamp, Version,
@@ -247,13 +248,19 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
+    /// Without the macro, so that a hit of the near cache makes a future of its own size and not of a read's.
+    fn load<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        id: &'life1 RecordId,
+        how: Load,
+    ) -> BoxFuture<'async_trait, Result<Option<Stored>>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+    {
         match &self.near {
-            Some(near) => {
-                self.check_open()?;
-                near.load(self, id, how).await
-            }
-            None => self.read(id, how).await,
+            Some(near) => Box::pin(near.load(self, id, how)),
+            None => Box::pin(self.read(id, how)),
         }
     }
 

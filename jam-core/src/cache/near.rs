@@ -1,7 +1,7 @@
 //! What was read, until it expires or somebody makes forget it.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -34,7 +34,7 @@ use crate::{Clock, Ends, RecordId, SessionKey, Stored, SystemClock, Version};
 /// # Ok::<(), jam_core::Error>(())
 /// ```
 pub struct NearCache {
-    kept: Cache<RecordId, Arc<Kept>, InUnits, RandomState>,
+    kept: Cache<Place, Arc<Kept>, InUnits, BuildHasherDefault<PlaceHasher>>,
     /// One for each group of session keys: how often something was to be forgotten in it, and in the lower bits how many of one's
     /// own writes are under way. A record counts only as long as the number is what it was when it was asked for, so there
     /// is no moment at which it could slip in again; and nothing that is asked for during a write is kept.
@@ -52,18 +52,50 @@ struct Kept {
     lease: Option<Arc<Lease>>,
 }
 
+/// Where a record is kept: two hashes of its id under a secret of this cache, 128 bits, which stand for the id. That two
+/// ids have the same is as likely as that somebody guesses one, and whoever chooses ids cannot aim at it. Unlike
+/// the texts of an id it lies within the table, so that nothing is fetched from elsewhere to compare it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(u64, u64);
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+/// The hash of a place is the first half of it.
+#[derive(Debug, Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, half: u64) {
+        self.0 = half;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// What a record counts as.
 #[derive(Clone, Debug)]
 struct InUnits;
 
-impl Weighter<RecordId, Arc<Kept>> for InUnits {
-    fn weight(&self, _: &RecordId, kept: &Arc<Kept>) -> u64 {
+impl Weighter<Place, Arc<Kept>> for InUnits {
+    fn weight(&self, _: &Place, kept: &Arc<Kept>) -> u64 {
         1 + (kept.stored.payload.len() / NearCache::UNIT) as u64
     }
 }
 
 /// An empty cache. Its parts have a lock each, and none takes a record that is larger than the part.
-fn parted(capacity: u64) -> Cache<RecordId, Arc<Kept>, InUnits, RandomState> {
+fn parted(capacity: u64) -> Cache<Place, Arc<Kept>, InUnits, BuildHasherDefault<PlaceHasher>> {
     let parts = thread::available_parallelism().map_or(1, usize::from).saturating_mul(4);
     let capacity_in_all = usize::try_from(capacity).unwrap_or(usize::MAX);
     let parts = parts.min(capacity_in_all / NearCache::LEAST_PART).max(1);
@@ -73,7 +105,12 @@ fn parted(capacity: u64) -> Cache<RecordId, Arc<Kept>, InUnits, RandomState> {
         .weight_capacity(capacity)
         .build();
     let options = options.unwrap_or_else(|_| unreachable!("both capacities are given"));
-    Cache::with_options(options, InUnits, RandomState::new(), DefaultLifecycle::default())
+    Cache::with_options(
+        options,
+        InUnits,
+        BuildHasherDefault::default(),
+        DefaultLifecycle::default(),
+    )
 }
 
 /// How things stood before a read was sent.
@@ -155,7 +192,7 @@ impl NearCache {
                 lasts,
                 lease,
             };
-            self.kept.insert(id.clone(), Arc::new(kept));
+            self.kept.insert(self.place(id), Arc::new(kept));
         }
     }
 
@@ -166,7 +203,7 @@ impl NearCache {
 
     /// The same, at a moment that is not later than now.
     pub fn get_at(&self, id: &RecordId, now: Moment) -> Option<Stored> {
-        let kept = self.kept.get(id)?;
+        let kept = self.kept.get(&self.place(id))?;
         let age = now.since(kept.ticket.sent);
         // The lease first: what it vouches for is that everything until now has been forgotten that was to be.
         let holds = kept.lease.as_ref().is_none_or(|lease| lease.holds(now));
@@ -196,8 +233,9 @@ impl NearCache {
     /// that is on its way back just then may bring it here once more, for as long as it would have been kept anyway.)
     pub fn compare(&self, id: &RecordId, found: Option<&Version>) {
         let other = |kept: &Arc<Kept>| found != Some(&kept.stored.version);
-        if self.kept.peek(id).is_some_and(|kept| other(&kept)) {
-            self.kept.remove_if(id, other);
+        let place = self.place(id);
+        if self.kept.peek(&place).is_some_and(|kept| other(&kept)) {
+            self.kept.remove_if(&place, other);
         }
     }
 
@@ -222,6 +260,14 @@ impl NearCache {
     fn group(&self, key: &str) -> usize {
         let hash = self.hasher.hash_one(key);
         usize::try_from(hash % self.forgotten.len() as u64).unwrap_or_default()
+    }
+
+    fn place(&self, id: &RecordId) -> Place {
+        let mut hasher = self.hasher.build_hasher();
+        id.hash(&mut hasher);
+        let first = hasher.finish();
+        hasher.write_u8(1);
+        Place(first, hasher.finish())
     }
 
     fn is_current(&self, ticket: &Ticket) -> bool {

@@ -20,10 +20,11 @@ enum Filled {
 }
 
 impl Near {
-    /// A read of a store with this cache.
+    /// A read of a store with this cache. What goes to the server is in boxes, so that a hit is small.
     pub(crate) async fn load(&self, store: &RedisStore, id: &RecordId, how: Load) -> Result<Option<Stored>> {
+        store.check_open()?;
         if how.fresh {
-            let loaded = store.read(id, how).await?;
+            let loaded = Box::pin(store.read(id, how)).await?;
             self.compare(id, loaded.as_ref().map(|stored| &stored.version));
             return Ok(loaded);
         }
@@ -39,7 +40,7 @@ impl Near {
         };
         // What is kept would be due again and again.
         let _writing = renew.then(|| self.writing(id.key()));
-        store.read(id, how).await
+        Box::pin(store.read(id, how)).await
     }
 
     /// Reads over the tracked connection, and keeps what was read.
