@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jam_core::cache::NearCache;
-use jam_core::{Bytes, Ends, Load, Record, Renewal, SessionStore, Sessions, Stored, Version};
+use jam_core::{Bytes, Ends, Load, Record, RecordId, Renewal, SessionStore, Sessions, Stored, Version};
 use serde_json::json;
 
 use super::{BOUND, It, START, id, record};
@@ -293,6 +293,32 @@ async fn the_capacity_holds_and_large_payloads_count_for_more() {
     near.forget_all();
     keep(0, vec![0; 200 * 1024]);
     assert!(near.is_empty(), "larger than all of the cache");
+}
+
+/// What is compared is not the id itself.
+#[test]
+fn a_record_is_found_by_the_whole_of_its_id_and_by_no_other() {
+    let near = NearCache::new(1 << 20);
+    let stored = |number| Stored::new(Bytes::from_static(b"{}"), Version::from_counter(number)).ending(Ends::Never);
+    let keep = |id: &RecordId, number| near.keep(id, near.ticket(id.key()), &stored(number), BOUND, None);
+    let found = |id: &RecordId| near.get(id).map(|stored| stored.version);
+    keep(&id("user1", "a1"), 0);
+    for other in [
+        id("user2", "a1"),
+        id("user1", "a"),
+        id("user1", "a2"),
+        id("user1a", "1"),
+        id("user", "1a1"),
+    ] {
+        assert_eq!(found(&other), None, "{other:?}");
+    }
+    let ids: Vec<RecordId> = (0..100_000)
+        .map(|number| id(&format!("user{}", number / 4), &number.to_string()))
+        .collect();
+    ids.iter().zip(0..).for_each(|(id, number)| keep(id, number));
+    for (id, number) in ids.iter().zip(0..) {
+        assert_eq!(found(id), Some(Version::from_counter(number)));
+    }
 }
 
 #[test]
