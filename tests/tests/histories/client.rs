@@ -21,10 +21,15 @@ pub(crate) struct Scene {
     pub(crate) ids: Mutex<Vec<(usize, SessionId)>>,
     pub(crate) history: History,
     pub(crate) numbers: AtomicU64,
+    /// How many calls were to be dropped.
+    drops: AtomicU64,
 }
 
 impl Scene {
     pub(crate) const FIRST_VALUE: u64 = 0;
+    /// So many calls of one history are dropped. Each more multiplies what the checker may have to try, which remembers nothing of
+    /// what it has tried: with eight that nobody knew the outcome of it took more than ten minutes for one history.
+    const MOST_DROPS: u64 = 6;
 
     /// Begins a session for a key of its own.
     pub(crate) async fn begin(sessions: &Sessions, key: String) -> Arc<Self> {
@@ -36,7 +41,13 @@ impl Scene {
             ids: Mutex::new(vec![(0, id)]),
             history: History::default(),
             numbers: AtomicU64::new(1),
+            drops: AtomicU64::new(0),
         })
+    }
+
+    /// Whether one more call may be dropped.
+    fn may_drop(&self) -> bool {
+        self.drops.fetch_add(1, Ordering::Relaxed) < Self::MOST_DROPS
     }
 
     /// A number that was not used yet.
@@ -86,6 +97,11 @@ pub(crate) async fn calls(scene: Arc<Scene>, sessions: Sessions, mut dice: Dice,
             _ => Call::List,
         };
         let patience = if dice.roll(6) == 0 { dice.roll(4) } else { u64::MAX };
+        let patience = if patience == u64::MAX || scene.may_drop() {
+            patience
+        } else {
+            u64::MAX
+        };
         let noted = scene.history.called(call);
         let answered = polled(patience, answer(&scene, &sessions, call, &id, session, &mut loaded)).await;
         let end = match answered {
