@@ -28,8 +28,8 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) const FIRST_VALUE: u64 = 0;
     /// So many calls of one history are dropped. Each more multiplies what the checker may have to try, which remembers nothing of
-    /// what it has tried: with eight that nobody knew the outcome of it took more than ten minutes for one history.
-    const MOST_DROPS: u64 = 6;
+    /// what it has tried: with six and eight that nobody knew the outcome of, single histories took it minutes.
+    const MOST_DROPS: u64 = 4;
 
     /// Begins a session for a key of its own.
     pub(crate) async fn begin(sessions: &Sessions, key: String) -> Arc<Self> {
