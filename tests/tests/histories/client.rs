@@ -96,12 +96,8 @@ pub(crate) async fn calls(scene: Arc<Scene>, sessions: Sessions, mut dice: Dice,
             22 => Call::Clear,
             _ => Call::List,
         };
-        let patience = if dice.roll(6) == 0 { dice.roll(4) } else { u64::MAX };
-        let patience = if patience == u64::MAX || scene.may_drop() {
-            patience
-        } else {
-            u64::MAX
-        };
+        let patience = (dice.roll(6) == 0).then(|| dice.roll(4));
+        let patience = patience.filter(|_| scene.may_drop()).unwrap_or(u64::MAX);
         let noted = scene.history.called(call);
         let answered = polled(patience, answer(&scene, &sessions, call, &id, session, &mut loaded)).await;
         let end = match answered {
