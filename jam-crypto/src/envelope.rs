@@ -11,11 +11,13 @@ use jam_core::{Error, ErrorKind, Result};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::AesKey;
 use crate::key::fill_random;
 use crate::ring::{HINT_LEN, KeyRing, Purpose};
 
 /// AES-256-GCM, wiped on drop (`tests/promises/keys.rs`). GCM runs the cipher in one direction only, so the keys of the other need not be made.
 type Cipher = AesGcm<Aes256Enc, U12>;
+type MessageKey = Zeroizing<[u8; AesKey::LEN]>;
 
 const VERSION: u8 = 1;
 const SALT_LEN: usize = 24;
@@ -53,7 +55,9 @@ pub(crate) fn seal(ring: &KeyRing, purpose: Purpose, fields: &[&[u8]], plain: &[
     let bound = additional_data(&sealed, fields).into_owned();
     sealed.extend_from_slice(plain);
 
-    let cipher = message_cipher(key.expander(purpose), &salt).ok_or_else(failed)?;
+    let mut of_message = MessageKey::default();
+    derive(key.expander(purpose), &salt, &mut of_message).ok_or_else(failed)?;
+    let cipher = Cipher::new((&*of_message).into());
     let tag = cipher
         .encrypt_inout_detached(&nonce(&salt), &bound, (&mut sealed[HEADER_LEN..]).into())
         .map_err(|_| failed())?;
@@ -63,34 +67,66 @@ pub(crate) fn seal(ring: &KeyRing, purpose: Purpose, fields: &[&[u8]], plain: &[
 
 /// Opens what [`seal`] made for this purpose and these fields.
 pub(crate) fn open(ring: &KeyRing, purpose: Purpose, fields: &[&[u8]], sealed: &[u8]) -> Result<Vec<u8>, Refused> {
-    if sealed.first() != Some(&VERSION) {
-        return Err(Refused::Format);
+    check_version(sealed)?;
+    let (header, rest) = sealed.split_first_chunk().ok_or(Refused::CutOff)?;
+    let (ciphertext, tag) = rest.split_last_chunk().ok_or(Refused::CutOff)?;
+    let mut text = ciphertext.to_vec();
+    decrypt(ring, purpose, fields, header, &mut text, tag)?;
+    Ok(text)
+}
+
+/// The same in the place of what is opened, which is worth nothing afterwards.
+pub(crate) fn open_in_place<'a>(
+    ring: &KeyRing,
+    purpose: Purpose,
+    fields: &[&[u8]],
+    sealed: &'a mut [u8],
+) -> Result<&'a [u8], Refused> {
+    check_version(sealed)?;
+    let (header, rest) = sealed.split_first_chunk_mut().ok_or(Refused::CutOff)?;
+    let (text, tag) = rest.split_last_chunk_mut().ok_or(Refused::CutOff)?;
+    decrypt(ring, purpose, fields, header, text, tag)?;
+    Ok(text)
+}
+
+fn check_version(sealed: &[u8]) -> Result<(), Refused> {
+    if sealed.first() == Some(&VERSION) {
+        Ok(())
+    } else {
+        Err(Refused::Format)
     }
-    let (header, rest) = sealed.split_first_chunk::<HEADER_LEN>().ok_or(Refused::CutOff)?;
-    let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(Refused::CutOff)?;
+}
+
+/// Turns ciphertext into what was sealed. What is refused stays as it was.
+fn decrypt(
+    ring: &KeyRing,
+    purpose: Purpose,
+    fields: &[&[u8]],
+    header: &[u8; HEADER_LEN],
+    text: &mut [u8],
+    tag: &[u8; TAG_LEN],
+) -> Result<(), Refused> {
     let (hint, salt) = header[1..].split_first_chunk::<HINT_LEN>().ok_or(Refused::CutOff)?;
     let salt = salt.try_into().map_err(|_| Refused::CutOff)?;
-
     let bound = additional_data(header, fields);
     let mut refused = Refused::UnknownKey;
     for key in ring.by_hint(*hint) {
         refused = Refused::Changed;
-        let cipher = message_cipher(key.expander(purpose), salt).ok_or(refused)?;
-        let mut plain = ciphertext.to_vec();
-        let opened = cipher.decrypt_inout_detached(&nonce(salt), &bound, plain.as_mut_slice().into(), &Tag::from(*tag));
+        let mut of_message = MessageKey::default();
+        derive(key.expander(purpose), salt, &mut of_message).ok_or(refused)?;
+        let cipher = Cipher::new((&*of_message).into());
+        let opened = cipher.decrypt_inout_detached(&nonce(salt), &bound, (&mut *text).into(), &Tag::from(*tag));
         if opened.is_ok() {
-            return Ok(plain);
+            return Ok(());
         }
     }
     Err(refused)
 }
 
-/// The cipher of one message. `None` never happens: HKDF expands to 32 bytes.
-#[inline]
-fn message_cipher(expander: &Hkdf<Sha256>, salt: &[u8; SALT_LEN]) -> Option<Cipher> {
-    let mut key = Zeroizing::new([0; 32]);
-    expander.expand(salt, &mut key[..]).ok()?;
-    Some(Cipher::new((&*key).into()))
+/// The key of one message. Derived into its place, as the cipher is made in its own: what is moved leaves a copy behind that nobody
+/// wipes. `None` never happens: HKDF expands to 32 bytes.
+fn derive(expander: &Hkdf<Sha256>, salt: &[u8; SALT_LEN], key: &mut MessageKey) -> Option<()> {
+    expander.expand(salt, &mut key[..]).ok()
 }
 
 fn nonce(salt: &[u8; SALT_LEN]) -> Nonce<U12> {

@@ -50,30 +50,18 @@ impl AesIds {
     pub fn new(ring: KeyRing) -> Self {
         Self { ring }
     }
-
-    /// The inner id of what a client sent, as text that is to be read yet.
-    fn open(&self, public: &str) -> Result<String> {
-        let open = || {
-            if public.len() > MAX_LEN {
-                return None;
-            }
-            let sealed = URL_SAFE_NO_PAD.decode(public.strip_prefix(PREFIX)?).ok()?;
-            let plain = envelope::open(&self.ring, Purpose::Id, &[], &sealed).ok()?;
-            String::from_utf8(plain).ok()
-        };
-        open().ok_or_else(|| ErrorKind::InvalidId.into())
-    }
 }
 
 impl IdCodec for AesIds {
     /// # Errors
     /// [`Unexpected`](ErrorKind::Unexpected) if the operating system gives no random bytes.
     fn issue(&self, inner: &InnerId) -> Result<(SessionId, RecordId)> {
-        let sealed = envelope::seal(&self.ring, Purpose::Id, &[], inner.to_text().as_bytes())?;
+        let (plain, record) = HashedIds.issue(inner)?;
+        let sealed = envelope::seal(&self.ring, Purpose::Id, &[], plain.as_str().as_bytes())?;
         let mut text = String::with_capacity(PREFIX.len() + (sealed.len() * 4).div_ceil(3));
         text.push_str(PREFIX);
         URL_SAFE_NO_PAD.encode_string(&sealed, &mut text);
-        Ok((SessionId::new(text), HashedIds.record_id(inner)?))
+        Ok((SessionId::new(text), record))
     }
 
     /// # Errors
@@ -85,7 +73,15 @@ impl IdCodec for AesIds {
     /// # Errors
     /// [`InvalidId`](ErrorKind::InvalidId) for every text that no key of the ring sealed; the error does not tell why.
     fn locate(&self, public: &str) -> Result<(RecordId, Described)> {
-        HashedIds.locate(&self.open(public)?)
+        let open = || {
+            if public.len() > MAX_LEN {
+                return None;
+            }
+            let mut sealed = URL_SAFE_NO_PAD.decode(public.strip_prefix(PREFIX)?).ok()?;
+            let plain = envelope::open_in_place(&self.ring, Purpose::Id, &[], &mut sealed).ok()?;
+            HashedIds.locate(str::from_utf8(plain).ok()?).ok()
+        };
+        open().ok_or_else(|| ErrorKind::InvalidId.into())
     }
 
     fn describe(&self, id: &RecordId) -> Described {

@@ -18,17 +18,34 @@ impl HashedIds {
     /// # Errors
     /// None for an inner id that was made by its constructors.
     pub fn record_id(&self, inner: &InnerId) -> Result<RecordId> {
-        RecordId::new(inner.key.clone(), inner.visible_with(inner.secret.hash().as_str()))
+        Ok(self.issue(inner)?.1)
+    }
+}
+
+/// Room for the text of a record's id, for a moment: the id itself shares its text, and so copies it once more.
+struct RecordText([u8; InnerId::MAX_VISIBLE + Secret::TEXT_LEN]);
+
+impl RecordText {
+    const fn new() -> Self {
+        Self([0; InnerId::MAX_VISIBLE + Secret::TEXT_LEN])
+    }
+
+    fn join(&mut self, visible: &str, hash: &str) -> Option<&str> {
+        let (first, rest) = self.0.split_at_mut_checked(visible.len())?;
+        first.copy_from_slice(visible.as_bytes());
+        rest.get_mut(..hash.len())?.copy_from_slice(hash.as_bytes());
+        str::from_utf8(&self.0[..visible.len() + hash.len()]).ok()
     }
 }
 
 impl IdCodec for HashedIds {
     fn issue(&self, inner: &InnerId) -> Result<(SessionId, RecordId)> {
-        let text = inner.to_text();
-        // Key and secret stand at its ends, with what the record's id begins with between them.
-        let visible = inner.key.as_str().len() + 1..text.len() - Secret::TEXT_LEN;
-        let id = [&text[visible], inner.secret.hash().as_str()].concat();
-        Ok((SessionId::new(text), RecordId::new(inner.key.clone(), id)?))
+        // The record's id is what stands behind the key, with the hash where the secret comes to stand.
+        let mut text = inner.text_with(inner.secret.hash().as_str());
+        let record = RecordId::new(inner.key.clone(), &text[inner.key.as_str().len() + 1..])?;
+        text.truncate(text.len() - Secret::TEXT_LEN);
+        text.push_str(inner.secret.to_text().as_str());
+        Ok((SessionId::new(text), record))
     }
 
     fn resolve(&self, public: &str) -> Result<RecordId> {
@@ -38,7 +55,8 @@ impl IdCodec for HashedIds {
     fn locate(&self, public: &str) -> Result<(RecordId, Described)> {
         let read = || {
             let parts = Parts::of(public)?;
-            let id = [parts.visible, parts.secret.hash().as_str()].concat();
+            let mut id = RecordText::new();
+            let id = id.join(parts.visible, parts.secret.hash().as_str())?;
             let record = RecordId::new(SessionKey::new(parts.key).ok()?, id).ok()?;
             let handle = Handle {
                 text: record.shared_id(),

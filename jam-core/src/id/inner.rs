@@ -25,7 +25,10 @@ pub struct InnerId {
 
 impl InnerId {
     /// The longest text an inner id can have, in bytes.
-    pub const MAX_LEN: usize = SessionKey::MAX_LEN + 1 + Handle::MAX_LEN + 1 + Life::MAX_LEN + 1 + Secret::TEXT_LEN;
+    pub const MAX_LEN: usize = SessionKey::MAX_LEN + 1 + Self::MAX_VISIBLE + Secret::TEXT_LEN;
+
+    /// The most that stands between key and secret.
+    pub(crate) const MAX_VISIBLE: usize = Handle::MAX_LEN + 1 + Life::MAX_LEN + 1;
 
     /// A new id with a fresh secret.
     ///
@@ -56,29 +59,21 @@ impl InnerId {
 
     /// The id as text.
     pub fn to_text(&self) -> String {
-        let mut text = String::with_capacity(self.key.as_str().len() + 1 + Self::VISIBLE + Secret::TEXT_LEN);
+        self.text_with(self.secret.to_text().as_str())
+    }
+
+    /// The same with `secret` in the place of its own.
+    pub(crate) fn text_with(&self, secret: &str) -> String {
+        // What mostly stands between the two: a UUID, a time, and a dot behind each.
+        const VISIBLE: usize = Hyphenated::LENGTH + 12;
+        let mut text = String::with_capacity(self.key.as_str().len() + 1 + VISIBLE + secret.len());
         text.push_str(self.key.as_str());
         text.push(':');
-        self.write_visible(&mut text);
-        text.push_str(self.secret.to_text().as_str());
-        text
-    }
-
-    /// What mostly stands between key and secret: a UUID, a time, and a dot behind each.
-    const VISIBLE: usize = Hyphenated::LENGTH + 12;
-
-    /// Handle and life, with a `.` behind each.
-    fn write_visible(&self, text: &mut String) {
         text.push_str(self.unique.as_str());
         text.push('.');
-        self.life.write_to(text);
+        // Into a `String` this never fails.
+        let _ = self.life.write_to(&mut text);
         text.push('.');
-    }
-
-    /// The same with `secret` behind them.
-    pub(crate) fn visible_with(&self, secret: &str) -> String {
-        let mut text = String::with_capacity(Self::VISIBLE + secret.len());
-        self.write_visible(&mut text);
         text.push_str(secret);
         text
     }

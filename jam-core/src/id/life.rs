@@ -87,24 +87,23 @@ impl Life {
 
 impl fmt::Display for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(Self::MAX_LEN);
-        self.write_to(&mut text);
-        f.write_str(&text)
+        self.write_to(f)
     }
 }
 
 impl Life {
     /// Writes it behind what a text holds.
-    pub(crate) fn write_to(&self, text: &mut String) {
-        write_base36(text, self.created);
+    pub(crate) fn write_to(&self, text: &mut impl fmt::Write) -> fmt::Result {
+        write_base36(text, self.created)?;
         if let Some(ttl) = self.ttl {
-            text.push('-');
-            write_base36(text, ttl);
+            text.write_char('-')?;
+            write_base36(text, ttl)?;
         }
         if self.issued_after > 0 {
-            text.push('_');
-            write_base36(text, self.issued_after);
+            text.write_char('_')?;
+            write_base36(text, self.issued_after)?;
         }
+        Ok(())
     }
 }
 
@@ -138,7 +137,7 @@ fn split(text: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
 
 const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
-fn write_base36(text: &mut String, mut number: u64) {
+fn write_base36(text: &mut impl fmt::Write, mut number: u64) -> fmt::Result {
     let mut digits = [0_u8; 13];
     let mut start = digits.len();
     loop {
@@ -149,7 +148,7 @@ fn write_base36(text: &mut String, mut number: u64) {
             break;
         }
     }
-    text.push_str(str::from_utf8(&digits[start..]).unwrap_or_default());
+    text.write_str(str::from_utf8(&digits[start..]).unwrap_or_default())
 }
 
 fn read_base36(digits: &[u8]) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! The records of one session key: mostly one or a few, which need no map of their own.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::mem;
 use std::sync::Arc;
 
@@ -10,17 +11,57 @@ use super::Slot;
 pub(super) enum OfKey {
     One(Arc<str>, Slot),
     /// Going through a few costs less than hashing an id.
-    Few(Vec<(Arc<str>, Slot)>),
+    Few(Vec<Kept>),
     Many(HashMap<Arc<str>, Slot>),
 }
 
+/// One of a few.
+pub(super) struct Kept {
+    end: End,
+    id: Arc<str>,
+    slot: Slot,
+}
+
+/// How an id ends. Ids of one key differ there, mostly by chance (a hash, a UUID), so that those that are not meant are passed over
+/// without a look at their texts, each of which stands somewhere else in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct End([u8; 8]);
+
+impl End {
+    fn of(id: &str) -> Self {
+        let id = id.as_bytes();
+        Self(id.last_chunk().copied().unwrap_or_else(|| {
+            let mut short = [0; 8];
+            short[..id.len()].copy_from_slice(id);
+            short
+        }))
+    }
+}
+
+impl Kept {
+    fn new(id: Arc<str>, slot: Slot) -> Self {
+        let end = End::of(&id);
+        Self { end, id, slot }
+    }
+
+    fn into_pair(self) -> (Arc<str>, Slot) {
+        (self.id, self.slot)
+    }
+}
+
+/// Where the record of that id is.
+fn place(slots: &[Kept], id: &str) -> Option<usize> {
+    let end = End::of(id);
+    slots.iter().position(|own| own.end == end && *own.id == *id)
+}
+
 impl OfKey {
-    const FEW: usize = 8;
+    const FEW: usize = 16;
 
     pub(super) fn get(&self, id: &str) -> Option<&Slot> {
         match self {
             Self::One(own, slot) => (**own == *id).then_some(slot),
-            Self::Few(slots) => slots.iter().find(|(own, _)| **own == *id).map(|(_, slot)| slot),
+            Self::Few(slots) => place(slots, id).map(|place| &slots[place].slot),
             Self::Many(slots) => slots.get(id),
         }
     }
@@ -28,29 +69,36 @@ impl OfKey {
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Slot> {
         match self {
             Self::One(own, slot) => (**own == *id).then_some(slot),
-            Self::Few(slots) => slots.iter_mut().find(|(own, _)| **own == *id).map(|(_, slot)| slot),
+            Self::Few(slots) => place(slots, id).map(|place| &mut slots[place].slot),
             Self::Many(slots) => slots.get_mut(id),
         }
     }
 
-    /// Puts a record there, and tells whether there was none.
-    pub(super) fn put(&mut self, id: Arc<str>, slot: Slot) -> bool {
+    /// Puts a record there, unless one is there that is to stay.
+    pub(super) fn put(&mut self, id: Arc<str>, slot: Slot, stays: impl FnOnce(&Slot) -> bool) -> Put {
         if let Self::Many(slots) = self {
-            return slots.insert(id, slot).is_none();
+            return match slots.entry(id) {
+                Occupied(mut there) => replace(there.get_mut(), slot, stays),
+                Vacant(place) => {
+                    place.insert(slot);
+                    Put::New
+                }
+            };
         }
         if let Some(there) = self.get_mut(&id) {
-            *there = slot;
-            return false;
+            return replace(there, slot, stays);
+        }
+        if let Self::Few(slots) = self
+            && slots.len() < Self::FEW
+        {
+            slots.push(Kept::new(id, slot));
+            return Put::New;
         }
         *self = match mem::replace(self, Self::none()) {
-            Self::One(own, first) => Self::Few(vec![(own, first), (id, slot)]),
-            Self::Few(mut slots) if slots.len() < Self::FEW => {
-                slots.push((id, slot));
-                Self::Few(slots)
-            }
+            Self::One(own, first) => Self::Few(vec![Kept::new(own, first), Kept::new(id, slot)]),
             full => Self::Many(full.into_iter().chain([(id, slot)]).collect()),
         };
-        true
+        Put::New
     }
 
     pub(super) fn take(&mut self, id: &str) -> Option<Slot> {
@@ -60,10 +108,7 @@ impl OfKey {
                 .into_iter()
                 .next()
                 .map(|(_, slot)| slot),
-            Self::Few(slots) => {
-                let place = slots.iter().position(|(own, _)| **own == *id)?;
-                Some(slots.swap_remove(place).1)
-            }
+            Self::Few(slots) => Some(slots.swap_remove(place(slots, id)?).slot),
             Self::Many(slots) => slots.remove(id),
         }
     }
@@ -72,7 +117,7 @@ impl OfKey {
         match self {
             Self::One(_, slot) if !keep(slot) => *self = Self::none(),
             Self::One(..) => {}
-            Self::Few(slots) => slots.retain(|(_, slot)| keep(slot)),
+            Self::Few(slots) => slots.retain(|own| keep(&own.slot)),
             Self::Many(slots) => slots.retain(|_, slot| keep(slot)),
         }
     }
@@ -91,7 +136,7 @@ impl OfKey {
             Self::Few(slots) => (None, Some(slots), None),
             Self::Many(slots) => (None, None, Some(slots)),
         };
-        let few = few.into_iter().flatten().map(|(id, slot)| (id, slot));
+        let few = few.into_iter().flatten().map(|own| (&own.id, &own.slot));
         one.into_iter().chain(few).chain(many.into_iter().flatten())
     }
 
@@ -101,13 +146,32 @@ impl OfKey {
             Self::Few(slots) => (None, Some(slots), None),
             Self::Many(slots) => (None, None, Some(slots)),
         };
-        let few = few.into_iter().flatten();
+        let few = few.into_iter().flatten().map(Kept::into_pair);
         one.into_iter().chain(few).chain(many.into_iter().flatten())
     }
 
     const fn none() -> Self {
         Self::Few(Vec::new())
     }
+}
+
+/// What became of a record that was to be put somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It is there, where none was.
+    New,
+    /// It is there in the place of another one.
+    Replaced,
+    /// It is not, since the one that is there stays.
+    Refused,
+}
+
+fn replace(there: &mut Slot, slot: Slot, stays: impl FnOnce(&Slot) -> bool) -> Put {
+    if stays(there) {
+        return Put::Refused;
+    }
+    *there = slot;
+    Put::Replaced
 }
 
 #[cfg(test)]
@@ -120,16 +184,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn up_to_eight_records_need_no_map() {
+    fn up_to_sixteen_records_need_no_map() {
         let mut kept = OfKey::none();
-        for number in 1..=9 {
+        for number in 1..=17 {
             let slot = Slot {
                 payload: Bytes::new(),
                 expires_at: None,
                 version: number,
             };
-            assert!(kept.put(number.to_string().into(), slot));
-            assert_eq!(matches!(kept, OfKey::Many(_)), number == 9, "{number}");
+            assert_eq!(kept.put(number.to_string().into(), slot, |_| true), Put::New);
+            assert_eq!(matches!(kept, OfKey::Many(_)), number == 17, "{number}");
         }
     }
 
@@ -138,6 +202,7 @@ mod tests {
         fn one_record_or_many_are_kept_as_in_a_map(
             steps in prop::collection::vec((0..8_u8, 0..40_usize, 0..5_u64), 1..120),
         ) {
+            // Those of more than eight characters all end alike.
             let ids: Vec<Arc<str>> = (0..40).map(|number| "x".repeat(number).into()).collect();
             let slot = |version| Slot { payload: Bytes::new(), expires_at: None, version };
             let versions = |slot: Slot| slot.version;
@@ -158,8 +223,17 @@ mod tests {
                         model.retain(|_, own| *own != version);
                     }
                     _ => {
-                        let new = model.insert(Arc::clone(id), version).is_none();
-                        prop_assert_eq!(kept.put(Arc::clone(id), slot(version)), new);
+                        let stays = |there: u64| step == 2 && there > version;
+                        let expected = match model.get(id) {
+                            Some(there) if stays(*there) => Put::Refused,
+                            Some(_) => Put::Replaced,
+                            None => Put::New,
+                        };
+                        if expected != Put::Refused {
+                            model.insert(Arc::clone(id), version);
+                        }
+                        let put = kept.put(Arc::clone(id), slot(version), |there| stays(there.version));
+                        prop_assert_eq!(put, expected);
                     }
                 }
                 prop_assert_eq!(kept.len(), model.len());

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 
-use super::of_key::OfKey;
+use super::of_key::{OfKey, Put};
 use crate::{Cursor, Entry, Error, ErrorKind, RecordId, Result, SessionKey, Stored, Timestamp, Version};
 
 /// Records by session key and id, spread over shards by session key so that writers of different users do not meet.
@@ -77,28 +77,25 @@ impl Shard {
 
     /// Puts a record there, whatever was there before.
     pub fn put(&mut self, id: &RecordId, slot: Slot) {
-        let new = match self.keys.entry(id.key().clone()) {
-            Vacant(place) => {
-                place.insert(OfKey::One(id.shared_id(), slot));
-                true
-            }
-            Occupied(mut sessions) => sessions.get_mut().put(id.shared_id(), slot),
-        };
-        self.len += usize::from(new);
+        self.put_unless(id, slot, |_| false);
     }
 
     /// Puts a record there unless a live one is there, and tells whether it did.
     pub fn put_new(&mut self, id: &RecordId, slot: Slot, now: Timestamp) -> bool {
-        let new = match self.keys.entry(id.key().clone()) {
+        self.put_unless(id, slot, |there| there.is_live(now))
+    }
+
+    /// Puts a record there unless one is there that is to stay, and tells whether it did.
+    fn put_unless(&mut self, id: &RecordId, slot: Slot, stays: impl FnOnce(&Slot) -> bool) -> bool {
+        let put = match self.keys.entry(id.key().clone()) {
             Vacant(place) => {
                 place.insert(OfKey::One(id.shared_id(), slot));
-                true
+                Put::New
             }
-            Occupied(sessions) if sessions.get().get(id.id()).is_some_and(|slot| slot.is_live(now)) => return false,
-            Occupied(mut sessions) => sessions.get_mut().put(id.shared_id(), slot),
+            Occupied(mut sessions) => sessions.get_mut().put(id.shared_id(), slot, stays),
         };
-        self.len += usize::from(new);
-        true
+        self.len += usize::from(put == Put::New);
+        put != Put::Refused
     }
 
     /// Takes a record out.
