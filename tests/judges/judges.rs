@@ -18,7 +18,7 @@ mod values;
 #[path = "../../jam-core/tests/walk.rs"]
 mod walk;
 
-#[path = "../../jam/tests/config.rs"]
+#[path = "../../jam/tests/config/main.rs"]
 mod config;
 
 #[path = "../tests/bad_days.rs"]

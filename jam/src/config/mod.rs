@@ -59,7 +59,7 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `cookie` | the table of the session cookie, below (feature `tower`, `axum` or `actix`) | |
 /// | `cache_staleness` | for so many seconds what was read is given out again without asking the store (feature `cache`); what others write shows no later. For Redis, `near_cache` is better | off |
 /// | `cache_sessions` | how many sessions are kept for that | 10000 |
-/// | `accept_plaintext` | also open data from before encryption was switched on; for the time of that change only | false |
+/// | `accept_plaintext` | also open data written while `encrypt_data` was false; for the time of that change only | false |
 ///
 /// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text
 /// may refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field,
