@@ -15,8 +15,9 @@ use crate::trouble;
 
 impl Pen<'_> {
     /// Calls alone are judged by a clock that was read before they have the lock, for which they may have to wait: for
-    /// less than this. What ends sooner is decided with the lock held, so that nothing is revived that others saw end.
-    const LEAD: Duration = Duration::from_mins(1);
+    /// less than this, and than what a connection of the application's own waits by itself. What ends sooner is decided with the
+    /// lock held, so that nothing is revived that others saw end.
+    pub(crate) const LEAD: Duration = Duration::from_mins(1);
 
     /// Decides calls of one kind (at most [`Many::MOST`]) in a transaction of their own. Those that are left without an
     /// answer have changed nothing, and have to be decided [together](Self::together) with what comes in between.
@@ -79,7 +80,7 @@ impl Pen<'_> {
         request: &Request,
         now: Timestamp,
     ) -> Result<Vec<Outcome>, Halted> {
-        let outcomes = self.series(connection, kind, &[request], Self::early(now)).await;
+        let outcomes = self.series(connection, kind, &[request], self.early(now)).await;
         outcomes.map_err(Halted::committing)
     }
 
@@ -93,7 +94,7 @@ impl Pen<'_> {
         let many = &kind.statement(self.statements).committed;
         let mut values = Values::default();
         for request in requests {
-            kind::bind(request, Self::early(now), &mut values);
+            kind::bind(request, self.early(now), &mut values);
         }
         let (size, _) = many.taking(requests.len());
         values.nothing(kind.values() * (size - requests.len()));
@@ -146,10 +147,10 @@ impl Pen<'_> {
         Ok(outcomes.split_off(1))
     }
 
-    fn early(now: Timestamp) -> Judged {
+    fn early(&self, now: Timestamp) -> Judged {
         Judged {
             now,
-            lasting: now.plus(Self::LEAD),
+            lasting: now.plus(self.lead),
         }
     }
 }

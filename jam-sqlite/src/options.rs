@@ -15,6 +15,7 @@ use crate::space::Space;
 use crate::statements::Statements;
 use crate::store::{SqliteStore, Tasks};
 use crate::table::TableName;
+use crate::transaction::Pen;
 use crate::trouble;
 
 /// How a [`SqliteStore`] is opened. [`SqliteStore::options`] begins it.
@@ -132,6 +133,13 @@ impl SqliteOptions {
             return Err(trouble::config("a SQLite store has to be opened on a tokio runtime"));
         }
         let (writer, readers, space) = self.connect(&table).await?;
+        let lead = match &writer {
+            Lane::Pool(pool) => {
+                let waits = schema::busy_timeout(pool).await.map_err(trouble::opening)?;
+                Pen::LEAD.saturating_add(waits)
+            }
+            Lane::Own { .. } => Pen::LEAD,
+        };
         Ok(SqliteStore::start(Tasks {
             writer,
             readers,
@@ -139,6 +147,7 @@ impl SqliteOptions {
             statements: Arc::new(Statements::new(&table)),
             clock: self.clock,
             patience: self.busy_timeout,
+            lead,
         }))
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jam_core::{Error, ErrorKind, Result};
-use sqlx::{AssertSqlSafe, Executor, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqliteConnection, SqlitePool};
 
 use crate::table::TableName;
 use crate::trouble::{self, config};
@@ -98,16 +98,11 @@ async fn make_or_check(connection: &mut SqliteConnection, table: &TableName, own
     if known && check(connection, table).await? {
         return Ok(());
     }
-    connection.execute("BEGIN IMMEDIATE").await?;
-    let made = make(connection, table).await;
-    let end = if made.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    let ended = connection.execute(end).await;
-    made?;
-    if let Err(error) = ended {
-        let _ = connection.execute("ROLLBACK").await;
-        return Err(error.into());
-    }
-    Ok(())
+    // As a transaction that sqlx knows of: where this future is dropped, it is rolled back before anybody else has the connection,
+    // which may be one of the application's pool.
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    make(&mut transaction, table).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Whether the table is there, of this version and shape.
@@ -210,6 +205,12 @@ fn misshapen(table: &str, error: sqlx::Error) -> Halted {
     } else {
         Halted::Database(error)
     }
+}
+
+/// How long the connections of a pool wait for a lock by themselves.
+pub(crate) async fn busy_timeout(pool: &SqlitePool) -> Result<Duration, sqlx::Error> {
+    let millis: i64 = pool.fetch_one("PRAGMA busy_timeout").await?.try_get(0)?;
+    Ok(Duration::from_millis(millis.try_into().unwrap_or(0)))
 }
 
 async fn one<T>(connection: &mut SqliteConnection, sql: &'static str) -> Result<T, sqlx::Error>

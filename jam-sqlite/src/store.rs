@@ -107,6 +107,8 @@ pub(crate) struct Tasks {
     pub(crate) statements: Arc<Statements>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) patience: Duration,
+    /// How much later than its clock says a call may come to be decided.
+    pub(crate) lead: Duration,
 }
 
 impl SqliteStore {
@@ -160,6 +162,7 @@ impl SqliteStore {
             statements: tasks.statements,
             clock: Arc::clone(&tasks.clock),
             patience: tasks.patience,
+            lead: tasks.lead,
             space: tasks.space,
             inbox: writes,
         };

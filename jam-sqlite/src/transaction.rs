@@ -60,6 +60,8 @@ pub(crate) struct Pen<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// How long others may keep the database locked.
     pub(crate) patience: Duration,
+    /// See [`Pen::LEAD`].
+    pub(crate) lead: Duration,
 }
 
 impl Pen<'_> {

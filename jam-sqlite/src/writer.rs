@@ -21,6 +21,7 @@ pub(crate) struct Writer {
     pub(crate) statements: Arc<Statements>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) patience: Duration,
+    pub(crate) lead: Duration,
     pub(crate) space: Space,
     pub(crate) inbox: mpsc::UnboundedReceiver<Message>,
 }
@@ -127,6 +128,7 @@ impl Writer {
             statements: &self.statements,
             clock: &*self.clock,
             patience: self.patience,
+            lead: self.lead,
         }
     }
 

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jam_core::SessionStore;
 use jam_sqlite::SqliteStore;
@@ -55,6 +56,33 @@ async fn a_database_without_a_write_ahead_log_is_slower_and_works() {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Delete);
     at_once(SqlitePool::connect_with(options).await.expect("pool")).await;
+}
+
+/// The pool's connection is somebody else's in the next moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_opening_that_is_given_up_leaves_no_transaction_behind() {
+    let folder = tempfile::tempdir().expect("tempdir");
+    let options = SqliteConnectOptions::new()
+        .filename(folder.path().join("app.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal);
+    let other = SqlitePool::connect_with(options.clone()).await.expect("pool");
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    let pool = pool.connect_with(options).await.expect("pool");
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.expect("the lock");
+    let opening = tokio::time::timeout(Duration::from_millis(300), SqliteStore::from_pool(pool.clone()));
+    assert!(opening.await.is_err(), "it waits for the lock");
+    lock.rollback().await.expect("rollback");
+    let row = sqlx::query("CREATE TABLE orders (id INTEGER PRIMARY KEY)");
+    row.execute(&pool).await.expect("the connection is as it was");
+    let lock = other.begin_with("BEGIN IMMEDIATE").await;
+    lock.expect("nobody else has the lock")
+        .rollback()
+        .await
+        .expect("rollback");
+    let tables = query(&folder.path().join("app.db"), "SELECT name FROM sqlite_schema").await;
+    assert_eq!(tables, ["orders"]);
+    SqliteStore::from_pool(pool).await.expect("open");
 }
 
 #[tokio::test]

@@ -8,19 +8,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jam_core::{Clock, ErrorKind, Load, Record, Rename, Renewal, SessionStore, Timestamp};
-use jam_sqlite::SqliteStore;
+use jam_sqlite::{SqliteOptions, SqliteStore};
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
 use support::*;
 use tokio::sync::oneshot;
 
 /// A clock that, when it is looked at for the first time after it was set, gives the time that was, once the test says so.
 #[derive(Debug, Default)]
 struct Hesitating {
+    before: u64,
     armed: AtomicBool,
     looked: Mutex<Option<oneshot::Sender<()>>>,
     go_on: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
-const BEFORE: u64 = 1_999;
 const AFTER: u64 = 2_001;
 
 impl Clock for Hesitating {
@@ -32,7 +34,7 @@ impl Clock for Hesitating {
         looked.send(()).expect("the test waits");
         let go_on = self.go_on.lock().expect("lock").take().expect("armed");
         go_on.recv().expect("the test goes on");
-        Timestamp::from_secs(BEFORE)
+        Timestamp::from_secs(self.before)
     }
 }
 
@@ -82,10 +84,31 @@ async fn late(store: &SqliteStore, how: Late) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_one_process_saw_end_is_not_revived_by_another_that_looked_at_its_clock_before() {
-    for how in [Late::Touch, Late::Renew, Late::Overwrite, Late::Swap, Late::Rename] {
+    // A connection of the application's own may wait for longer than any of jam's, as long as it was told to.
+    for (before, of_a_pool) in [(1_999, false), (1_999, true), (1_900, true)] {
+        for how in [Late::Touch, Late::Renew, Late::Overwrite, Late::Swap, Late::Rename] {
+            nothing_is_revived(before, of_a_pool, how).await;
+        }
+    }
+}
+
+async fn nothing_is_revived(before: u64, of_a_pool: bool, how: Late) {
+    {
         let place = Place::new();
-        let clock = Arc::new(Hesitating::default());
-        let slow = Arc::new(place.options().clock(clock.clone()).open().await.expect("open"));
+        let clock = Arc::new(Hesitating {
+            before,
+            ..Hesitating::default()
+        });
+        let options = if of_a_pool {
+            place.open().await.close().await.expect("close");
+            let waiting = SqliteConnectOptions::new()
+                .filename(place.path())
+                .busy_timeout(Duration::from_mins(2));
+            SqliteOptions::from_pool(SqlitePool::connect_with(waiting).await.expect("pool"))
+        } else {
+            place.options()
+        };
+        let slow = Arc::new(options.clock(clock.clone()).open().await.expect("open"));
         let quick = place.options().busy_timeout(Duration::from_millis(50));
         let quick = quick.open().await.expect("open");
         let record = Record::new("{}", Some(Timestamp::from_secs(2_000)));
