@@ -215,15 +215,49 @@ pub(crate) fn unconnected(error: RedisError) -> Error {
 
 /// The server did not accept what a connection begins with.
 pub(crate) fn not_let_in(error: RedisError) -> Error {
-    let error = unreached(error);
-    if error.kind() == ErrorKind::Unexpected {
-        return Error::new(
+    // In the server's words, which the driver passes on.
+    let says = |part: &str| error.detail().is_some_and(|said| said.contains(part));
+    let of_the_number = [
+        "out of range",
+        "invalid DB index",
+        "not allowed in cluster mode",
+        "no permissions",
+    ];
+    let (kind, message) = if of_the_number.into_iter().any(says) {
+        (
             ErrorKind::Config,
             "the Redis server refused the database number of the URL; a cluster has only database 0, others as many as \
              their `databases` says",
-        );
+        )
+    } else if says("Authentication required") {
+        (
+            ErrorKind::Config,
+            "the Redis server asks for a password, and the URL has none",
+        )
+    } else {
+        // As many clients as it takes, say, or a script that keeps it busy.
+        (
+            ErrorKind::Unavailable,
+            "the Redis server let no connection in just now; it may have as many clients as its `maxclients` says",
+        )
+    };
+    match unreached(error) {
+        error if error.kind() == ErrorKind::Unexpected => Error::new(kind, message),
+        error => error,
     }
-    error
+}
+
+/// The same of a server that has let in what it now refuses: whatever the driver takes it for, it is no mistake of the settings.
+pub(crate) fn no_longer_let_in(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Config => Error::new(
+            ErrorKind::Unavailable,
+            "the Redis server does not let in any more what it let in before: its password was changed, or it has as many clients \
+             as its `maxclients` says",
+        )
+        .with_source(error),
+        _ => error,
+    }
 }
 
 /// No connection came about in time; nothing was sent.

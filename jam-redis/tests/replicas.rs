@@ -60,6 +60,21 @@ impl Pair {
     }
 }
 
+/// Somebody else takes up all the places the server has: the connection that is open goes on.
+#[tokio::test]
+async fn a_connection_that_cannot_be_opened_for_the_wait_costs_no_other_one() {
+    let pair = Pair::start();
+    let store = pair.open(1).await;
+    let a = id(&tagged("full", ""), "a");
+    store.insert(&a, &record("x")).await.unwrap();
+    pair.primary.command(&["CONFIG", "SET", "maxclients", "1"]);
+    for _ in 0..3 {
+        let ended = store.remove(&a).await;
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert!(store.load(&a, How::new()).await.unwrap().is_some());
+    }
+}
+
 /// The ends and the rework of a session, each on one of its own.
 async fn ends(store: &RedisStore, name: &str) -> Vec<(&'static str, Result<()>)> {
     let key = tagged(name, "");

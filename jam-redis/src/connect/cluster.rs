@@ -229,13 +229,14 @@ impl Cluster {
         replicas.retain(|address| !known.contains(address));
         let mut asked: FuturesUnordered<_> = known.into_iter().map(|address| self.ask(address)).collect();
         let mut failed: Option<Error> = None;
-        let late = Instant::now() + self.timeouts.connect / 2;
+        let late = Instant::now().checked_add(self.timeouts.connect / 2);
         loop {
-            let answer = if replicas.is_empty() {
-                asked.next().await
-            } else {
-                let answer = tokio::time::timeout_at(late.into(), asked.next()).await;
-                answer.unwrap_or_default()
+            let answer = match late {
+                Some(late) if !replicas.is_empty() => {
+                    let answer = tokio::time::timeout_at(late.into(), asked.next()).await;
+                    answer.unwrap_or_default()
+                }
+                _ => asked.next().await,
             };
             match answer {
                 Some(Ok(map)) => return Ok(map),

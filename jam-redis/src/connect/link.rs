@@ -83,10 +83,14 @@ impl Link {
                 Some(replicas) => {
                     looked = Some(Moment::now());
                     let waiting = node.call_and_wait(&call, replicas, asking);
-                    // Where no other connection comes about, this one is not what it was either.
-                    let (apart, answer) = Box::pin(waiting).await.inspect_err(|_| {
-                        live.give_up();
-                        self.hint();
+                    let (apart, answer) = Box::pin(waiting).await.inspect_err(|error| {
+                        // Where no other connection comes about, this one may not be what it was either. It may as well be the
+                        // only one that the server has room for.
+                        if error.kind() == ErrorKind::Unavailable {
+                            let live = Arc::clone(&live);
+                            tokio::spawn(async move { live.is_there().await });
+                            self.hint();
+                        }
                     })?;
                     if matches!(answer, Err(Trouble::Lost(_) | Trouble::ReadOnly)) {
                         live.give_up();

@@ -15,6 +15,7 @@ use super::clock::{Moment, ServerClock};
 use super::known::Known;
 use super::looks::Looks;
 use super::removal::Removal;
+use super::slots::Address;
 use crate::error::{self, Trouble};
 use crate::script::{self, Call};
 
@@ -77,6 +78,8 @@ pub(crate) struct Live {
     pub(crate) clock: ServerClock,
     /// What no other connection is called, here or in another process.
     pub(crate) name: u64,
+    /// Where it leads to, if sentinels said it.
+    at: Option<Address>,
 }
 
 impl Live {
@@ -94,9 +97,21 @@ impl Live {
             looks: Looks::default(),
             clock: ServerClock::default(),
             name: RandomState::new().hash_one(Instant::now()),
+            at: None,
         };
         live.probe(probe_key).await?;
         Ok(live)
+    }
+
+    /// With the address that sentinels gave.
+    pub(crate) fn at(mut self, at: Option<Address>) -> Self {
+        self.at = at;
+        self
+    }
+
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn led_to(&self) -> Option<&Address> {
+        self.at.as_ref()
     }
 
     /// Finds out which commands there are by trying them, where they can do nothing: a server's version tells little

@@ -1,6 +1,7 @@
 //! One server, or the primary of one service: a connection that is opened when it is needed and again when it is lost.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use redis::{AsyncConnectionConfig, Client, Value};
 
 use super::live::{Live, Wire};
 use super::sentinels::{Sentinels, Watch};
+use super::slots::Address;
 use crate::error::{self, Trouble};
 use crate::near::{Near, Tracker};
 use crate::script::Call;
@@ -46,6 +48,8 @@ pub(crate) struct Node {
     timeouts: Timeouts,
     probe_key: Arc<[u8]>,
     live: RwLock<Option<Arc<Live>>>,
+    /// The server has let this process in once.
+    was_let_in: AtomicBool,
     /// Held by the one who connects; what the last attempt came to.
     connecting: tokio::sync::Mutex<Option<Failure>>,
     /// Connections for calls that wait for replicas; see [`Node::call_and_wait`].
@@ -88,6 +92,7 @@ impl Node {
             timeouts,
             probe_key,
             live: RwLock::new(None),
+            was_let_in: AtomicBool::new(false),
             connecting: tokio::sync::Mutex::new(None),
             spare: Mutex::new(Vec::new()),
             tracker: near.map(Tracker::new),
@@ -165,8 +170,18 @@ impl Node {
     }
 
     async fn greet(&self) -> Result<Live> {
-        let connection = self.dial().await?;
-        Live::greet(connection.into(), &self.probe_key).await
+        let was_let_in = self.was_let_in.load(Ordering::Relaxed);
+        let dialled = self.dial().await;
+        let (connection, at) = dialled.map_err(|error| {
+            if was_let_in {
+                error::no_longer_let_in(error)
+            } else {
+                error
+            }
+        })?;
+        let live = Live::greet(connection.into(), &self.probe_key).await?;
+        self.was_let_in.store(true, Ordering::Relaxed);
+        Ok(live.at(at))
     }
 
     fn config(&self) -> AsyncConnectionConfig {
@@ -184,11 +199,15 @@ impl Node {
         }
     }
 
-    async fn dial(&self) -> Result<MultiplexedConnection> {
+    /// A connection, and where it leads to if sentinels said it.
+    async fn dial(&self) -> Result<(MultiplexedConnection, Option<Address>)> {
         let config = self.config();
         match &self.target {
-            Target::Server(client) => connect(client, &config).await,
-            Target::Sentinel(sentinels) => sentinels.connect(&config, None).await,
+            Target::Server(client) => Ok((connect(client, &config).await?, None)),
+            Target::Sentinel(sentinels) => {
+                let (at, connection) = sentinels.connect(&config).await?;
+                Ok((connection, Some(at)))
+            }
             Target::Lent => Err(Error::new(
                 ErrorKind::Unavailable,
                 "the connection belongs to the application, so no other one can be opened",
@@ -196,7 +215,8 @@ impl Node {
         }
     }
 
-    /// Another connection to the server, on which it may push messages.
+    /// Another connection to the server that the main one leads to, on which it may push messages. Sentinels could name another one:
+    /// what is read there would be told by nobody who writes.
     #[cfg(feature = "near-cache")]
     pub(crate) async fn greet_tracked(&self, hears: impl redis::aio::AsyncPushSender) -> Result<Live> {
         let config = self.config();
@@ -204,7 +224,11 @@ impl Node {
         let greeting = async {
             let connection = match &self.target {
                 Target::Server(client) => connect(&pushed_to(client)?, &pushing).await?,
-                Target::Sentinel(sentinels) => sentinels.connect(&config, Some(&pushing)).await?,
+                Target::Sentinel(sentinels) => {
+                    let at = self.open().and_then(|live| live.led_to().cloned());
+                    let at = at.ok_or_else(|| error::no_connection_within(self.timeouts.connect))?;
+                    sentinels.reach(at, &config, Some(&pushing)).await?
+                }
                 Target::Lent => return Err(error::unexpected("a lent connection has no other beside it")),
             };
             Live::greet(connection.into(), &self.probe_key).await

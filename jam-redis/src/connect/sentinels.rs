@@ -43,7 +43,7 @@ enum Step {
     /// A sentinel named the primary, or knows of none.
     Named(Result<Option<Address>>),
     /// A connection to what was named.
-    Reached(Result<MultiplexedConnection>),
+    Reached(Result<(Address, MultiplexedConnection)>),
 }
 
 impl Sentinels {
@@ -55,16 +55,12 @@ impl Sentinels {
         }
     }
 
-    /// A connection to the primary; with `pushing`, one on which it may push messages. The caller sees to the time it takes.
+    /// A connection to the primary, and its address. The caller sees to the time it takes.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if every sentinel answers and none knows the service, or what is named is no sentinel, or
     /// asks for another password; [`ErrorKind::Unavailable`] if there is no primary now.
-    pub(crate) async fn connect(
-        &self,
-        config: &AsyncConnectionConfig,
-        pushing: Option<&AsyncConnectionConfig>,
-    ) -> Result<MultiplexedConnection> {
+    pub(crate) async fn connect(&self, config: &AsyncConnectionConfig) -> Result<(Address, MultiplexedConnection)> {
         let ask = |sentinel| self.ask(sentinel, config).map(Step::Named).boxed();
         let mut steps: FuturesUnordered<BoxFuture<'_, Step>> = self.watchers.iter().map(ask).collect();
         let mut named: Vec<Address> = Vec::new();
@@ -72,11 +68,15 @@ impl Sentinels {
         let mut failed: Option<Error> = None;
         while let Some(step) = steps.next().await {
             let error = match step {
-                Step::Reached(Ok(connection)) => return Ok(connection),
+                Step::Reached(Ok(reached)) => return Ok(reached),
                 Step::Named(Ok(Some(address))) if named.contains(&address) => continue,
                 Step::Named(Ok(Some(address))) => {
                     named.push(address.clone());
-                    steps.push(self.reach(address, config, pushing).map(Step::Reached).boxed());
+                    let reached = async {
+                        let connection = self.reach(address.clone(), config, None).await;
+                        Step::Reached(connection.map(|connection| (address, connection)))
+                    };
+                    steps.push(reached.boxed());
                     continue;
                 }
                 Step::Named(Ok(None)) => {
@@ -156,8 +156,8 @@ impl Sentinels {
         }
     }
 
-    /// Connects, and asks the server itself: the sentinel's word may be of yesterday.
-    async fn reach(
+    /// Connects, and asks the server itself: the sentinel's word may be of yesterday. With `pushing`, it may push messages.
+    pub(crate) async fn reach(
         &self,
         address: Address,
         config: &AsyncConnectionConfig,

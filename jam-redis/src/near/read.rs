@@ -40,7 +40,9 @@ impl Near {
         };
         // What is kept would be due again and again.
         let _writing = renew.then(|| self.writing(id.key()));
-        Box::pin(store.read(id, how)).await
+        let loaded = Box::pin(store.read(id, how)).await?;
+        self.compare(id, loaded.as_ref().map(|stored| &stored.version));
+        Ok(loaded)
     }
 
     /// Reads over the tracked connection, and keeps what was read.

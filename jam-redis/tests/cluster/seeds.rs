@@ -1,6 +1,6 @@
 //! How a cluster is found: seeds that are down or something else, and the names that nodes give each other.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jam_core::{ErrorKind, Load as How, SessionStore};
 use jam_redis::RedisStore;
@@ -58,7 +58,7 @@ async fn without_any_seed_the_store_is_unavailable_and_opens_lazily() {
         assert!(!error.outcome_unknown());
     }
     proxy.heal();
-    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
     assert_serves_all(&store, &cluster).await;
 }
 
@@ -97,6 +97,13 @@ async fn a_node_of_a_cluster_opened_as_a_single_server_is_a_mistake_of_the_confi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_time_to_connect_is_too_long() {
+    let cluster = Stage::set().await;
+    let store = RedisStore::options(cluster.url()).connect_timeout(Duration::MAX);
+    assert_serves_all(&store.open().await.unwrap(), &cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_store_opens_while_one_primary_is_down() {
     let cluster = Stage::set().await;
     let down = cluster.primary_of("any");
@@ -107,7 +114,7 @@ async fn a_store_opens_while_one_primary_is_down() {
     let alive = tagged(&tag("alive", |slot| !slots.contains(&slot)), "");
     store.insert(&id(&alive, "there"), &record("x")).await.unwrap();
     cluster.wait_until_ok();
-    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
     // The first call that fails has the map read again.
     let dead = tagged(&tag("dead", |slot| slots.contains(&slot)), "");
     let _ = store.load(&id(&dead, "there"), How::new()).await;
@@ -143,7 +150,7 @@ async fn slots_that_nobody_serves_are_unavailable_and_a_scan_does_not_pass_over_
         let error = store.insert(&unserved, &record("x")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert!(!error.outcome_unknown());
-        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
     }
     let served = id(&tagged("served", ""), "there");
     store.insert(&served, &record("x")).await.unwrap();
@@ -152,7 +159,7 @@ async fn slots_that_nobody_serves_are_unavailable_and_a_scan_does_not_pass_over_
     // With full coverage demanded, the whole cluster calls itself down.
     full_coverage("yes");
     give_up("unserved too", second);
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let error = store.load(&served, How::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     let error = options(cluster.url(), &path).open().await.unwrap_err();
@@ -162,7 +169,7 @@ async fn slots_that_nobody_serves_are_unavailable_and_a_scan_does_not_pass_over_
         assert!(owner.command(&["CLUSTER", "ADDSLOTS", &slot]).is_ok());
     }
     cluster.wait_until_ok();
-    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
     let _ = store.load(&unserved, How::new()).await;
     assert_serves_all(&store, &cluster).await;
     store.insert(&unserved, &record("x")).await.unwrap();

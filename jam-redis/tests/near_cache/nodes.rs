@@ -156,3 +156,28 @@ async fn a_failover_by_sentinels_leaves_nothing_behind() {
     warm(&store, sentinels.primary(), &one).await;
     assert!(tracks(sentinels.primary()) > 0 && payload(&store, &one).await.is_some());
 }
+
+/// Sentinels that are cut off from each other may name two primaries. Whoever writes to the one must not read from the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn where_sentinels_disagree_reads_are_kept_of_the_server_that_is_written_to() {
+    let sides = [Sentinels::start(Kind::New), Sentinels::start(Kind::New)];
+    let addresses = sides.each_ref().map(|side| side.sentinel_addresses()[0].to_string());
+    let url = format!("redis+sentinel://{}/{}", addresses.join(","), Sentinels::SERVICE);
+    let one = id("user1", "one");
+    let tracked = || tokio::task::block_in_place(|| sides.iter().any(|side| tracks(side.primary()) > 0));
+    for _ in 0..8 {
+        let store = near(&url).open().await.unwrap();
+        store.insert(&one, &record("{}", None)).await.unwrap();
+        eventually("reads are tracked", || async {
+            assert!(payload(&store, &one).await.is_some(), "it was just written");
+            tracked()
+        })
+        .await;
+        for _ in 0..20 {
+            assert!(payload(&store, &one).await.is_some(), "it was just written");
+        }
+        removed(&store, &one).await;
+        store.close().await.unwrap();
+        eventually("nothing is tracked any more", || async { !tracked() }).await;
+    }
+}

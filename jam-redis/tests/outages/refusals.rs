@@ -24,6 +24,60 @@ async fn refusing(server: &Server, refuse: impl FnOnce(&Server)) -> RedisStore {
     store
 }
 
+/// Somebody else takes up all the places there are: that passes, and is no mistake of the settings.
+#[tokio::test]
+async fn a_server_that_has_room_for_nobody_else_is_away() {
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::start(kind);
+        let url = |database| format!("redis://127.0.0.1:{}/{database}", server.port());
+        let store = options(&url(1)).open().await.unwrap();
+        store.insert(&id("user1", "one"), &record(1)).await.unwrap();
+        server.command(&["CONFIG", "SET", "maxclients", "1"]);
+        for database in [0, 1] {
+            let refused = options(&url(database)).open().await;
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable, "{database}");
+        }
+        assert!(store.load(&id("user1", "one"), Load::new()).await.unwrap().is_some());
+    }
+}
+
+/// A password that was right is not called wrong: it was changed, and who keeps trying may get in again.
+#[tokio::test]
+async fn a_password_that_is_right_no_longer_is_an_outage() {
+    let server = Server::options(Kind::New).requirepass("right").start();
+    let url = format!("redis://:right@127.0.0.1:{}", server.port());
+    let store = options(&url).open().await.unwrap();
+    store.insert(&id("user1", "one"), &record(1)).await.unwrap();
+    let mut admin = server.connection();
+    admin.command(&["CONFIG", "SET", "requirepass", "other"]).unwrap();
+    admin
+        .command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
+        .unwrap();
+    // It takes a moment until it connects anew, and after an attempt that failed until the next one.
+    let answers = async |expected: fn(&Result<bool>) -> bool| {
+        for _ in 0..200 {
+            let answer = store
+                .load(&id("user1", "one"), Load::new())
+                .await
+                .map(|found| found.is_some());
+            if expected(&answer) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("not within four seconds");
+    };
+    answers(|answer| {
+        let refused = answer.as_ref().err();
+        refused.is_some_and(|error| error.kind() == ErrorKind::Unavailable && error.message().contains("any more"))
+    })
+    .await;
+    admin.command(&["CONFIG", "SET", "requirepass", "right"]).unwrap();
+    answers(|answer| matches!(answer, Ok(true))).await;
+    let wrong = url.replace("right", "wrong");
+    assert_eq!(options(&wrong).open().await.unwrap_err().kind(), ErrorKind::Config);
+}
+
 /// Each write that adds or changes something.
 async fn writes(store: &RedisStore) -> Vec<Error> {
     let (one, version) = (id("user1", "one"), Version::from_content("1"));
