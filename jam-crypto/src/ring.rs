@@ -44,9 +44,12 @@ pub(crate) const HINT_LEN: usize = 4;
 pub struct KeyRing(Arc<Keys>);
 
 struct Keys {
-    sealing: RingKey,
-    older: Vec<RingKey>,
+    sealing: Placed,
+    older: Vec<Placed>,
 }
+
+/// In a place of its own: a key that moves leaves a copy behind that nobody wipes.
+type Placed = Box<RingKey>;
 
 impl KeyRing {
     /// A ring of these keys; the first seals.
@@ -54,9 +57,9 @@ impl KeyRing {
     /// # Errors
     /// [`Crypto`](ErrorKind::Crypto) if there is none, or one of them twice.
     pub fn new(keys: impl IntoIterator<Item = AesKey>) -> Result<Self> {
-        let mut ring: Vec<RingKey> = Vec::new();
+        let mut ring: Vec<Placed> = Vec::new();
         for key in keys {
-            let key = RingKey::new(&key);
+            let key = Box::new(RingKey::new(&key));
             // Fingerprints are no secrets, so comparing them may take any time it likes.
             if let Some(index) = ring.iter().position(|other| other.fingerprint == key.fingerprint) {
                 return Err(Error::new(
@@ -110,7 +113,7 @@ impl KeyRing {
 
     /// All keys, the one that seals first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &RingKey> {
-        std::iter::once(&self.0.sealing).chain(&self.0.older)
+        std::iter::once(&self.0.sealing).chain(&self.0.older).map(|key| &**key)
     }
 
     /// The keys that may have sealed what bears this hint: one or none, unless two hints happen to be the same.
@@ -123,7 +126,7 @@ impl KeyRing {
 impl From<AesKey> for KeyRing {
     fn from(key: AesKey) -> Self {
         Self(Arc::new(Keys {
-            sealing: RingKey::new(&key),
+            sealing: Box::new(RingKey::new(&key)),
             older: Vec::new(),
         }))
     }

@@ -44,10 +44,7 @@ impl Exchange {
     /// # Errors
     /// The exchange, if there is something to write: [`finish`](Self::finish) it.
     pub fn finish_at_once(self, status: StatusCode) -> Result<Option<Closing>, Self> {
-        if status == StatusCode::SWITCHING_PROTOCOLS {
-            // No page, and what comes after it may well look.
-            self.session.will_be_seen();
-        }
+        self.before_the_end(status);
         if !self.session.shut() {
             return Ok(None);
         }
@@ -64,7 +61,15 @@ impl Exchange {
     /// [configuration](crate::SessionConfigBuilder::keep_changes_of_failures) keeps them. A handler that panicked, or gave no
     /// response at all, counts as a 500.
     pub async fn finish(self, status: StatusCode) -> Closing {
+        self.before_the_end(status);
         self.session.close(status).await
+    }
+
+    /// A change of protocol is no page, and what comes after it may well look.
+    fn before_the_end(&self, status: StatusCode) {
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            self.session.will_be_seen();
+        }
     }
 }
 

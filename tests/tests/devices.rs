@@ -16,6 +16,7 @@ on_every_store!(
     the_oldest_session_makes_room,
     a_full_key_refuses_newcomers,
     a_refused_login_leaves_the_visitor_as_he_was,
+    a_login_waits_for_nobody_who_is_not_there,
     a_login_never_fails_for_want_of_room_where_the_oldest_goes,
     a_lowered_cap_ends_no_session_that_was_granted_where_newcomers_are_refused,
 );
@@ -132,6 +133,22 @@ async fn a_refused_login_leaves_the_visitor_as_he_was(stage: Stage) {
     let refused = sessions.rework_as(&visitor, "user1", SessionOptions::new()).await;
     assert_eq!(kind(refused), ErrorKind::LimitReached);
     assert_eq!(data(&sessions, &visitor).await, Some(json!({"cart": 1})));
+}
+
+/// A login waits for others who change the session, and for others who add one to that key: never for itself, whatever the two are
+/// called.
+async fn a_login_waits_for_nobody_who_is_not_there(stage: Stage) {
+    let sessions = stage.builder().max_sessions(2, WhenFull::EvictOldest).build().unwrap();
+    let visitor = sessions.create("cap", json!({})).await.unwrap();
+    let handle = sessions.list("cap").await.unwrap().remove(0).handle().to_string();
+    let login = sessions.rework_as(&visitor, handle, SessionOptions::new());
+    let login = tokio::time::timeout(Duration::from_secs(60), login).await;
+    assert!(
+        sessions
+            .exists(login.expect("nobody is in the way").unwrap())
+            .await
+            .unwrap()
+    );
 }
 
 async fn a_login_never_fails_for_want_of_room_where_the_oldest_goes(stage: Stage) {

@@ -102,7 +102,7 @@ impl OfKey {
     }
 
     pub(super) fn take(&mut self, id: &str) -> Option<Slot> {
-        match self {
+        let taken = match self {
             Self::One(own, _) if **own != *id => None,
             Self::One(..) => mem::replace(self, Self::none())
                 .into_iter()
@@ -110,7 +110,9 @@ impl OfKey {
                 .map(|(_, slot)| slot),
             Self::Few(slots) => Some(slots.swap_remove(place(slots, id)?).slot),
             Self::Many(slots) => slots.remove(id),
-        }
+        };
+        self.give_back_room();
+        taken
     }
 
     pub(super) fn retain(&mut self, keep: impl Fn(&Slot) -> bool) {
@@ -119,6 +121,32 @@ impl OfKey {
             Self::One(..) => {}
             Self::Few(slots) => slots.retain(|own| keep(&own.slot)),
             Self::Many(slots) => slots.retain(|_, slot| keep(slot)),
+        }
+        self.give_back_room();
+    }
+
+    /// Where three quarters of the room are not needed, so that a user who once had many sessions takes up as much as others.
+    fn give_back_room(&mut self) {
+        match self {
+            Self::Few(slots) if slots.capacity() > 4 * slots.len() => slots.shrink_to_fit(),
+            Self::Many(slots) if slots.capacity() > 4 * slots.len() => {
+                if slots.len() > Self::FEW / 2 {
+                    slots.shrink_to_fit();
+                } else {
+                    let few = mem::take(slots).into_iter();
+                    *self = Self::Few(few.map(|(id, slot)| Kept::new(id, slot)).collect());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        match self {
+            Self::One(..) => 1,
+            Self::Few(slots) => slots.capacity(),
+            Self::Many(slots) => slots.capacity(),
         }
     }
 
@@ -182,6 +210,34 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn room_that_one_key_had_for_many_is_given_back() {
+        for by_one in [true, false] {
+            let id = |number: usize| Arc::<str>::from(format!("session{number}"));
+            let mut kept = OfKey::none();
+            for number in 0..5_000 {
+                let slot = Slot {
+                    payload: Bytes::new(),
+                    expires_at: None,
+                    version: number as u64,
+                };
+                kept.put(id(number), slot, |_| true);
+            }
+            assert!(kept.capacity() >= 5_000);
+            for left in [1_000, 100, 9, 3, 1] {
+                if by_one {
+                    (0..5_000).skip(left).for_each(|number| drop(kept.take(&id(number))));
+                } else {
+                    kept.retain(|slot| slot.version < left as u64);
+                }
+                assert_eq!(kept.len(), left);
+                assert!(kept.capacity() <= 4 * left, "{} for {left}", kept.capacity());
+                assert_eq!(kept.get("session0").map(|slot| slot.version), Some(0));
+            }
+            assert!(matches!(kept, OfKey::Few(_)));
+        }
+    }
 
     #[test]
     fn up_to_sixteen_records_need_no_map() {

@@ -280,7 +280,10 @@ impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreConfig")
             .field("origin", &self.origin)
-            .field("fields", &self.fields.keys().collect::<Vec<_>>())
+            .field(
+                "fields",
+                &self.fields.keys().map(|name| shown(name)).collect::<Vec<_>>(),
+            )
             .finish_non_exhaustive()
     }
 }

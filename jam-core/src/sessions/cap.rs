@@ -1,7 +1,7 @@
 //! The cap on sessions per key: insert first, then trim, so that it holds whoever creates at the same time.
 
 use super::facts::note;
-use super::queue::Turn;
+use super::queue::{Turn, Whom};
 use super::{Located, Sessions, WhenFull};
 use crate::{Entry, Error, ErrorKind, Handle, Record, RecordId, Result, SessionKey, Timestamp};
 
@@ -60,7 +60,7 @@ impl Sessions {
     /// Creates of one process take turns where there is a cap, so that they do not count each other half-way.
     pub(super) async fn cap_turn(&self, key: &SessionKey) -> Option<Turn<'_>> {
         match self.inner.cap {
-            Some(_) => Some(self.inner.queue.turn(("cap", key)).await),
+            Some(_) => Some(self.inner.queue.turn(Whom::Newcomers(key)).await),
             None => None,
         }
     }

@@ -5,6 +5,7 @@ use crate::{
     SealDomain, SessionKey, Stored, Timestamp, UuidV4,
 };
 
+use super::queue::Whom;
 use super::{Inner, Sessions};
 
 /// A record and what its id tells.
@@ -25,6 +26,11 @@ impl Located {
         self.record.key() == other.record.key()
             && self.described.handle == other.described.handle
             && session(self) == session(other)
+    }
+
+    /// The line of those who change the session.
+    pub(super) fn whom(&self) -> Whom<'_> {
+        Whom::Session(self.record.key(), &self.described.handle)
     }
 
     pub(super) fn context(&self, domain: SealDomain) -> SealContext<'_> {

@@ -56,7 +56,7 @@ impl Sessions {
         self.run("modify", async {
             let at = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
             let serializer = self.inner.serializer.as_deref();
-            let _turn = self.inner.queue.turn((at.record.key(), &at.described.handle)).await;
+            let _turn = self.inner.queue.turn(at.whom()).await;
             for _ in 0..self.inner.attempts {
                 let (at, stored) = self.find_fresh(at.clone()).await?.ok_or(ErrorKind::NotFound)?;
                 let mut data = data::from_payload(serializer, &self.inner.open(&at, &stored.payload)?)?;

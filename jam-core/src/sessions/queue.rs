@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_lock::MutexGuardArc;
 
+use crate::{Handle, SessionKey};
+
 /// One waiting line per session that somebody works on; a line vanishes with the last who stands in it.
 ///
 /// It only saves work: across processes, and for callers that do not queue, the store's compare-and-swap decides.
@@ -22,6 +24,16 @@ pub(crate) struct Queue {
 struct Line {
     lock: Arc<async_lock::Mutex<()>>,
     standing: usize,
+}
+
+/// Whose line it is. Told apart by what it is as well, for a session may have the key and the handle of anything: whoever waited for
+/// one line while having the turn in the other could otherwise wait for itself.
+#[derive(Hash)]
+pub(crate) enum Whom<'a> {
+    /// Those who change a session.
+    Session(&'a SessionKey, &'a Handle),
+    /// Those who add a session where there is a cap.
+    Newcomers(&'a SessionKey),
 }
 
 /// A turn. Dropping it lets the next one in.

@@ -133,7 +133,7 @@ impl Sessions {
     }
 
     async fn rotate_at(&self, at: &Located, rotation: &Rotation) -> Result<SessionId> {
-        let _turn = self.inner.queue.turn((at.record.key(), &at.described.handle)).await;
+        let _turn = self.inner.queue.turn(at.whom()).await;
         // A login as somebody else adds a session to their key.
         let newcomer_of = rotation
             .login

@@ -1,6 +1,7 @@
 //! Reclaiming the space of expired sessions.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Sessions;
@@ -23,7 +24,8 @@ impl Sessions {
     }
 
     /// A future that removes expired sessions now and after every interval, for the application to spawn; it ends when
-    /// it is dropped. A sweep that fails is logged (level WARN), and the next one comes in its turn.
+    /// it is dropped, and after the last clone of the manager was: it keeps no store open by itself. A sweep that fails is logged
+    /// (level WARN), and the next one comes in its turn.
     ///
     /// `sleep` comes from the runtime, such as `tokio::time::sleep`.
     ///
@@ -41,15 +43,17 @@ impl Sessions {
         S: FnMut(Duration) -> F + Send + 'static,
         F: Future<Output = ()> + Send,
     {
-        let sessions = self.clone();
+        let manager = Arc::downgrade(&self.inner);
         async move {
-            loop {
+            while let Some(inner) = manager.upgrade() {
+                let sessions = Self { inner };
                 if let Err(error) = sessions.remove_expired().await {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         "expired sessions could not be removed"
                     );
                 }
+                drop(sessions);
                 sleep(interval).await;
             }
         }

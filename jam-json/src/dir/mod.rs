@@ -95,7 +95,7 @@ use self::sweeping::Sweep;
 ///   the first one could not is up to the file system.
 /// - **A session that gets a new id** (also under another key) does so in one rename, too: before it, its file tells
 ///   both what it is under the old name and what it will be under the new one. On a file system whose renames are
-///   atomic across a crash (ext4, xfs, btrfs, apfs, ntfs; tmpfs has none) there is never both and never neither.
+///   atomic across a crash (ext4, xfs, btrfs, apfs; tmpfs has none) there is never both and never neither.
 /// - **`clear` moves the key's directory away** in one step; it is deleted afterwards.
 /// - **Leftovers of crashes** are removed when a store is opened and by `remove_expired`, never those of a live writer.
 /// - **What has expired does not pile up** in a process that creates and also calls

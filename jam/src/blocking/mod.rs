@@ -37,8 +37,8 @@
 //! # What it runs on
 //!
 //! Each manager that is opened has one thread, `jam-blocking`, with a tokio runtime for stores that need one; what can be
-//! done without it happens on the calling thread. The thread ends when the last clone is dropped, which waits for nothing and
-//! may happen anywhere, async code included. [`close`](Sessions::close) before that brings the files of a store into their
+//! done without it happens on the calling thread. The thread ends when the last clone is dropped, which waits for nothing but
+//! the syncs of a JSON file, and may happen anywhere, async code included. [`close`](Sessions::close) before that brings the files of a store into their
 //! resting form; nothing acknowledged depends on it.
 //!
 //! A panic in the closure of [`modify`](Sessions::modify) goes up to the caller; nothing was written, and the manager works on.

@@ -28,8 +28,9 @@ pub(super) fn of(survey: &Survey) -> String {
             telling(survey, &["sqlite_table", "file_prefix"])
         );
     }
-    let location = survey.store.location().unwrap_or_default();
-    format!("{backend}:{}{}", without_user(location), telling(survey, &TELLING))
+    let url = survey.store.url().unwrap_or_default();
+    let location = url.split_once(':').map_or("", |(_, location)| location);
+    format!("{backend}:{}{}", without_secrets(location), telling(survey, &TELLING))
 }
 
 fn telling(survey: &Survey, names: &[&str]) -> String {
@@ -38,13 +39,21 @@ fn telling(survey: &Survey, names: &[&str]) -> String {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let text = text.split('?').next().unwrap_or_default();
-        Some(format!(" {name}={}", without_user(text)))
+        Some(format!(" {name}={}", without_secrets(&text)))
     };
     names.iter().filter_map(field).collect()
 }
 
-/// A URL's location without user and password.
+/// A URL's location without user, password and query. Where an `@` follows a `?`, one of them was to be percent-encoded, and nobody can
+/// tell which part is the password.
+fn without_secrets(location: &str) -> String {
+    match location.split_once('?') {
+        Some((_, query)) if query.contains('@') => "(not shown, since an `@` follows a `?`)".to_owned(),
+        Some((place, _)) => without_user(place),
+        None => without_user(location),
+    }
+}
+
 fn without_user(location: &str) -> String {
     match location.rsplit_once('@') {
         Some((before, host)) => {

@@ -239,6 +239,12 @@ impl Config {
         };
         let mut fields = document::section(&self.origin, self.root.clone(), self.pointer.as_deref())?;
         settings::rename_aliases(&origin, &mut fields)?;
+        // Where a template left it out, say. To take it for absent would switch off what it was to switch on.
+        if let Some((empty, _)) = fields.iter().find(|(_, value)| value.is_null()) {
+            return Err(config_error(format!(
+                "{origin}: `{empty}` has no value; leave it out, or give it one (of numbers neither `inf` nor `nan`)"
+            )));
+        }
         let overrides = self.environment.overrides()?;
         fields.retain(|field, _| !overrides.contains_key(field));
         self.environment.substitute(&origin, &mut fields)?;

@@ -1,6 +1,6 @@
 //! What a configuration says, without opening anything; for the `jam` command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jam_core::{Finding, Layout, Registry, Result, SessionStore, StoreConfig};
@@ -63,9 +63,10 @@ impl Config {
 fn is_secret(name: &str, value: &Value) -> bool {
     match (name, value) {
         ("session_aes_secret" | "aes_secret", Value::Array(keys)) => keys.iter().any(|key| is_secret(name, key)),
-        // No key has a `/` in it; a path has.
+        // Or the path of a file that holds it: no key has a `/` in it.
         ("session_aes_secret" | "aes_secret", Value::String(keys)) => {
-            keys.split(',').any(|key| is_literal(key.trim()) && !key.contains('/'))
+            let is_key = |key: &str| is_literal(key) && !key.contains('/') && !Path::new(key).is_file();
+            keys.split(',').any(|key| is_key(key.trim()))
         }
         ("password" | "sentinel_password", Value::String(password)) => is_literal(password),
         ("password" | "sentinel_password", Value::Number(_)) => true,
@@ -223,7 +224,12 @@ mod tests {
         ] {
             assert!(is_secret(name, &value), "{name}: {value}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("session.key");
+        std::fs::write(&file, key).unwrap();
         for (name, value) in [
+            ("session_aes_secret", json!(file)),
+            ("session_aes_secret", json!("Cargo.toml")), // a file in the directory where the test runs
             ("session_aes_secret", json!("$KEY")),
             ("session_aes_secret", json!(["${NEW}", "/run/secrets/old"])),
             ("session_aes_secret", json!("$NEW,$OLD")),

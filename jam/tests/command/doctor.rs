@@ -116,6 +116,29 @@ fn a_user_who_may_not_ask_gets_an_answer_all_the_same() {
     assert!(!shell.run(&["doctor"]).out.contains("hunter2"));
 }
 
+/// A `?` in a password that nobody encoded, and an `@` in a query: which of them is the password nobody can tell.
+#[test]
+fn a_password_that_was_not_encoded_is_not_shown() {
+    for place in ["app:hunter2?x@127.0.0.1:1", "127.0.0.1:1?password=p@hunter2"] {
+        let shell = Shell::new();
+        shell.write(
+            "jam.toml",
+            &format!("[jam.session]\nsession_type = \"redis\"\nredis_uri = \"redis://{place}\"\n"),
+        );
+        for run in [
+            shell.set("JAM_CONFIG", "jam.toml").run(&["doctor"]),
+            Shell::on(&format!("redis://{place}")).run(&["doctor"]),
+        ] {
+            assert!(
+                !run.out.contains("hunter2") && !run.err.contains("hunter2"),
+                "{} {}",
+                run.out,
+                run.err
+            );
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn files_that_others_may_read_are_wrong() {

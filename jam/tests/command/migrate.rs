@@ -77,7 +77,7 @@ fn a_finished_migration_is_not_run_again_and_brings_nothing_back() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_migration_goes_on_from_its_checkpoint_and_only_from_it() {
+fn an_interrupted_migration_goes_on_with_its_checkpoint_and_no_other() {
     let shell = Shell::new();
     let server = Server::start(Kind::New);
     // A server far away, so that there is time to interrupt.
@@ -93,7 +93,7 @@ fn an_interrupted_migration_goes_on_from_its_checkpoint_and_only_from_it() {
         // beginning yet: TO may know nothing of it.
         let noted = || std::fs::read_to_string(shell.path("jam-migration.json")).unwrap_or_default();
         let before = noted();
-        let has_gone_on = |noted: String| noted != before && noted.contains(r#""cursor":""#);
+        let has_gone_on = |noted: String| noted != before && !noted.contains(r#""pages":0"#);
         while !has_gone_on(noted()) && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
@@ -142,23 +142,45 @@ fn an_interrupted_migration_goes_on_from_its_checkpoint_and_only_from_it() {
     says(&shell.run(&["migrate", &from, &to]).failed(6), &["has filled TO"]);
 }
 
-#[test]
-fn a_checkpoint_does_not_fill_a_target_that_was_emptied_meanwhile() {
-    let shell = Shell::new();
-    let server = Server::start(Kind::New);
+/// A migration into this server, killed when some of it is there.
+fn broken_off(shell: &Shell, from: &str, server: &Server) -> Proxy {
     let proxy = Proxy::start(server.address());
     proxy.delay(Duration::from_millis(20)..=Duration::from_millis(20));
-    let (from, to) = (url("json", &shell, "a.json"), proxy.url());
-    fill(&from, 2000);
-    let mut migration = shell.command(&["migrate", &from, &to]);
+    fill(from, 2000);
+    let mut migration = shell.command(&["migrate", from, &proxy.url()]);
     let mut child = migration.stderr(Stdio::null()).spawn().unwrap();
-    while !std::fs::read_to_string(shell.path("jam-migration.json")).is_ok_and(|text| !text.contains("null")) {
+    let noted = || std::fs::read_to_string(shell.path("jam-migration.json")).unwrap_or_default();
+    while !noted().contains(r#""pages":"#) || noted().contains(r#""pages":0"#) {
         assert!(child.try_wait().unwrap().is_none(), "over before it could be killed");
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    proxy
+}
+
+#[test]
+fn a_checkpoint_does_not_fill_a_target_that_was_emptied_meanwhile() {
+    let (shell, server) = (Shell::new(), Server::start(Kind::New));
+    let from = url("json", &shell, "a.json");
+    let proxy = broken_off(&shell, &from, &server);
     server.command(&["FLUSHALL"]);
-    says(&shell.run(&["migrate", &from, &to]).failed(6), &["emptied"]);
+    says(&shell.run(&["migrate", &from, &proxy.url()]).failed(6), &["emptied"]);
+}
+
+/// As a server does that comes back with its last snapshot: the mark was in it, and not all of what came then.
+#[test]
+fn what_the_target_has_lost_since_it_is_copied_again() {
+    let (shell, server) = (Shell::new(), Server::start(Kind::New));
+    let from = url("json", &shell, "a.json");
+    let proxy = broken_off(&shell, &from, &server);
+    let hashes = server.command(&["KEYS", "sessions:*"]);
+    let lost = hashes
+        .array()
+        .iter()
+        .find(|hash| hash.text() != "sessions:jam-migration");
+    assert_eq!(server.command(&["DEL", lost.unwrap().text()]).int(), 1);
+    shell.ok(&["migrate", &from, &proxy.url(), "--verify"]);
+    assert!(records(&proxy.url()) == records(&from));
 }
 
 /// They are one page, so all of it is copied once more, into a hash that the second process has never seen.

@@ -129,6 +129,21 @@ async fn a_mistake_is_named_with_field_and_expectation() {
     }
 }
 
+/// An empty field, as a template leaves it whose variable was empty, switches nothing off in silence.
+#[tokio::test]
+async fn a_field_without_a_value_is_a_mistake() {
+    for field in [
+        "is_session_crypt",
+        "max_sessions",
+        "ttl",
+        "cache_staleness",
+        "durability",
+    ] {
+        let said = mistake(config(json!({"type": "memory", field: null}))).await;
+        assert!(said.contains(&format!("`{field}` has no value")), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn no_error_shows_a_secret() {
     let secret = "hunter2-hunter2-hunter2";

@@ -203,12 +203,15 @@ async fn reading_after_the_headers_left_needs_a_look_before<F: Framework>() {
 #[tokio::test]
 async fn what_follows_a_change_of_protocol_may_be_the_first_to_look() {
     let config = SessionConfig::new(sessions());
-    let exchange = Exchange::begin(&config, &http::HeaderMap::new());
-    let session = exchange.session();
-    let closing = exchange.finish_at_once(StatusCode::SWITCHING_PROTOCOLS);
-    assert!(closing.unwrap().is_some());
-    assert!(!session.exists().await.unwrap());
-    assert!(matches!(session.insert("n", 1).await.unwrap_err(), Error::Late));
+    let begin = || Exchange::begin(&config, &http::HeaderMap::new());
+    let (one, other) = (begin(), begin());
+    let (at_once, awaited) = (one.session(), other.session());
+    assert!(one.finish_at_once(StatusCode::SWITCHING_PROTOCOLS).unwrap().is_some());
+    drop(other.finish(StatusCode::SWITCHING_PROTOCOLS).await);
+    for session in [at_once, awaited] {
+        assert!(!session.exists().await.unwrap());
+        assert!(matches!(session.insert("n", 1).await.unwrap_err(), Error::Late));
+    }
 }
 
 async fn a_task_that_changes_while_the_handler_returns_loses_nothing_in_silence<F: Framework>() {

@@ -4,24 +4,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jam_core::Cursor;
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Code, Failure};
 
 const VERSION: u64 = 1;
 
-/// Where the next page begins, and what went before. Its file is for its owner alone: a cursor may hold a record id.
+/// Which migration it is, and how many pages went over. It does not say where to go on: what TO acknowledged last it may have lost
+/// since, where it was its server or its machine that went down, so that whoever goes on walks over all of FROM again.
 #[derive(Clone, Debug)]
 pub(super) struct Checkpoint {
     pub(super) migration: String,
     from: String,
     to: String,
-    pub(super) cursor: Option<Cursor>,
-    /// Every page was copied.
-    pub(super) at_end: bool,
+    pages: u64,
     pub(super) sessions: u64,
     pub(super) notes: u64,
     pub(super) expired: u64,
@@ -33,8 +29,7 @@ impl Checkpoint {
             migration,
             from: from.clone(),
             to: to.clone(),
-            cursor: None,
-            at_end: false,
+            pages: 0,
             sessions: 0,
             notes: 0,
             expired: 0,
@@ -43,7 +38,20 @@ impl Checkpoint {
 
     /// Whether a record may be in the target already.
     pub(super) fn has_begun(&self) -> bool {
-        self.cursor.is_some() || self.at_end
+        self.pages > 0
+    }
+
+    /// The same migration before its first page.
+    pub(super) fn again(self) -> Self {
+        Self::new(self.migration, &(self.from, self.to))
+    }
+
+    /// One page more, with so many records.
+    pub(super) fn add(&mut self, sessions: u64, notes: u64, expired: u64) {
+        self.pages += 1;
+        self.sessions += sessions;
+        self.notes += notes;
+        self.expired += expired;
     }
 
     /// The checkpoint in this file, if there is one.
@@ -76,17 +84,12 @@ impl Checkpoint {
         let value: Value = serde_json::from_str(text).ok()?;
         let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
         let number = |name: &str| value.get(name)?.as_u64();
-        let cursor = match value.get("cursor")? {
-            Value::Null => None,
-            cursor => Some(Cursor::new(URL_SAFE_NO_PAD.decode(cursor.as_str()?).ok()?)),
-        };
         (number("jam_checkpoint")? == VERSION).then_some(())?;
         Some(Self {
             migration: text("migration")?,
             from: text("from")?,
             to: text("to")?,
-            cursor,
-            at_end: value.get("at_end")?.as_bool()?,
+            pages: number("pages")?,
             sessions: number("sessions")?,
             notes: number("grace_notes")?,
             expired: number("expired_meanwhile")?,
@@ -103,8 +106,7 @@ impl Checkpoint {
             "migration": self.migration,
             "from": self.from,
             "to": self.to,
-            "cursor": self.cursor.as_ref().map(|cursor| URL_SAFE_NO_PAD.encode(cursor.as_bytes())),
-            "at_end": self.at_end,
+            "pages": self.pages,
             "sessions": self.sessions,
             "grace_notes": self.notes,
             "expired_meanwhile": self.expired,
@@ -162,14 +164,15 @@ mod tests {
         let places = ("json:/a".to_owned(), "json:/b".to_owned());
         assert!(Checkpoint::read(&path, &places).unwrap().is_none());
         let mut checkpoint = Checkpoint::new("m".to_owned(), &places);
-        checkpoint.cursor = Some(Cursor::new(vec![0, 255, b'~']));
-        checkpoint.sessions = 7;
+        checkpoint.add(7, 2, 1);
         checkpoint.write(&path).unwrap();
         let read = Checkpoint::read(&path, &places).unwrap().unwrap();
-        assert_eq!(read.cursor, checkpoint.cursor);
+        assert_eq!((read.migration.as_str(), read.has_begun()), ("m", true));
+        assert_eq!((read.sessions, read.notes, read.expired), (7, 2, 1));
+        let again = read.again();
         assert_eq!(
-            (read.migration.as_str(), read.sessions, read.has_begun()),
-            ("m", 7, true)
+            (again.migration.as_str(), again.has_begun(), again.sessions),
+            ("m", false, 0)
         );
         #[cfg(unix)]
         {

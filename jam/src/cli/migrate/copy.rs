@@ -43,9 +43,9 @@ pub(super) async fn tally(store: &Store) -> Result<Tally, Failure> {
     }
 }
 
-/// Copies from where the checkpoint is to the end.
+/// Copies all of it, but what is there already.
 ///
-/// It may be dropped at any point: the page under way is then copied once more.
+/// It may be dropped at any point.
 ///
 /// # Errors
 /// Whatever the stores give.
@@ -55,33 +55,27 @@ pub(super) async fn run(
     checkpoint: &mut Checkpoint,
     path: &Path,
 ) -> Result<(), Failure> {
-    if checkpoint.at_end {
-        return Ok(());
-    }
     // Only a bar needs to know the end beforehand.
     let total = if Progress::is_shown() {
         Some(tally(source).await?.sessions)
     } else {
         None
     };
-    let mut progress = Progress::new("copying", checkpoint.sessions, total);
-    let first = scan(source, checkpoint.cursor.clone()).await;
+    let mut progress = Progress::new("copying", 0, total);
+    let first = scan(source, None).await;
     let mut page = first.map_err(|failure| broken_off(failure, "FROM", path))?;
     loop {
         let Page { entries, next, .. } = page;
         // The next page is read while this one is written.
         let ahead = async {
-            match next.clone() {
+            match next {
                 Some(cursor) => scan(source, Some(cursor)).await.map(Some),
                 None => Ok(None),
             }
         };
         let (copied, following) = tokio::join!(copy(target, entries), ahead);
-        copied
-            .map_err(|failure| broken_off(failure, "TO", path))?
-            .add_to(checkpoint);
-        checkpoint.at_end = next.is_none();
-        checkpoint.cursor = next;
+        let copied = copied.map_err(|failure| broken_off(failure, "TO", path))?;
+        checkpoint.add(copied.sessions, copied.notes, copied.expired);
         checkpoint.write(path)?;
         progress.at(checkpoint.sessions);
         let Some(following) = following.map_err(|failure| broken_off(failure, "FROM", path))? else {
@@ -92,7 +86,7 @@ pub(super) async fn run(
 }
 
 pub(super) fn go_on(path: &Path) -> String {
-    format!("Run the same command again to go on from {}.", path.display())
+    format!("Run the same command again to go on with {}.", path.display())
 }
 
 /// Which store it was, and what helps.
@@ -111,14 +105,6 @@ struct Copied {
     sessions: u64,
     notes: u64,
     expired: u64,
-}
-
-impl Copied {
-    fn add_to(&self, checkpoint: &mut Checkpoint) {
-        checkpoint.sessions += self.sessions;
-        checkpoint.notes += self.notes;
-        checkpoint.expired += self.expired;
-    }
 }
 
 async fn copy(target: &Store, entries: Vec<Entry>) -> Result<Copied, Failure> {
@@ -146,8 +132,8 @@ async fn copy(target: &Store, entries: Vec<Entry>) -> Result<Copied, Failure> {
     }
 }
 
-/// Inserts one record, unless it has expired meanwhile. One that is there already, byte for byte, came with a page that
-/// was not noted any more: the target was empty when its mark was set.
+/// Inserts one record, unless it has expired meanwhile. One that is there already, byte for byte, came before this migration was
+/// interrupted: the target was empty when its mark was set.
 async fn insert(target: &Store, entry: Entry) -> Result<bool, Failure> {
     let is_over = || entry.expires_at.is_some_and(|at| at <= SystemClock.now());
     if is_over() {

@@ -159,6 +159,7 @@ async fn migrate(
     Mark::refuse_half_filled_source(&stores.source).await?;
     let mark = may_begin(target, checkpoint.as_ref(), &wanted.checkpoint).await?;
     let (mut checkpoint, mark) = match (checkpoint, mark) {
+        (Some(checkpoint), Some(mark)) if mark.state() == State::Running => (checkpoint.again(), mark),
         (Some(checkpoint), Some(mark)) => (checkpoint, mark),
         (checkpoint, _) => {
             let checkpoint = checkpoint.unwrap_or_else(|| Checkpoint::new(UuidV4.next_id(), places));
