@@ -3,7 +3,7 @@
 #![expect(clippy::duration_suboptimal_units, reason = "lifetimes are set in seconds")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jam::{Clock, ErrorKind, MemoryStore, SessionOptions, Sessions, Timestamp};
@@ -44,6 +44,31 @@ async fn a_lifetime_is_told_by_one_look_at_the_clock() {
     let id = sessions.create("user1", json!({})).await.unwrap();
     assert_eq!(sessions.lifetime(&id), Some(minute));
     assert_eq!(sessions.lifetime("nonsense"), None);
+}
+
+/// A file could not be opened again as long as somebody still waits to sweep it.
+#[tokio::test]
+async fn a_sweeper_keeps_no_store_open_by_itself_and_ends_with_the_manager() {
+    let (wake, woken) = tokio::sync::oneshot::channel::<()>();
+    let (mut woken, asleep) = (Some(woken), Arc::new(AtomicBool::new(false)));
+    let sleeps = Arc::clone(&asleep);
+    let sessions = Sessions::new(MemoryStore::new());
+    let mut sweeping = Box::pin(sessions.sweep_every(Duration::from_secs(3600), move |_| {
+        sleeps.store(true, Ordering::SeqCst);
+        let woken = woken.take().expect("it sleeps once");
+        async { drop(woken.await) }
+    }));
+    while !asleep.load(Ordering::SeqCst) {
+        assert!(
+            futures_lite::future::poll_once(&mut sweeping).await.is_none(),
+            "it goes on"
+        );
+    }
+    let store = Arc::downgrade(sessions.store());
+    drop(sessions);
+    assert!(store.upgrade().is_none());
+    wake.send(()).unwrap();
+    sweeping.await;
 }
 
 /// A server may reclaim by itself, and then nobody counts.

@@ -88,34 +88,6 @@ fn expired_sessions_are_swept_in_the_background_until_it_is_stopped(stage: impl 
     assert!(sessions.create("user1", json!({})).is_ok());
 }
 
-/// Nobody waits for the thread, so what it does in the background must not be what keeps the file.
-#[test]
-fn a_file_may_be_opened_again_as_soon_as_a_manager_that_swept_is_dropped() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("json:{}", folder.path().join("s.json").display());
-    for _ in 0..20 {
-        let (done, swept) = std::sync::mpsc::channel();
-        let done = Mutex::new(done);
-        let opened = Sessions::open_with(async {
-            let store = Arc::clone(jam::open(&url).await?.store());
-            let swept = move |method| {
-                if method == "remove_expired" {
-                    done.lock().unwrap().send(()).unwrap();
-                }
-                async { Ok(()) }
-            };
-            jam::Sessions::builder(Hooked::new(store, swept)).build()
-        });
-        let sessions = opened.unwrap();
-        let _sweeper = sessions.sweep_every(Duration::from_hours(1));
-        swept.recv_timeout(Duration::from_secs(60)).unwrap();
-        // The sweep is over as soon as the file, which one call at a time goes to, has answered another call.
-        eventually("the end of the sweep", || sessions.list("user1").is_ok());
-        drop(sessions);
-        jam::blocking::open(&url).unwrap();
-    }
-}
-
 #[test]
 fn its_own_thread_may_drop_it() {
     let sessions = jam::blocking::open("memory:").unwrap();
