@@ -101,8 +101,14 @@ async fn make_or_check(connection: &mut SqliteConnection, table: &TableName, own
     // As a transaction that sqlx knows of: where this future is dropped, it is rolled back before anybody else has the connection,
     // which may be one of the application's pool.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    make(&mut transaction, table).await?;
-    Ok(transaction.commit().await?)
+    match make(&mut transaction, table).await {
+        Ok(()) => Ok(transaction.commit().await?),
+        Err(halted) => {
+            // Waited for: who hears of the error finds nobody at work on the database. Where this fails, the drop does it.
+            let _ = transaction.rollback().await;
+            Err(halted)
+        }
+    }
 }
 
 /// Whether the table is there, of this version and shape.
