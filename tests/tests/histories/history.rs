@@ -1,10 +1,12 @@
 //! What happened, in the order in which it was seen, and the question to the checker.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
 
 use consistency_model::{ConsistencyTester, LinearizabilityTester};
 
+use crate::search::{self, Step};
 use crate::spec::{Call, OneSession, Outcome};
 
 /// How a call ended for whoever made it.
@@ -16,6 +18,18 @@ pub(crate) enum End {
     Unknown,
     /// An error said that nothing was changed.
     Nothing,
+}
+
+/// What is to be said of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// One session could have answered like this.
+    Right,
+    /// So the search found; the other checker had not come to an end.
+    RightWithoutTheOther,
+    Wrong,
+    /// The two checkers do not agree.
+    Disputed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +77,62 @@ impl History {
 
     /// Whether there is an order of the calls, each at one moment between its call and its answer, in which one session
     /// answers like this. A call of unknown outcome happened at any later moment, or never.
-    pub(crate) fn is_linearizable(&self, begin: &OneSession) -> bool {
+    ///
+    /// The checker that somebody else wrote is asked each time. It remembers nothing of what it has tried, so that a history may keep it
+    /// busy for hours: then the [search](crate::search) that remembers stands alone, and this says so.
+    pub(crate) fn is_linearizable(&self, begin: &OneSession) -> Verdict {
+        let found = search::finds_an_order(&self.steps(), begin);
+        let (history, begin) = (Self::of(self.events().clone()), begin.clone());
+        let (answer, answered) = mpsc::channel();
+        // One that does not come to an end ends with the program.
+        std::thread::spawn(move || answer.send(history.is_consistent(&begin)));
+        match answered.recv_timeout(Self::PATIENCE) {
+            Ok(consistent) if consistent != found => Verdict::Disputed,
+            _ if !found => Verdict::Wrong,
+            Ok(_) => Verdict::Right,
+            Err(_) => Verdict::RightWithoutTheOther,
+        }
+    }
+
+    /// For the other checker, which mostly takes a thousandth of it.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn of(events: Vec<Event>) -> Self {
+        Self {
+            events: Mutex::new(events),
+        }
+    }
+
+    /// The calls, in the order in which they began.
+    fn steps(&self) -> Vec<Step> {
+        let events = self.events();
+        let mut steps: Vec<(usize, Step)> = Vec::new();
+        for (at, event) in events.iter().enumerate() {
+            match *event {
+                Event::Called(number, call) => steps.push((
+                    number,
+                    Step {
+                        call,
+                        began: at,
+                        ended: None,
+                    },
+                )),
+                Event::Ended(number, end) => {
+                    let place = steps.iter().position(|(own, _)| *own == number);
+                    let Some(place) = place else { continue };
+                    match end {
+                        End::Answered(outcome) => steps[place].1.ended = Some((at, outcome)),
+                        End::Unknown => {}
+                        End::Nothing => drop(steps.remove(place)),
+                    }
+                }
+            }
+        }
+        let told = |step: &Step| step.ended.is_some() || step.call.writes();
+        steps.into_iter().map(|(_, step)| step).filter(told).collect()
+    }
+
+    fn is_consistent(&self, begin: &OneSession) -> bool {
         let events = self.events();
         let end_of = |number: usize| {
             events.iter().find_map(|event| match event {
@@ -109,7 +178,11 @@ fn the_checker_tells_right_from_wrong() {
             let number = history.called(*call);
             history.ended(number, outcome.map_or(End::Unknown, End::Answered));
         }
-        history.is_linearizable(&begin)
+        match history.is_linearizable(&begin) {
+            Verdict::Right => true,
+            Verdict::Wrong => false,
+            other => panic!("{other:?}"),
+        }
     };
     assert!(told(&[
         (Call::Update(0, 2), Some(Done)),
@@ -153,6 +226,6 @@ fn the_checker_tells_right_from_wrong() {
         let (write, read) = (history.called(Call::Update(0, 2)), history.called(Call::Get(0)));
         history.ended(read, End::Answered(Value(Some(seen))));
         history.ended(write, End::Answered(Done));
-        assert!(history.is_linearizable(&begin));
+        assert_eq!(history.is_linearizable(&begin), Verdict::Right);
     }
 }
