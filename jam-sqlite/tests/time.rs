@@ -93,41 +93,39 @@ async fn what_one_process_saw_end_is_not_revived_by_another_that_looked_at_its_c
 }
 
 async fn nothing_is_revived(before: u64, of_a_pool: bool, how: Late) {
-    {
-        let place = Place::new();
-        let clock = Arc::new(Hesitating {
-            before,
-            ..Hesitating::default()
-        });
-        let options = if of_a_pool {
-            place.open().await.close().await.expect("close");
-            let waiting = SqliteConnectOptions::new()
-                .filename(place.path())
-                .busy_timeout(Duration::from_mins(2));
-            SqliteOptions::from_pool(SqlitePool::connect_with(waiting).await.expect("pool"))
-        } else {
-            place.options()
-        };
-        let slow = Arc::new(options.clock(clock.clone()).open().await.expect("open"));
-        let quick = place.options().busy_timeout(Duration::from_millis(50));
-        let quick = quick.open().await.expect("open");
-        let record = Record::new("{}", Some(Timestamp::from_secs(2_000)));
-        quick.insert(&id("user1", "a"), &record).await.expect("insert");
-        place.clock.set(Timestamp::from_secs(AFTER));
-        let (looked, go_on) = clock.arm();
-        let writer = Arc::clone(&slow);
-        let write = tokio::spawn(async move { late(&writer, how).await });
-        looked.await.expect("it looks at its clock");
-        // Nobody was told that it ended where the slow one has the lock.
-        let seen_to_end = match quick.load(&id("user1", "a"), Load::new()).await {
-            Ok(found) => found.is_none(),
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-                false
-            }
-        };
-        go_on.send(()).expect("it waits");
-        let revived = write.await.expect("no panic");
-        assert!(!(seen_to_end && revived), "{how:?} revived it");
-    }
+    let place = Place::new();
+    let clock = Arc::new(Hesitating {
+        before,
+        ..Hesitating::default()
+    });
+    let options = if of_a_pool {
+        place.open().await.close().await.expect("close");
+        let waiting = SqliteConnectOptions::new()
+            .filename(place.path())
+            .busy_timeout(Duration::from_mins(2));
+        SqliteOptions::from_pool(SqlitePool::connect_with(waiting).await.expect("pool"))
+    } else {
+        place.options()
+    };
+    let slow = Arc::new(options.clock(clock.clone()).open().await.expect("open"));
+    let quick = place.options().busy_timeout(Duration::from_millis(50));
+    let quick = quick.open().await.expect("open");
+    let record = Record::new("{}", Some(Timestamp::from_secs(2_000)));
+    quick.insert(&id("user1", "a"), &record).await.expect("insert");
+    place.clock.set(Timestamp::from_secs(AFTER));
+    let (looked, go_on) = clock.arm();
+    let writer = Arc::clone(&slow);
+    let write = tokio::spawn(async move { late(&writer, how).await });
+    looked.await.expect("it looks at its clock");
+    // Nobody was told that it ended where the slow one has the lock.
+    let seen_to_end = match quick.load(&id("user1", "a"), Load::new()).await {
+        Ok(found) => found.is_none(),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            false
+        }
+    };
+    go_on.send(()).expect("it waits");
+    let revived = write.await.expect("no panic");
+    assert!(!(seen_to_end && revived), "{how:?} revived it");
 }
