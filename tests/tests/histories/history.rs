@@ -1,7 +1,8 @@
 //! What happened, in the order in which it was seen, and the question to the checker.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use consistency_model::{ConsistencyTester, LinearizabilityTester};
@@ -82,11 +83,17 @@ impl History {
     /// busy for hours: then the [search](crate::search) that remembers stands alone, and this says so.
     pub(crate) fn is_linearizable(&self, begin: &OneSession) -> Verdict {
         let found = search::finds_an_order(&self.steps(), begin);
-        let (history, begin) = (Self::of(self.events().clone()), begin.clone());
+        let history = Self::of(self.events().clone());
+        let begin = OneSession {
+            given_up: Arc::default(),
+            ..begin.clone()
+        };
+        let given_up = Arc::clone(&begin.given_up);
         let (answer, answered) = mpsc::channel();
-        // One that does not come to an end ends with the program.
         std::thread::spawn(move || answer.send(history.is_consistent(&begin)));
-        match answered.recv_timeout(Self::PATIENCE) {
+        let answered = answered.recv_timeout(Self::PATIENCE);
+        given_up.store(true, Ordering::Relaxed);
+        match answered {
             Ok(consistent) if consistent != found => Verdict::Disputed,
             _ if !found => Verdict::Wrong,
             Ok(_) => Verdict::Right,
@@ -171,7 +178,7 @@ impl fmt::Debug for History {
 fn the_checker_tells_right_from_wrong() {
     use Outcome::{Conflict, Done, NotFound, Told, Value};
 
-    let begin = OneSession { id: Some(0), value: 1 };
+    let begin = OneSession::new(1);
     let told = |events: &[(Call, Option<Outcome>)]| {
         let history = History::default();
         for (call, outcome) in events {

@@ -85,10 +85,7 @@ async fn check(what: &str, managers: &[Sessions], proxies: &[Proxy], healthy: &S
             client.await.unwrap();
         }
         proxies.iter().for_each(Proxy::heal);
-        let begin = OneSession {
-            id: Some(0),
-            value: Scene::FIRST_VALUE,
-        };
+        let begin = OneSession::new(Scene::FIRST_VALUE);
         match scene.history.is_linearizable(&begin) {
             Verdict::Right => {}
             Verdict::RightWithoutTheOther => alone += 1,
