@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jam_core::{Error, ErrorKind, Load as How, Rename, Result, SessionStore};
+use jam_core::{Data, Error, ErrorKind, Load as How, Rename, Result, SessionStore, Sessions};
 use jam_redis::{RedisOptions, RedisStore};
 use jam_test_servers::{Cluster, Kind, Server, ServerOptions};
 use support::{IN_TIME, TIMEOUT, cluster_url, id, options, path, record, slots_of, tag, tagged};
@@ -94,6 +94,31 @@ async fn ends(store: &RedisStore, name: &str) -> Vec<(&'static str, Result<()>)>
 fn assert_unconfirmed(what: &str, error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{what}: {error}");
     assert!(error.outcome_unknown(), "{what}: {error}");
+}
+
+/// Who is not told of the new id loses the session with the grace, however long the replica is away.
+#[tokio::test]
+async fn a_routine_rotation_gives_the_new_id_that_no_replica_confirmed() {
+    let pair = Pair::start();
+    let sessions = Sessions::builder(pair.open(1).await).grace(Duration::from_secs(60));
+    let sessions = sessions.build().unwrap();
+    let first = sessions.create("user1", Data::new()).await.unwrap();
+    pair.replica.kill();
+
+    let second = sessions.rework_with_grace(&first).await.unwrap();
+    let found = sessions.get(&second).await.unwrap().expect("under its new id");
+    assert!(!found.through_grace());
+    let third = sessions.rework_loaded_with_grace(&found).await.unwrap();
+    let third = third.expect("nobody else rotated it");
+    assert!(
+        sessions
+            .get(&third)
+            .await
+            .unwrap()
+            .is_some_and(|found| !found.through_grace())
+    );
+    // A new id that must be final is not promised.
+    assert_unconfirmed("rework", &sessions.rework(&third).await.unwrap_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

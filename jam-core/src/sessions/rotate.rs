@@ -3,7 +3,9 @@
 use super::facts::note;
 use super::modify::is_race;
 use super::{Located, Session, SessionOptions, Sessions};
-use crate::{Bytes, Error, ErrorKind, InnerId, Life, Record, RecordId, Rename, Result, SessionId, SessionKey, Stored};
+use crate::{
+    Bytes, Error, ErrorKind, InnerId, Life, Load, Record, RecordId, Rename, Result, SessionId, SessionKey, Stored,
+};
 
 /// What a rotation changes besides the secret.
 struct Rotation {
@@ -41,6 +43,11 @@ impl Sessions {
     ///
     /// Rotate by the current id: a request whose session came [through the grace](super::Session::through_grace) should
     /// not rotate again. An old id follows up to 64 rotations within its grace.
+    ///
+    /// Where the store cannot say whether it was done ([`outcome_unknown`](crate::Error::outcome_unknown)), the session is
+    /// looked for under the new id, and the new id is given if it is there, or a client that was told of an error would be
+    /// left with an id that ends with its grace. So a store that waits for replicas, and has too few, keeps nobody from
+    /// rotating; a failover at that moment may still undo it.
     ///
     /// # Errors
     /// As [`rework`](Self::rework); [`Config`](ErrorKind::Config) if no grace is configured.
@@ -175,10 +182,19 @@ impl Sessions {
                     return Ok(session_id);
                 }
                 Err(error) if is_race(error.kind()) => note(|facts| facts.retries += 1),
+                Err(error) if rotation.grace && error.outcome_unknown() && self.is_there(&to).await => {
+                    return Ok(session_id);
+                }
                 Err(error) => return Err(error),
             }
         }
         Err(self.gave_up())
+    }
+
+    /// Whether a session is there for certain, past any cache.
+    async fn is_there(&self, at: &Located) -> bool {
+        let found = self.inner.store().load(&at.record, Load::new().fresh()).await;
+        matches!(found, Ok(Some(_)))
     }
 
     /// The new id: the same handle and life, issued now, unless it is a login or the ids cannot keep them.

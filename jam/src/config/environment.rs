@@ -76,48 +76,14 @@ impl Environment {
 
     fn substitute_value(&self, value: &mut Value) -> Result<(), String> {
         match value {
-            Value::String(text) if text.contains('$') => *text = self.expand(text)?,
+            Value::String(text) if text.contains('$') => {
+                *text = expand(text, |name, default| self.variable(name, default))?
+            }
             Value::Array(values) => values.iter_mut().try_for_each(|value| self.substitute_value(value))?,
             Value::Object(fields) => fields.values_mut().try_for_each(|value| self.substitute_value(value))?,
             _ => {}
         }
         Ok(())
-    }
-
-    fn expand(&self, text: &str) -> Result<String, String> {
-        let mut expanded = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(at) = rest.find('$') {
-            expanded.push_str(&rest[..at]);
-            rest = &rest[at + 1..];
-            if let Some(after) = rest.strip_prefix('$') {
-                expanded.push('$');
-                rest = after;
-            } else if let Some(braced) = rest.strip_prefix('{') {
-                let (inside, after) = braced
-                    .split_once('}')
-                    .ok_or("`${` is never closed; `$$` is a plain `$`")?;
-                let (name, default) = match inside.split_once(":-") {
-                    Some((name, default)) => (name, Some(default)),
-                    None => (inside, None),
-                };
-                expanded.push_str(&self.variable(name, default)?);
-                rest = after;
-            } else {
-                let end = rest
-                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .unwrap_or(rest.len());
-                let (name, after) = rest.split_at(end);
-                if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-                    expanded.push('$');
-                } else {
-                    expanded.push_str(&self.variable(name, None)?);
-                    rest = after;
-                }
-            }
-        }
-        expanded.push_str(rest);
-        Ok(expanded)
     }
 
     fn variable(&self, name: &str, default: Option<&str>) -> Result<String, String> {
@@ -134,4 +100,62 @@ impl Environment {
             "it refers to an environment variable that is not set (a plain `$` is written `$$`)".to_owned()
         })
     }
+}
+
+/// Whether a value has a reference to this variable in one of its texts.
+pub(super) fn refers_to(value: &Value, variable: &str) -> bool {
+    match value {
+        Value::String(text) => {
+            let mut refers = false;
+            let whole = expand(text, |name, _| {
+                refers |= name == variable;
+                Ok(String::new())
+            });
+            // One that is no text of references is refused when it is substituted.
+            whole.is_ok() && refers
+        }
+        Value::Array(values) => values.iter().any(|value| refers_to(value, variable)),
+        Value::Object(fields) => fields.values().any(|value| refers_to(value, variable)),
+        _ => false,
+    }
+}
+
+/// Puts what `variable` gives for a name and a default in place of each reference.
+fn expand(
+    text: &str,
+    mut variable: impl FnMut(&str, Option<&str>) -> Result<String, String>,
+) -> Result<String, String> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        expanded.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            expanded.push('$');
+            rest = after;
+        } else if let Some(braced) = rest.strip_prefix('{') {
+            let (inside, after) = braced
+                .split_once('}')
+                .ok_or("`${` is never closed; `$$` is a plain `$`")?;
+            let (name, default) = match inside.split_once(":-") {
+                Some((name, default)) => (name, Some(default)),
+                None => (inside, None),
+            };
+            expanded.push_str(&variable(name, default)?);
+            rest = after;
+        } else {
+            let end = rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(rest.len());
+            let (name, after) = rest.split_at(end);
+            if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+                expanded.push('$');
+            } else {
+                expanded.push_str(&variable(name, None)?);
+                rest = after;
+            }
+        }
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
 }

@@ -63,7 +63,8 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 ///
 /// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text
 /// may refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field,
-/// wherever it stands: `JAM_SESSION_TTL`, `JAM_SESSION_TYPE`, `JAM_SESSION_AES_SECRET`, `JAM_SESSION_JSON_PATH`.
+/// wherever it stands: `JAM_SESSION_TTL`, `JAM_SESSION_TYPE`, `JAM_SESSION_AES_SECRET`, `JAM_SESSION_JSON_PATH`; but a
+/// field that names it itself keeps its text, `["$NEW_KEY", "$JAM_SESSION_AES_SECRET"]` say.
 ///
 /// The table `[jam.session.cookie]` sets the cookie of a [web layer](Self::web):
 ///
@@ -245,7 +246,12 @@ impl Config {
                 "{origin}: `{empty}` has no value; leave it out, or give it one (of numbers neither `inf` nor `nan`)"
             )));
         }
-        let overrides = self.environment.overrides()?;
+        let mut overrides = self.environment.overrides()?;
+        // A variable that its own field names has a place in it: an old key behind a new one, say.
+        overrides.retain(|field, (variable, _)| {
+            let names_it = |value| environment::refers_to(value, variable);
+            !fields.get(field).is_some_and(names_it)
+        });
         fields.retain(|field, _| !overrides.contains_key(field));
         self.environment.substitute(&origin, &mut fields)?;
         let overriding_url = overrides.get("url").map(|(_, value)| value.as_str());

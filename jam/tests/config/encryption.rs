@@ -52,6 +52,48 @@ async fn encryption_is_one_switch_and_keys_rotate() {
     assert!(!format!("{error:?}").contains("too short"));
 }
 
+/// The name of the variable is that of the field, so it would replace the list it stands in.
+#[tokio::test]
+async fn a_variable_that_its_own_field_names_stays_at_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.json");
+    let (old, new) = (
+        jam::crypto::generate_aes_key().unwrap(),
+        jam::crypto::generate_aes_key().unwrap(),
+    );
+    let open = async |secret: Value, variables: &[(&str, &str)]| {
+        let value = json!({"type": "json", "json_path": path, "is_session_crypt": true, "session_aes_secret": secret});
+        let variables = variables.iter().copied();
+        config(value).environment(variables).open().await.unwrap()
+    };
+    let before = open(json!("$JAM_SESSION_AES_SECRET"), &[("JAM_SESSION_AES_SECRET", &old)]).await;
+    let first = before.create("user1", json!({})).await.unwrap();
+    before.close().await.unwrap();
+    drop(before);
+
+    for list in [
+        json!(["$NEW", "$JAM_SESSION_AES_SECRET"]),
+        json!("$NEW, ${JAM_SESSION_AES_SECRET}"),
+    ] {
+        let both = open(list, &[("NEW", &new), ("JAM_SESSION_AES_SECRET", &old)]).await;
+        assert!(both.exists(&first).await.unwrap(), "the old key opens");
+        let second = both.create("user1", json!({})).await.unwrap();
+        both.close().await.unwrap();
+        drop(both);
+        let after = open(json!(new), &[]).await;
+        assert!(after.exists(&second).await.unwrap(), "the new key seals");
+        after.close().await.unwrap();
+    }
+
+    // What is no reference to it is overridden, as any other field.
+    let overridden = open(
+        json!("$$JAM_SESSION_AES_SECRET $NEW"),
+        &[("JAM_SESSION_AES_SECRET", &old)],
+    )
+    .await;
+    assert!(overridden.exists(&first).await.unwrap());
+}
+
 #[tokio::test]
 async fn data_can_stay_readable_and_be_sealed_later() {
     let directory = tempfile::tempdir().unwrap();
