@@ -14,7 +14,8 @@
 //! `backend` is the [name of the store](crate::SessionStore::name), `operation` the method of [`Sessions`](crate::Sessions), and
 //! `outcome` one of `ok`, `missing` (there was no such session to read or end), `cancelled` (the future was dropped), or the kind of the
 //! error: `not_found`, `already_exists`, `conflict`, `invalid_id`, `invalid_input`, `limit_reached`, `unavailable`, `corrupt`, `crypto`,
-//! `config`, `unsupported`, `unexpected`. No label ever holds an id, a handle, a session key or anything else that a client
+//! `config`, `unsupported`, `unexpected`. Of each operation `corrupt` and `crypto` begin at zero with its first call, so that an increase shows the first time.
+//! No label ever holds an id, a handle, a session key or anything else that a client
 //! can choose, so there are never more series than the table has combinations.
 //!
 //! An outage begins with the first operation that ends as `unavailable`, and ends with the next of its kind (reads, writes)
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use metrics::{Key, Label, Level, Metadata, Unit, with_recorder};
 
+use crate::ErrorKind;
 use crate::sessions::{Facts, Outcome};
 
 /// Operations that are over: a counter by `backend`, `operation` and `outcome`.
@@ -119,15 +121,14 @@ impl Meters {
         let keys = &self.keys[place * SERIES..][..SERIES];
         let counted = keys[outcome.number()].get_or_init(|| {
             self.begin_at_zero();
-            let labels = vec![
-                self.label(),
-                of(operation),
-                Label::from_static_parts("outcome", outcome.name()),
-            ];
-            Key::from_parts(OPERATIONS, labels)
+            Key::from_parts(OPERATIONS, self.labels(operation, outcome))
         });
-        let took_key =
-            keys[Outcome::COUNT].get_or_init(|| Key::from_parts(DURATION, vec![self.label(), of(operation)]));
+        let took_key = keys[Outcome::COUNT].get_or_init(|| {
+            for alarm in [ErrorKind::Corrupt, ErrorKind::Crypto].map(Outcome::Failed) {
+                add(OPERATIONS, self.labels(operation, alarm), 0);
+            }
+            Key::from_parts(DURATION, vec![self.label(), of(operation)])
+        });
         with_recorder(|recorder| {
             recorder.register_counter(counted, &METADATA).increment(1);
             recorder.register_histogram(took_key, &METADATA).record(took);
@@ -158,6 +159,11 @@ impl Meters {
         for name in [EVICTED, EXPIRED, OUTAGES] {
             add(name, vec![self.label()], 0);
         }
+    }
+
+    fn labels(&self, operation: &'static str, outcome: Outcome) -> Vec<Label> {
+        let outcome = Label::from_static_parts("outcome", outcome.name());
+        vec![self.label(), of(operation), outcome]
     }
 
     fn label(&self) -> Label {

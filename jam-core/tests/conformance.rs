@@ -122,3 +122,18 @@ async fn a_store_that_cannot_be_opened_fails_every_case() {
     assert_eq!(report.failed().len(), opened.load(Ordering::SeqCst));
     assert!(report.to_string().contains("no such server"), "{report}");
 }
+
+#[tokio::test]
+async fn what_was_asked_for_and_did_not_run_is_no_success() {
+    for suite in [
+        memory().only("durable"),
+        memory().only("handles").only("writing"),
+        memory().only("clock").server_clock(),
+        memory().only("writing").skip("writing", "not today"),
+    ] {
+        let report = suite.check().await;
+        assert!(!report.is_passed(), "{report}");
+        assert!(report.mistakes()[0].contains("was run: "), "{report}");
+    }
+    assert!(memory().only("writing").check().await.is_passed());
+}

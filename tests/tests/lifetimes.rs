@@ -15,6 +15,8 @@ on_every_store!(
     reading_renews_only_when_asked_and_once_per_tenth,
     no_reading_or_writing_outlives_the_absolute_lifetime,
     a_shorter_absolute_lifetime_counts_for_old_sessions_too,
+    what_is_over_here_alone_is_ended_with_the_others,
+    a_listing_tells_the_end_that_a_shorter_absolute_lifetime_brings,
     a_ttl_of_its_own_stays_through_rework,
     a_session_says_when_its_id_was_issued,
     an_id_that_says_another_time_of_issue_is_no_session,
@@ -180,6 +182,41 @@ async fn a_shorter_absolute_lifetime_counts_for_old_sessions_too(stage: Stage) {
         !before.exists(&id).await.unwrap(),
         "but its record is removed all the same"
     );
+}
+
+/// A second service, or the one before an update, may give sessions a longer life than this one.
+async fn what_is_over_here_alone_is_ended_with_the_others(stage: Stage) {
+    let longer = stage.sessions();
+    let stolen = longer.create("user1", json!({})).await.unwrap();
+    let handle = longer.get(&stolen).await.unwrap().unwrap().handle().clone();
+    stage.advance(601);
+    let here = stage.builder().max_lifetime(Duration::from_secs(600)).build().unwrap();
+    let own = here.create("user1", json!({})).await.unwrap();
+    assert!(longer.exists(&stolen).await.unwrap());
+    assert_eq!(
+        here.clear_others(&own).await.unwrap(),
+        0,
+        "what is over counts for none"
+    );
+    assert!(!longer.exists(&stolen).await.unwrap(), "and is ended all the same");
+    assert!(longer.exists(&own).await.unwrap());
+
+    let stolen = longer.create("user2", json!({})).await.unwrap();
+    let again = longer.get(&stolen).await.unwrap().unwrap().handle().clone();
+    stage.advance(601);
+    assert!(!here.revoke("user2", &handle).await.unwrap());
+    assert!(longer.exists(&stolen).await.unwrap(), "another one's handle");
+    assert!(!here.revoke("user2", &again).await.unwrap());
+    assert!(!longer.exists(&stolen).await.unwrap());
+}
+
+async fn a_listing_tells_the_end_that_a_shorter_absolute_lifetime_brings(stage: Stage) {
+    let endless = stage.builder().ttl(None).build().unwrap();
+    endless.create("user1", json!({})).await.unwrap();
+    assert_eq!(endless.list("user1").await.unwrap()[0].expires_at(), None);
+    let after = stage.builder().max_lifetime(Duration::from_secs(600)).build().unwrap();
+    let ends = Stage::START.plus(Duration::from_secs(600));
+    assert_eq!(after.list("user1").await.unwrap()[0].expires_at(), Some(ends));
 }
 
 async fn a_ttl_of_its_own_stays_through_rework(stage: Stage) {

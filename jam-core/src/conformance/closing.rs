@@ -74,7 +74,7 @@ async fn close_may_be_called_again(t: &Trial) -> Verdict {
         t.store.close().await?;
     }
     let (one, other) = (t.hand(0), t.hand(0));
-    let closes = [one, other].map(|hand| async move { hand.0.close().await });
+    let closes = [one, other].map(|hand| async move { hand.store.close().await });
     for closed in t.together(0, closes).await? {
         closed?;
     }
@@ -88,7 +88,7 @@ async fn close_during_writes_leaves_each_written_or_refused(t: &Trial) -> Verdic
     }
     let inserts = ids.iter().map(|id| t.hand(0).insert(id, &t.record("one")));
     let hand = t.hand(0);
-    let (inserted, closed) = t.race(5, inserts, [async move { hand.0.close().await }]).await?;
+    let (inserted, closed) = t.race(5, inserts, [async move { hand.store.close().await }]).await?;
     for result in inserted {
         won("an insert during close", result, &[Unavailable])?;
     }

@@ -204,7 +204,7 @@ async fn dropped(t: &Trial, hand: &Hand, id: &RecordId, call: usize, polls: usiz
         5 => drop(drop_after(polls, hand.list(id.key())).await),
         6 => drop(drop_after(polls, hand.remove_expired(t.now())).await),
         7 => {
-            if let Some(loaded) = hand.load(id, Load::new()).await? {
+            if let Some(loaded) = hand.look(id).await? {
                 drop(drop_after(polls, hand.rename(id, &loaded.version, &to, &record)).await);
             }
         }

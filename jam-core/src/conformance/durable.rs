@@ -129,7 +129,7 @@ async fn a_write_acknowledged_during_close_is_there_after_reopening(t: &Trial) -
     }
     let inserts = ids.iter().map(|id| t.hand(0).insert(id, &t.record("one")));
     let hand = t.hand(0);
-    let (inserted, _) = t.race(5, inserts, [async move { hand.0.close().await }]).await?;
+    let (inserted, _) = t.race(5, inserts, [async move { hand.store.close().await }]).await?;
     t.close().await?;
     let store = (t.reopen)().await?;
     let seen = async {

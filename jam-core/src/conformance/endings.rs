@@ -219,7 +219,7 @@ async fn a_clear_is_one_step_to_a_reader(t: &Trial) -> Verdict {
             async move {
                 let mut missed = false;
                 for id in &ids {
-                    let there = hand.load(id, Load::new()).await?.is_some();
+                    let there = hand.look(id).await?.is_some();
                     that(
                         !(missed && there),
                         "once one record of a cleared key is gone, all are",

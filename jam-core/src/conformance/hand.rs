@@ -8,14 +8,18 @@ use crate::{Entry, Load, Record, RecordId, Rename, Result, SessionKey, SessionSt
 /// A call under way that borrows nothing.
 macro_rules! call {
     ($hand:expr, ($($arg:ident),*), |$store:ident| $call:expr) => {{
-        let $store = Arc::clone(&$hand.0);
+        let $store = Arc::clone(&$hand.store);
         $(let $arg = $arg.clone();)*
         async move { $call.await }
     }};
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Hand(pub(super) Arc<dyn SessionStore>);
+pub(super) struct Hand {
+    pub(super) store: Arc<dyn SessionStore>,
+    /// How it looks at what another hand may have written.
+    pub(super) look: Load,
+}
 
 impl Hand {
     pub(super) fn insert(&self, id: &RecordId, record: &Record) -> impl Future<Output = Result<()>> + Send + use<> {
@@ -24,6 +28,11 @@ impl Hand {
 
     pub(super) fn load(&self, id: &RecordId, how: Load) -> impl Future<Output = Result<Option<Stored>>> + Send + use<> {
         call!(self, (id), |store| store.load(&id, how))
+    }
+
+    /// Loads what another hand may have written.
+    pub(super) fn look(&self, id: &RecordId) -> impl Future<Output = Result<Option<Stored>>> + Send + use<> {
+        self.load(id, self.look)
     }
 
     pub(super) fn replace(

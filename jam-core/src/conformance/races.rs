@@ -121,7 +121,7 @@ async fn racing_swaps_lose_no_increment(t: &Trial) -> Verdict {
 pub(super) async fn increments(hand: Hand, id: RecordId, times: usize, mut record: Record) -> Verdict {
     for round in 0..times {
         loop {
-            let loaded = hand.load(&id, Load::new()).await?;
+            let loaded = hand.look(&id).await?;
             let loaded = loaded.ok_or_else(|| Failure::new("a record that is only replaced stays", "it is gone"))?;
             let count: Option<usize> = str::from_utf8(&loaded.payload).ok().and_then(|text| text.parse().ok());
             let count = count.ok_or_else(|| Failure::new("a counter", "something else"))?;
@@ -282,7 +282,7 @@ async fn writes_of_different_records_all_land(t: &Trial) -> Verdict {
             async move {
                 hand.insert(&id, &record).await?;
                 for round in 0..rounds {
-                    let loaded = hand.load(&id, Load::new()).await?;
+                    let loaded = hand.look(&id).await?;
                     holds("an own record", loaded.as_ref(), &record.payload)?;
                     record.payload = format!("task {task} round {round}").into();
                     hand.replace(&id, loaded.as_ref().map(|stored| &stored.version), &record)

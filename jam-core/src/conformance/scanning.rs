@@ -10,7 +10,7 @@ use super::hand::Hand;
 use super::report::{Failure, Verdict};
 use super::tasks::{Listener, Pulse, give_way};
 use super::trial::Trial;
-use crate::{Cursor, Entry, ErrorKind, Load, Record, RecordId, SessionStore};
+use crate::{Cursor, Entry, ErrorKind, Record, RecordId, SessionStore};
 
 group! { "scanning", Nothing,
     0 => scan_gives_every_record_with_any_limit,
@@ -266,7 +266,7 @@ async fn scan_misses_no_record_while_others_are_renamed(t: &Trial) -> Verdict {
 
 /// Moves a record that has to be there.
 async fn renamed(hand: &Hand, from: &RecordId, to: &RecordId, record: &Record) -> Verdict {
-    let loaded = hand.load(from, Load::new()).await?;
+    let loaded = hand.look(from).await?;
     let loaded = loaded.ok_or_else(|| Failure::new("a record that was just renamed is there", "there is none"))?;
     hand.rename(from, &loaded.version, to, record).await?;
     Ok(())

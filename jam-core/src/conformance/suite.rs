@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::case::{Case, GROUPS, Need, cases};
-use super::report::{FailedCase, Failure, Report, Verdict};
+use super::report::{FailedCase, Failure, NotRun, Report, Verdict};
 use super::tasks::{Spawner, Task, guarded, spawn, within};
 use super::trial::{Time, Trial};
-use crate::{Clock, ManualClock, Result, SessionStore, SystemClock, did_you_mean};
+use crate::{Clock, Load, ManualClock, Result, SessionStore, SystemClock, did_you_mean};
 
 type Opening<S> = Pin<Box<dyn Future<Output = Result<S>> + Send>>;
 type Open<S> = Arc<dyn Fn(Arc<dyn Clock>) -> Opening<S> + Send + Sync>;
@@ -24,6 +24,7 @@ pub struct Suite<S> {
     spawner: Spawner,
     server_clock: bool,
     durable: bool,
+    cached: bool,
     only: Vec<String>,
     skipped: Vec<(String, String)>,
     intensity: Option<usize>,
@@ -53,6 +54,7 @@ impl<S: SessionStore> Suite<S> {
             spawner: Arc::new(spawn),
             server_clock: false,
             durable: false,
+            cached: false,
             only: Vec::new(),
             skipped: Vec::new(),
             intensity: None,
@@ -88,6 +90,14 @@ impl<S: SessionStore> Suite<S> {
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.durable = true;
+        self
+    }
+
+    /// Reads of this store may come from a cache that does not know at once what another handle wrote. What another handle
+    /// may have written is then looked for past it, by [`Load::fresh`].
+    #[must_use]
+    pub fn cached(mut self) -> Self {
+        self.cached = true;
         self
     }
 
@@ -157,6 +167,7 @@ impl<S: SessionStore> Suite<S> {
                 }
             }
         }
+        report.mistakes.extend(self.idle_names(&report));
         report.store = *store_name.lock().unwrap_or_else(PoisonError::into_inner);
         report
     }
@@ -171,6 +182,7 @@ impl<S: SessionStore> Suite<S> {
         };
         let (open, second) = (Arc::clone(&self.open), self.second.clone());
         let (spawner, name) = (Arc::clone(&self.spawner), Arc::clone(name));
+        let look = if self.cached { Load::new().fresh() } else { Load::new() };
         let whole = async move {
             let store = Arc::new(open(Arc::clone(&clock)).await?);
             *name.lock().unwrap_or_else(PoisonError::into_inner) = store.name();
@@ -182,7 +194,7 @@ impl<S: SessionStore> Suite<S> {
                 let opening = open(Arc::clone(&clock));
                 Box::pin(async move { Ok(Arc::new(opening.await?) as Arc<dyn SessionStore>) }) as Opening<_>
             });
-            let trial = Trial::new(store, second, reopen, time, spawner, intensity);
+            let trial = Trial::new(store, second, reopen, time, spawner, intensity, look);
             let verdict = guarded(case.run(&trial)).await.flatten();
             let finish = guarded(trial.finish()).await.flatten();
             verdict.and(finish)
@@ -199,7 +211,7 @@ impl<S: SessionStore> Suite<S> {
 
     /// Why a case is not run, if it is not.
     fn leaves_out(&self, need: Need, case: &Case) -> Option<&str> {
-        let meant = |name: &str| name == case.name() || name == case.group();
+        let meant = |name: &str| is_named(case, name);
         if !self.only.is_empty() && !self.only.iter().any(|name| meant(name)) {
             return Some("`Suite::only` names others");
         }
@@ -227,6 +239,22 @@ impl<S: SessionStore> Suite<S> {
             .collect()
     }
 
+    /// What was asked for by [`only`](Self::only) and did not run, so that nothing was shown by it.
+    fn idle_names(&self, report: &Report) -> Vec<String> {
+        let ran = |name: &str| {
+            let failed = report.failed.iter().map(|failed| failed.case);
+            let mut all = report.passed.iter().copied().chain(failed);
+            all.any(|case| is_named(case, name))
+        };
+        let why = |name: &str| {
+            let of_it = |not_run: &&NotRun| not_run.cases.iter().any(|case| is_named(case, name));
+            report.not_run.iter().find(of_it).map(|not_run| not_run.why.as_str())
+        };
+        let idle = self.only.iter().filter(|name| !ran(name));
+        idle.filter_map(|name| Some(format!("nothing of `{name}` was run: {}", why(name)?)))
+            .collect()
+    }
+
     fn intensity_asked_for(&self) -> Result<usize, String> {
         const VARIABLE: &str = "JAM_CONFORMANCE_INTENSITY";
         match (self.intensity, env::var(VARIABLE)) {
@@ -243,12 +271,18 @@ impl<S: SessionStore> Suite<S> {
     }
 }
 
+/// Whether this is the name of a case, or of its group.
+fn is_named(case: &Case, name: &str) -> bool {
+    name == case.name() || name == case.group()
+}
+
 impl<S> fmt::Debug for Suite<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Suite")
             .field("server_clock", &self.server_clock)
             .field("second_handle", &self.second.is_some())
             .field("durable", &self.durable)
+            .field("cached", &self.cached)
             .field("only", &self.only)
             .field("skipped", &self.skipped)
             .field("intensity", &self.intensity)

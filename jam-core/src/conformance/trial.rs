@@ -48,6 +48,8 @@ pub(super) struct Trial {
     pub(super) time: Time,
     pub(super) spawner: Spawner,
     pub(super) intensity: usize,
+    /// How a record is looked at that another handle may have written.
+    pub(super) look: Load,
     prefix: String,
     keys: Mutex<BTreeSet<SessionKey>>,
 }
@@ -60,6 +62,7 @@ impl Trial {
         time: Time,
         spawner: Spawner,
         intensity: usize,
+        look: Load,
     ) -> Self {
         Self {
             store,
@@ -68,6 +71,7 @@ impl Trial {
             time,
             spawner,
             intensity,
+            look,
             prefix: format!("jam-conformance-{}-", uuid::Uuid::new_v4().simple()),
             keys: Mutex::default(),
         }
@@ -194,7 +198,7 @@ impl Trial {
     }
 
     pub(super) async fn load(&self, id: &RecordId) -> Result<Option<Stored>> {
-        self.store.load(id, Load::new()).await
+        self.store.load(id, self.look).await
     }
 
     /// The version of a record that has to be there.
@@ -266,7 +270,10 @@ impl Trial {
     /// The hand of the n-th task: the store and, where there is one, its second handle in turn.
     pub(super) fn hand(&self, task: usize) -> Hand {
         let second = self.second.as_ref().filter(|_| task % 2 == 1);
-        Hand(Arc::clone(second.unwrap_or(&self.store)))
+        Hand {
+            store: Arc::clone(second.unwrap_or(&self.store)),
+            look: self.look,
+        }
     }
 
     /// So often, times the intensity asked for.

@@ -9,7 +9,8 @@ use super::outage::Outage;
 use super::queue::Queue;
 use super::{Inner, Serializer, Sessions, WhenFull};
 use crate::{
-    Clock, Error, ErrorKind, HashedIds, IdCodec, IdFactory, Result, Sealer, SessionStore, SystemClock, UuidV7,
+    Clock, Error, ErrorKind, Handle, HashedIds, IdCodec, IdFactory, Life, Result, SealContext, SealDomain, Sealer,
+    SessionKey, SessionStore, SystemClock, Timestamp, UuidV7,
 };
 
 /// Settings of a [`Sessions`] manager; from [`Sessions::builder`].
@@ -97,7 +98,8 @@ impl SessionsBuilder {
     /// UUIDs that sort by time once there is a cap. With ids that do not tell their creation
     /// ([`PlainIds`](crate::PlainIds)) the one that would expire first counts as the oldest. A newcomer never makes way
     /// for itself; two that are created by two processes at the same moment may each end the other. Where newcomers are
-    /// refused, they may both be.
+    /// refused, they may both be; and one whose create was dropped, or met a failing store, before it could step back stays
+    /// beyond the cap until it ends.
     pub fn max_sessions(mut self, max: usize, when_full: WhenFull) -> Self {
         self.cap = Some(Cap { max, when_full });
         self
@@ -205,6 +207,10 @@ impl SessionsBuilder {
         if self.attempts == 0 {
             return wrong("`max_attempts` must be at least 1");
         }
+        match &self.sealer {
+            Some(sealer) if self.codec.keeps_life() => seals_notes(&**sealer)?,
+            _ => {}
+        }
         if !self.codec.keeps_life() {
             if self.expiry.max_lifetime.is_some() {
                 return wrong("`max_lifetime` needs ids that hold their creation time; the jamlib layout has none");
@@ -218,4 +224,16 @@ impl SessionsBuilder {
         }
         Ok(())
     }
+}
+
+/// Web layers leave notes at the ids they replace, and so does a grace. A sealer for data alone would fail at the first login.
+fn seals_notes(sealer: &dyn Sealer) -> Result<()> {
+    let (key, handle) = (SessionKey::new("key")?, Handle::new("handle")?);
+    let life = Life::new(Timestamp::ZERO, None);
+    let context = SealContext::new(SealDomain::GraceNote, &key, &handle, Some(life));
+    sealer.seal(&context, b"a note").map(drop).map_err(|error| {
+        let message = "this `sealer` cannot seal notes, which ids that keep their handle need; the one for jamlib goes with \
+                       the ids for jamlib";
+        Error::new(ErrorKind::Config, message).with_source(error)
+    })
 }

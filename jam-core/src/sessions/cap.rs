@@ -32,7 +32,7 @@ impl Sessions {
     ///
     /// Whoever lists last sees everybody, so the cap holds once concurrent creates are done. An evicting newcomer ends
     /// only others; one that may be refused ends only itself. The newcomer is there by now: a store that fails here does
-    /// not undo that, and the next create trims.
+    /// not undo that. The next create trims, where it evicts; what was granted where newcomers are refused stays.
     pub(super) async fn trim(&self, newcomer: &RecordId) -> Result<()> {
         let trimmed = match self.inner.cap {
             None => return Ok(()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::data::{self, Data};
-use super::{Inner, Located, Sessions};
+use super::{Inner, Located, Sessions, facts};
 use crate::{Entry, Error, ErrorKind, Handle, Result, SessionKey, Timestamp};
 
 /// One line of a listing. Holds no id and nothing an id could be made from.
@@ -15,6 +15,7 @@ pub struct SessionInfo {
     inner: Arc<Inner>,
     at: Located,
     entry: Entry,
+    expires_at: Option<Timestamp>,
 }
 
 impl SessionInfo {
@@ -34,9 +35,10 @@ impl SessionInfo {
         self.at.described.life.map(|life| life.issued())
     }
 
-    /// When it ends if it is not used again; `None`: never.
+    /// When it ends if it is not used again, by its ttl or by [`max_lifetime`](super::SessionsBuilder::max_lifetime); `None`:
+    /// never.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.entry.expires_at
+        self.expires_at
     }
 
     /// Its data, opened and parsed now.
@@ -77,8 +79,9 @@ impl Sessions {
     pub async fn list(&self, key: impl AsRef<str>) -> Result<Vec<SessionInfo>> {
         self.run("list", async {
             let sessions = self.sessions_of(&SessionKey::new(key)?).await?;
-            let info = |(at, entry)| SessionInfo {
+            let info = |(at, entry): (Located, Entry)| SessionInfo {
                 inner: Arc::clone(&self.inner),
+                expires_at: self.inner.expiry.ends(at.life(), entry.expires_at),
                 at,
                 entry,
             };
@@ -109,6 +112,9 @@ impl Sessions {
 
     /// Ends every other session of the key this one belongs to ("log out everywhere else"), and tells how many.
     ///
+    /// With [`PlainIds`](crate::PlainIds), whose handle changes with a rework, a rework of this session in *another process*
+    /// at that moment makes it one of the others.
+    ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if there is no session under this id; otherwise as [`revoke`](Self::revoke).
     pub async fn clear_others(&self, id: impl AsRef<str>) -> Result<u64> {
@@ -116,14 +122,17 @@ impl Sessions {
             let asked = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
             let mut ended = 0;
             let outcome = self.remove_others(asked, &mut ended).await;
+            facts::note(|facts| facts.wrote_nothing = ended == 0);
             outcome.map(|()| ended).map_err(|error| half_way(error, ended))
         })
         .await
     }
 
     async fn remove_others(&self, asked: Located, ended: &mut u64) -> Result<()> {
+        // Where ids do not keep their handle, a rework would make it look like one of the others.
+        let _turn = self.inner.queue.turn(asked.whom()).await;
         for _ in 0..self.inner.attempts {
-            // Looked up each time: ids that do not keep their handle may be reworked meanwhile.
+            // Looked up each time: another process may rework it.
             let (own, _) = self.find_fresh(asked.clone()).await?.ok_or(ErrorKind::NotFound)?;
             let other = |at: &Located| at.described.handle != own.described.handle;
             if !self.remove_where(own.record.key(), other, ended).await? {
@@ -143,7 +152,8 @@ impl Sessions {
         Err(self.gave_up())
     }
 
-    /// Removes what matches now and counts what was still there to end; tells whether there was anything.
+    /// Removes what matches now and counts what was still there to end; tells whether there was anything. What is over by
+    /// this manager's `max_lifetime` goes as well, uncounted: another one, with a longer one, may still serve it.
     async fn remove_where(
         &self,
         key: &SessionKey,
@@ -151,10 +161,13 @@ impl Sessions {
         ended: &mut u64,
     ) -> Result<bool> {
         let mut found = false;
-        for (at, _) in self.sessions_of(key).await? {
+        let entries = self.inner.store().list(key).await?;
+        for entry in entries.into_iter().filter(|entry| !entry.id.is_reserved()) {
+            let at = self.located(entry.id);
             if matches(&at) {
                 found = true;
-                *ended += u64::from(self.inner.store().remove(&at.record).await?);
+                let was_there = self.inner.store().remove(&at.record).await?;
+                *ended += u64::from(was_there && !self.is_over(&at));
             }
         }
         Ok(found)

@@ -29,10 +29,14 @@ impl Expiry {
 
     /// When a session that is written now ends.
     pub(crate) fn expires_at(&self, life: Option<&Life>, now: Timestamp) -> Option<Timestamp> {
-        let idle = self.ttl(life).map(|ttl| now.plus(ttl));
-        match (idle, self.end_of_life(life)) {
-            (Some(idle), Some(end)) => Some(idle.min(end)),
-            (idle, end) => idle.or(end),
+        self.ends(life, self.ttl(life).map(|ttl| now.plus(ttl)))
+    }
+
+    /// When a session whose record would end at `kept` ends; an absolute lifetime may have become shorter since it was written.
+    pub(crate) fn ends(&self, life: Option<&Life>, kept: Option<Timestamp>) -> Option<Timestamp> {
+        match (kept, self.end_of_life(life)) {
+            (Some(kept), Some(end)) => Some(kept.min(end)),
+            (kept, end) => kept.or(end),
         }
     }
 

@@ -13,11 +13,13 @@ pub(crate) struct Facts {
     pub(crate) evicted: u64,
     /// Expired sessions that were removed.
     pub(crate) expired: u64,
+    /// Whether an operation that may write had nothing to write this time.
+    pub(crate) wrote_nothing: bool,
 }
 
 thread_local! {
     /// Those of the operation that this thread is polling.
-    static FACTS: Cell<Facts> = const { Cell::new(Facts { retries: 0, grace: false, evicted: 0, expired: 0 }) };
+    static FACTS: Cell<Facts> = const { Cell::new(Facts { retries: 0, grace: false, evicted: 0, expired: 0, wrote_nothing: false }) };
 }
 
 /// Adds to the facts of the operation that is being polled.

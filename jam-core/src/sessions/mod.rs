@@ -57,8 +57,8 @@ use crate::{
 ///
 /// Every future may be dropped at any await point: no session is left half-written and nothing stays locked. An
 /// operation of several steps may then have taken the first of them alone: a session created over the cap that nobody
-/// trimmed yet (the next create does), a note of a rotation that did not come (it leads nowhere and expires), some of
-/// many revoked.
+/// trimmed yet (the next create does, unless the cap [refuses](WhenFull::Refuse)), a note of a rotation that did not come
+/// (it leads nowhere and expires), some of many revoked.
 ///
 /// ```
 /// use jam_core::{MemoryStore, Sessions};
@@ -308,12 +308,11 @@ impl Sessions {
             for _ in 0..self.inner.attempts {
                 let alive = match self.expires_at(&at) {
                     Some(expires_at) => self.inner.store().touch(&at.record, expires_at).await?,
-                    None => self
-                        .inner
-                        .store()
-                        .load(&at.record, Load::new().fresh())
-                        .await?
-                        .is_some(),
+                    None => {
+                        facts::note(|facts| facts.wrote_nothing = true);
+                        let found = self.inner.store().load(&at.record, Load::new().fresh()).await?;
+                        found.is_some()
+                    }
                 };
                 if alive {
                     return Ok(true);

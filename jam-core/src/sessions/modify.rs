@@ -62,7 +62,10 @@ impl Sessions {
                 let mut data = data::from_payload(serializer, &self.inner.open(&at, &stored.payload)?)?;
                 let outcome = match change(&mut data) {
                     Ok(outcome) => outcome,
-                    Err(refusal) => return Ok(Err(refusal)),
+                    Err(refusal) => {
+                        note(|facts| facts.wrote_nothing = true);
+                        return Ok(Err(refusal));
+                    }
                 };
                 let record = self.record(&at, data::to_payload(serializer, &data)?.into())?;
                 match self

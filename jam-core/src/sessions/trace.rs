@@ -89,6 +89,7 @@ impl Seen {
             grace,
             evicted,
             expired,
+            wrote_nothing: _,
         } = self.facts;
         self.span.record("outcome", outcome.name());
         for (field, number) in [("retries", retries), ("evicted", evicted), ("expired", expired)] {
@@ -152,7 +153,7 @@ where
             Err(error) => Outcome::Failed(error.kind()),
         };
         if let Some(seen) = this.seen.take() {
-            inner.watch_store(operation, outcome, result.as_ref().err());
+            inner.watch_store(operation, outcome, &seen.facts, result.as_ref().err());
             seen.end(operation, inner, outcome);
         }
         let backend = inner.store.name();

@@ -51,6 +51,16 @@ impl SessionStore for Naive {
             let read = || self.read(id, how.renew);
             return Ok(lock(&self.remembered).entry(id.clone()).or_insert_with(read).clone());
         }
+        if self.is(Flaw::FreshFromWhatItRemembers) {
+            let read = || self.read(id, how.renew);
+            let mut remembered = lock(&self.remembered);
+            if how.fresh {
+                return Ok(remembered.get(id).cloned().unwrap_or_else(read));
+            }
+            let found = read();
+            remembered.insert(id.clone(), found.clone());
+            return Ok(found);
+        }
         match self.load_torn(id, how.renew).await {
             Some(stored) => Ok(stored),
             None => Ok(self.reply(self.read(id, how.renew)).await),

@@ -84,6 +84,7 @@ flaws! {
         a_record_lives_until_its_expiry_and_no_longer,
     ],
     LivesAtItsExpiry => [a_record_lives_until_its_expiry_and_no_longer],
+    LastTimeClamped => [an_expiry_in_the_far_future_is_kept],
     SecondsOnly => [a_new_record_is_there_as_it_was_written],
     OwnClock => [
         a_record_lives_until_its_expiry_and_no_longer,
@@ -164,6 +165,7 @@ flaws! {
         a_dropped_rename_is_whole_or_did_not_happen,
     ],
     RenameInsertsFirst => [
+        a_reader_finds_a_record_being_renamed,
         racing_renames_have_one_winner,
         rename_racing_remove_has_one_winner,
         replace_racing_rename_does_not_revive,
@@ -250,6 +252,7 @@ flaws! {
         what_was_written_is_there_after_reopening,
         a_write_acknowledged_during_close_is_there_after_reopening,
     ],
+    FreshFromWhatItRemembers => [a_fresh_read_shows_what_another_handle_wrote],
     RevivesWhenReopened => [what_has_ended_is_gone_after_reopening],
 
     // What a store shows of itself.

@@ -115,6 +115,7 @@ impl Naive {
     pub(crate) fn slot(&self, record: &Record) -> Slot {
         let expires_at = record.expires_at.map(|at| match self.flaw {
             Flaw::SecondsOnly => Timestamp::from_secs(at.as_secs()),
+            Flaw::LastTimeClamped => at.min(Timestamp::from_secs(Timestamp::MAX.as_secs())),
             Flaw::FarFutureOverflows => Timestamp::from_millis(at.as_millis() % (1 << 42)),
             _ => at,
         });

@@ -7,12 +7,12 @@ mod races;
 mod watched;
 mod writes;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jam_core::cache::CachingStore;
 use jam_core::conformance::{Suite, Task};
-use jam_core::{ManualClock, MemoryStore, Record, RecordId, SessionKey, Timestamp};
+use jam_core::{Clock, ManualClock, MemoryStore, Record, RecordId, SessionKey, Timestamp};
 
 use self::watched::Watched;
 
@@ -53,9 +53,33 @@ impl It {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_memory_store_behind_a_cache_keeps_the_contract() {
-    let open = |clock: Arc<dyn jam_core::Clock>| async move {
+    let open = |clock: Arc<dyn Clock>| async move {
         let store = MemoryStore::with_clock(Arc::clone(&clock));
         Ok(CachingStore::with_clock(store, Duration::from_hours(1), 10_000, clock))
     };
     Suite::new(open, |task: Task| drop(tokio::spawn(task))).run().await;
+}
+
+/// Each handle with a cache of its own, which hears nothing of what the other writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_caches_around_one_store_keep_the_contract_past_them() {
+    let around = |store: &Arc<MemoryStore>, clock: &Arc<dyn Clock>| {
+        CachingStore::with_clock(Arc::clone(store), Duration::from_hours(1), 10_000, Arc::clone(clock))
+    };
+    let current = Arc::new(Mutex::new(None));
+    let shared = Arc::clone(&current);
+    let open = move |clock: Arc<dyn Clock>| {
+        let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock)));
+        let cached = around(&store, &clock);
+        *shared.lock().unwrap() = Some(around(&store, &clock));
+        async move { Ok(cached) }
+    };
+    Suite::new(open, |task: Task| drop(tokio::spawn(task)))
+        .second_handle(move |_| {
+            let second = current.lock().unwrap().take().unwrap();
+            async move { Ok(second) }
+        })
+        .cached()
+        .run()
+        .await;
 }

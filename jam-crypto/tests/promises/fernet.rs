@@ -43,6 +43,22 @@ fn as_text(token: &[u8]) -> String {
     format!("J$_{}", URL_SAFE.encode(token))
 }
 
+/// At the first login it would fail, where a note is left at the id that is replaced.
+#[test]
+fn a_sealer_of_data_alone_is_refused_where_notes_are_left() {
+    let build = |ids: Option<FernetIds>| {
+        let builder = Sessions::builder(MemoryStore::new()).sealer(FernetSealer::new(ring(1)));
+        match ids {
+            Some(ids) => builder.ids(ids).build(),
+            None => builder.build(),
+        }
+    };
+    let error = build(None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("cannot seal notes"), "{error}");
+    assert!(build(Some(FernetIds::new(ring(1)))).is_ok());
+}
+
 proptest! {
     #![proptest_config(bounded())]
 

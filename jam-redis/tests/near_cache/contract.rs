@@ -1,4 +1,4 @@
-//! The conformance suite with the cache on. Another handle's writes show a moment later, so there is no second one.
+//! The conformance suite with the cache on, for two processes that each have one.
 
 use jam_core::conformance::{Suite, Task};
 use jam_test_servers::{Cluster, Kind, Sentinels, Server};
@@ -10,7 +10,13 @@ fn spawn(task: Task) {
 }
 
 async fn keeps_the_contract(url: String) {
-    Suite::new(move |_| near(&url).open(), spawn).server_clock().run().await;
+    let other = url.clone();
+    Suite::new(move |_| near(&url).open(), spawn)
+        .second_handle(move |_| near(&other).open())
+        .server_clock()
+        .cached()
+        .run()
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -167,6 +167,10 @@ async fn what_is_rare_begins_at_zero_so_that_its_first_time_shows() {
         let series = format!(r#"{name}{{backend="memory"}}"#);
         assert_eq!(number(&scrape, &series), "0", "{name}");
     }
+    for outcome in ["corrupt", "crypto"] {
+        let series = format!(r#"jam_operations_total{{backend="memory",operation="create",outcome="{outcome}"}}"#);
+        assert_eq!(number(&scrape, &series), "0", "{outcome}");
+    }
 }
 
 #[tokio::test]
