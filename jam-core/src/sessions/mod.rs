@@ -306,13 +306,12 @@ impl Sessions {
                 return Ok(false);
             };
             for _ in 0..self.inner.attempts {
-                let alive = match self.expires_at(&at) {
-                    Some(expires_at) => self.inner.store().touch(&at.record, expires_at).await?,
-                    None => {
-                        facts::note(|facts| facts.wrote_nothing = true);
-                        let found = self.inner.store().load(&at.record, Load::new().fresh()).await?;
-                        found.is_some()
-                    }
+                let alive = if let Some(expires_at) = self.expires_at(&at) {
+                    self.inner.store().touch(&at.record, expires_at).await?
+                } else {
+                    facts::note(|facts| facts.wrote_nothing = true);
+                    let found = self.inner.store().load(&at.record, Load::new().fresh()).await?;
+                    found.is_some()
                 };
                 if alive {
                     return Ok(true);

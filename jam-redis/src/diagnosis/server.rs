@@ -229,7 +229,10 @@ impl Info {
         if there < u64::from(wanted) {
             return Finding::wrong(
                 "replicas",
-                format!("{there} of the {wanted} that `wait_replicas` asks for: no session can be ended"),
+                format!(
+                    "{there} of the {wanted} that `wait_replicas` asks for: ends of sessions are not confirmed, and answer \
+                     `Unavailable`"
+                ),
                 "start the replicas, or lower `wait_replicas`",
             );
         }

@@ -101,7 +101,7 @@ fn a_full_server_is_wrong() {
 fn replicas_that_are_asked_for_and_not_there_are_wrong() {
     let server = Server::start(Kind::New);
     let shell = Shell::on(&format!("{}?wait_replicas=1&wait_timeout=0.1", server.url()));
-    is(&shell, 7, "replicas", "wrong", "no session can be ended");
+    is(&shell, 7, "replicas", "wrong", "ends of sessions are not confirmed");
 }
 
 #[test]
