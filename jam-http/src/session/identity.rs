@@ -1,9 +1,10 @@
 //! Who it is: logging in and out, new ids.
 
-use jam_core::{Data, Error as CoreError, ErrorKind, SessionKey, SessionOptions};
+use jam_core::{Data, Error as CoreError, ErrorKind, SessionId, SessionKey, SessionOptions};
 
 use super::Session;
-use super::state::{Seat, apart, is_visitor};
+use super::state::{ON_THEIR_WAY, Seat, apart, is_visitor};
+use crate::config::Inner;
 use crate::{Error, Result};
 
 impl Session {
@@ -69,7 +70,7 @@ impl Session {
         let created = created.map_err(|error| self.error(error))?;
         // Only now, so that a login that fails leaves the other user theirs.
         if let Some(id) = of_another
-            && let Err(error) = apart(config.sessions.delete(&id)).await
+            && let Err(error) = end(config, &id).await
         {
             // Nobody has the new id. Where this fails as well, the session expires.
             drop(apart(config.sessions.delete(&created)).await);
@@ -140,4 +141,15 @@ impl Session {
         state.sit_down(reworked.map_err(|error| self.error(error))?);
         Ok(())
     }
+}
+
+/// Ends the session that was loaded and marked as superseded, and marks where a rotation has moved it since.
+async fn end(config: &Inner, id: &SessionId) -> jam_core::Result<bool> {
+    if config.sessions.grace().is_some()
+        && let Some(moved) = apart(config.sessions.get_fresh(id)).await?
+        && moved.through_grace()
+    {
+        apart(config.sessions.mark_superseded(&moved, ON_THEIR_WAY)).await?;
+    }
+    apart(config.sessions.delete(id)).await
 }
