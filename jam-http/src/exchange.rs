@@ -57,7 +57,7 @@ impl Exchange {
     /// Writes what the handler changed and gives what the response has to carry; to be called when the handler has
     /// answered with this status, before the headers leave. Afterwards the session can be read, and no longer changed.
     ///
-    /// The field changes of a 5xx are dropped unless the
+    /// The field changes of a 5xx, and of a 408, are dropped unless the
     /// [configuration](crate::SessionConfigBuilder::keep_changes_of_failures) keeps them. A handler that panicked, or gave no
     /// response at all, counts as a 500.
     pub async fn finish(self, status: StatusCode) -> Closing {

@@ -35,7 +35,7 @@ impl Session {
             return Closing::untouched();
         }
         let mut error = None;
-        if status.is_server_error() && !config.keep_changes_of_failures {
+        if is_failure(status) && !config.keep_changes_of_failures {
             state.changes.clear();
         } else if let Err(failure) = commit(config, &mut state).await {
             tracing::error!(
@@ -58,6 +58,11 @@ impl Session {
         let unchanged = state.changes.is_empty() && state.due.is_none() && unconfirmed(config, &state).is_none();
         unchanged.then(|| closing(config, &state, status, None))
     }
+}
+
+/// Whether a handler may have stopped half-way. A timeout further in that drops one answers 408 as often as 503 or 504.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
 }
 
 /// What the response has to carry.

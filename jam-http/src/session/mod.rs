@@ -28,7 +28,8 @@ use crate::{Error, Result, SessionConfig};
 /// reads of the same request, and written when the handler has answered, before the response leaves: by compare-and-swap,
 /// and if somebody else was faster, on top of what they wrote. So two requests at once that change different fields both
 /// win, and of two that change the same field the last one does. Where the new value depends on the old one, use
-/// [`modify`](Self::modify). The changes of a handler that fails (5xx, panic) are dropped, unless
+/// [`modify`](Self::modify). The changes of a handler that fails (5xx, panic, or 408, with which timeouts answer for a
+/// handler that they stopped half-way) are dropped, unless
 /// [configured](crate::SessionConfigBuilder::keep_changes_of_failures) otherwise.
 ///
 /// **Everything else reaches the store when it is called**: [`modify`](Self::modify), [`login`](Self::login),

@@ -36,6 +36,10 @@ fn broken_pages(config: SessionConfig) -> Site {
             session.insert("n", 99).await?;
             Ok(failing(500))
         })
+        .on_response("/insert/408", |session: Session| async move {
+            session.insert("n", 99).await?;
+            Ok(failing(408))
+        })
         .on_response("/insert/404", |session: Session| async move {
             session.insert("n", 99).await?;
             Ok(failing(404))
@@ -67,12 +71,13 @@ fn broken_pages(config: SessionConfig) -> Site {
 }
 
 async fn field_changes_of_a_failed_request_are_dropped<F: Framework>() {
-    for path in ["/insert/500", "/insert/panic"] {
+    // A timeout further in answers 408, for a handler that was stopped half-way.
+    for (path, status) in [("/insert/500", 500), ("/insert/panic", 500), ("/insert/408", 408)] {
         let browser = Browser::new(&F::serve(broken_pages(SessionConfig::new(sessions()))).await);
-        assert_eq!(browser.status(path).await, 500);
+        assert_eq!(browser.status(path).await, status);
         assert_eq!(browser.cookie(), None, "{path}");
         browser.visit("/write").await;
-        assert_eq!(browser.status(path).await, 500);
+        assert_eq!(browser.status(path).await, status);
         assert_eq!(browser.read("/read").await, "1", "{path}");
     }
     // What reached the store when it was called stays.
@@ -82,10 +87,10 @@ async fn field_changes_of_a_failed_request_are_dropped<F: Framework>() {
 }
 
 async fn field_changes_of_a_failed_request_are_kept_where_configured<F: Framework>() {
-    for path in ["/insert/500", "/insert/panic"] {
+    for (path, status) in [("/insert/500", 500), ("/insert/panic", 500), ("/insert/408", 408)] {
         let config = SessionConfig::builder(sessions()).keep_changes_of_failures(true);
         let browser = Browser::new(&F::serve(broken_pages(config.build().unwrap())).await);
-        assert_eq!(browser.status(path).await, 500);
+        assert_eq!(browser.status(path).await, status);
         assert_eq!(browser.read("/read").await, "99", "{path}");
     }
 }
