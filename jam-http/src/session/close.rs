@@ -86,14 +86,16 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
         return Ok(());
     }
     let changes = std::mem::take(&mut state.changes);
-    let written = match std::mem::replace(&mut state.seat, Seat::Ended) {
+    let written = match std::mem::replace(&mut state.seat, Seat::Empty) {
         Seat::Taken(id, loaded) => {
+            // A client that hangs up during the write ends nothing: who reads on loads what there is then.
+            state.seat = Seat::Taken(id.clone(), None);
             let written = match loaded {
                 Some(loaded) => commit_loaded(config, state, &id, loaded, &changes).await,
                 None => apart(config.sessions.modify(&id, |data| changes.apply(data))).await,
             };
-            if !written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-                state.seat = Seat::Taken(id, None);
+            if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                state.seat = Seat::Ended;
             }
             if written.is_ok() {
                 state.renew();
@@ -101,7 +103,6 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             written
         }
         Seat::Empty if changes.sets_something() => {
-            state.seat = Seat::Empty;
             if !state.may_begin(config).await? {
                 tracing::info!(
                     "a session went on under a new id while a request with the old one changed it; the changes are dropped"
