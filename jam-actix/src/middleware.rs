@@ -161,9 +161,13 @@ where
                 Some(Ok(output)) => output,
                 Some(Err(_)) | None => Err(after_a_panic()),
             };
+            // What an error says of its status need not be that of its response, which it may give only once.
+            let looked_at = exchange.looked_at();
+            let output = output.map_err(|error| (looked_at.then(|| error.error_response()), error));
             let status = match &output {
                 Ok(response) => response.status(),
-                Err(error) => error.as_response_error().status_code(),
+                Err((Some(response), _)) => response.status(),
+                Err((None, error)) => error.as_response_error().status_code(),
             };
             let status = bridge::status_of(status);
             let closing = match exchange.finish_at_once(status) {
@@ -172,7 +176,7 @@ where
             };
             match output {
                 Ok(response) => Ok(complete(response, closing, &answer, replaces)),
-                Err(error) => Err(complete_error(error, closing, &answer)),
+                Err((response, error)) => Err(complete_error(error, response, closing, &answer)),
             }
         }
         .boxed_local()
@@ -199,15 +203,20 @@ fn complete<B: MessageBody>(
     response
 }
 
-/// The same for an error of a service further in, which becomes a response only further out.
-fn complete_error(error: actix_web::Error, closing: Option<Closing>, answer: &Answer) -> actix_web::Error {
+/// The same for an error of a service further in, which becomes a response only further out, or has become one already.
+fn complete_error(
+    error: actix_web::Error,
+    response: Option<HttpResponse>,
+    closing: Option<Closing>,
+    answer: &Answer,
+) -> actix_web::Error {
     let of_handler = answer_to(&error, answer);
     let of_closing = closing.as_ref().and_then(Closing::error).map(|error| answer(error));
-    let replaced = of_closing.or(of_handler);
-    if replaced.is_none() && closing.is_none() {
-        return error;
-    }
-    let mut response = replaced.unwrap_or_else(|| error.error_response());
+    let mut response = match of_closing.or(of_handler).or(response) {
+        Some(response) => response,
+        None if closing.is_none() => return error,
+        None => error.error_response(),
+    };
     if let Some(closing) = closing {
         apply(&closing, response.headers_mut());
     }

@@ -38,6 +38,12 @@ impl Exchange {
         self.session.clone()
     }
 
+    /// Whether anybody has looked at the session. If not, finishing writes nothing and leaves the response as it is, whatever
+    /// its status.
+    pub fn looked_at(&self) -> bool {
+        self.session.is_looked_at()
+    }
+
     /// Finishes at once, without a future, if there is nothing to write; `None` if the handler never looked at the session, so
     /// that the response stays as it is.
     ///

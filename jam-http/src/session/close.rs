@@ -22,6 +22,11 @@ impl Session {
         looked_at
     }
 
+    /// Whether anybody has looked at the session.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        self.shared.looked_at.load(Ordering::SeqCst)
+    }
+
     /// Counts as looked at from here on.
     pub(crate) fn will_be_seen(&self) {
         self.shared.looked_at.store(true, Ordering::SeqCst);
