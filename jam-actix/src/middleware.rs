@@ -151,6 +151,7 @@ where
             let values = request.headers().get_all(name.as_str());
             values.map(HeaderValue::as_bytes)
         });
+        let exchange = exchange.with_method(&bridge::method(request.method()));
         request.extensions_mut().insert(Session(exchange.session()));
         let handler = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         let (answer, replaces) = (Arc::clone(&self.middleware.answer), self.middleware.replaces);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_lite::future::poll_once;
 use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use jam::{MemoryStore, Sessions};
 use jam_http::{Error, Exchange, Session, SessionConfig};
 use jam_tests::web::{Browser, Framework, Site};
@@ -243,14 +243,24 @@ async fn reading_after_the_headers_left_needs_a_look_before<F: Framework>() {
 #[tokio::test]
 async fn what_follows_a_change_of_protocol_may_be_the_first_to_look() {
     let config = SessionConfig::new(sessions());
-    let begin = || Exchange::begin(&config, &HeaderMap::new());
-    let (one, other) = (begin(), begin());
-    let (at_once, awaited) = (one.session(), other.session());
-    assert!(one.finish_at_once(StatusCode::SWITCHING_PROTOCOLS).unwrap().is_some());
-    drop(other.finish(StatusCode::SWITCHING_PROTOCOLS).await);
-    for session in [at_once, awaited] {
-        assert!(!session.exists().await.unwrap());
-        assert!(matches!(session.insert("n", 1).await.unwrap_err(), Error::Late));
+    // Over HTTP/1.1, and over HTTP/2 or HTTP/3.
+    for (method, status) in [(Method::GET, 101), (Method::CONNECT, 200), (Method::CONNECT, 204)] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let begin = || Exchange::begin(&config, &HeaderMap::new()).with_method(&method);
+        let (one, other) = (begin(), begin());
+        let (at_once, awaited) = (one.session(), other.session());
+        assert!(one.finish_at_once(status).unwrap().is_some());
+        drop(other.finish(status).await);
+        for session in [at_once, awaited] {
+            assert!(!session.exists().await.unwrap());
+            assert!(matches!(session.insert("n", 1).await.unwrap_err(), Error::Late));
+        }
+    }
+    for (method, status) in [(Method::GET, 200), (Method::CONNECT, 404)] {
+        let exchange = Exchange::begin(&config, &HeaderMap::new()).with_method(&method);
+        let session = exchange.session();
+        drop(exchange.finish(StatusCode::from_u16(status).unwrap()).await);
+        assert!(matches!(session.exists().await.unwrap_err(), Error::Late));
     }
 }
 
