@@ -36,9 +36,12 @@ use crate::{Error, Result, SessionConfig};
 /// [`rework`](Self::rework), [`logout`](Self::logout), [`revoke`](Self::revoke) and the like; and a new id goes out with the
 /// response whatever becomes of the handler, a 500 included.
 ///
-/// **What has ended stays ended.** If the session is logged out, revoked or reworked elsewhere while the handler runs, its
-/// field changes go nowhere, the response leaves as it is, and the client's cookie is left alone: it may be that of
-/// a new login already.
+/// **What has ended stays ended.** If the session is logged out, revoked or reworked elsewhere after the handler has looked at
+/// it, its field changes go nowhere, the response leaves as it is, and the client's cookie is left alone: it may be that of
+/// a new login already. A handler that first looks afterwards finds no session. For half a minute after a login or a rework
+/// that took the id's session along it begins none either. After any other end (a logout, a revocation, the ttl) what it writes
+/// begins a visitor's, since nobody can tell such a request from a visitor with an old cookie: if the user has logged in again by
+/// then, the visitor's cookie displaces the login's, and they log in once more.
 ///
 /// **Once the headers have left, or the client has hung up** (a streaming body, a spawned task), the session can be read if
 /// the handler has looked at it (an extractor such as `User` is enough): else the headers have left without saying that the
