@@ -52,6 +52,10 @@ use crate::{Error, Result, SessionConfig};
 /// say, such as by whether [`list`](jam_core::Sessions::list) still has the [`handle`](Self::handle), which stays through every
 /// rework.
 ///
+/// **Calls take turns.** The calls of one request wait for each other, to the store and back, and what is written after the
+/// handler waits for them. So a call that was begun is to be awaited to its end, or dropped: one that is kept half-way, such as
+/// a `&mut` future that lost a `select!`, keeps every later call of this request waiting, and the response.
+///
 /// # Errors
 /// Those all methods share: [`Error::Ambiguous`] if the request carries two session ids; [`Error::Unavailable`] if the store
 /// cannot be reached (never an empty session in its place); [`Error::Sessions`] of kind `Corrupt` or `Crypto` for a
@@ -97,8 +101,8 @@ impl Session {
         &self.shared.config
     }
 
-    /// The state, for reading. The lock is held across calls to the store, never across the handler's own code, but for a
-    /// closure given to [`modify`](Self::modify).
+    /// The state, for reading. The lock is held across calls to the store, so that two first looks at once are one load. A
+    /// handler that keeps such a call half-way keeps the lock.
     async fn look(&self) -> Result<MutexGuard<'_, State>> {
         let shared = &self.shared;
         if !shared.looked_at.swap(true, Ordering::SeqCst) && shared.closed.load(Ordering::SeqCst) {
