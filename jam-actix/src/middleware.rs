@@ -33,7 +33,7 @@ type Answer = Arc<dyn Fn(&jam_http::Error) -> HttpResponse + Send + Sync>;
 ///
 /// A second one inside, with no other session middleware between, whose ids travel in the same place (a cookie of the same
 /// name) leaves the request to the first one, whatever its other choices. With another cookie name it is a session of its own,
-/// and its handlers get that one.
+/// and its handlers get that one; a middleware between the two gets that of the outer one, before and after.
 ///
 /// Both happen inside `wrap`, which runs what was wrapped last first: compress, log and refuse cross-origin requests
 /// further out.
@@ -143,7 +143,10 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let config = &self.middleware.config;
         let outer = request.extensions().get::<Session>().cloned();
-        if outer.is_some_and(|session| session.config().shares_place_with(config)) {
+        if outer
+            .as_ref()
+            .is_some_and(|session| session.config().shares_place_with(config))
+        {
             let passed_on = self.inner.call(request);
             return async { Ok(passed_on.await?.map_into_left_body()) }.boxed_local();
         }
@@ -175,6 +178,10 @@ where
                 Ok(closing) => closing,
                 Err(exchange) => Some(exchange.finish(status).await),
             };
+            if let (Ok(response), Some(outer)) = (&output, outer) {
+                // Who is further out goes on with the session that was theirs.
+                response.request().extensions_mut().insert(outer);
+            }
             match output {
                 Ok(response) => Ok(complete(response, closing, &answer, replaces)),
                 Err((response, error)) => Err(complete_error(error, response, closing, &answer)),

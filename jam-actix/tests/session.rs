@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::body::to_bytes;
-use actix_web::dev::{Service, ServiceResponse};
+use actix_web::dev::{Extensions, Service, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::test::{TestRequest, init_service};
-use actix_web::{App, HttpResponse, ResponseError, web};
-use jam_actix::{Data, MaybeData, MaybeUser, Result, Session, SessionConfig, SessionMiddleware, User};
+use actix_web::{App, HttpMessage, HttpResponse, ResponseError, web};
+use jam_actix::{CookieConfig, Data, MaybeData, MaybeUser, Result, Session, SessionConfig, SessionMiddleware, User};
 use jam_core::{MemoryStore, Sessions};
 use serde::Deserialize;
 
@@ -240,6 +240,43 @@ async fn an_error_that_has_nothing_to_do_with_the_session_passes_as_it_is() {
     let error = app.call(TestRequest::get().to_request()).await.expect_err("an error");
     assert!(error.as_error::<Becomes>().is_some());
     assert!(!error.error_response().headers().contains_key(header::VARY));
+}
+
+#[actix_web::test]
+async fn a_middleware_between_two_has_the_session_of_the_outer_one_before_and_after() {
+    let sessions = Sessions::new(MemoryStore::new());
+    let other = CookieConfig::new().name("other").insecure_for_development(true);
+    let other = SessionConfig::builder(sessions.clone()).cookie(other).build().unwrap();
+    for fails in [false, true] {
+        let handler = move |session: Session| async move {
+            session.insert("inner", 1).await?;
+            if fails {
+                session.require_user().await?;
+            }
+            Ok::<_, jam_actix::Error>("")
+        };
+        let app = App::new()
+            .wrap(SessionMiddleware::with(other.clone()))
+            .wrap_fn(|request, next| {
+                let session = |extensions: &Extensions| extensions.get::<Session>().unwrap().clone();
+                let before = session(&request.extensions());
+                let answer = next.call(request);
+                async move {
+                    let response = answer.await?;
+                    let after = session(&response.request().extensions());
+                    assert_eq!(before.get::<u8>("inner").await.unwrap(), None);
+                    after.insert("outer", 2).await.unwrap();
+                    assert_eq!(before.get::<u8>("outer").await.unwrap(), Some(2));
+                    Ok(response)
+                }
+            })
+            .wrap(SessionMiddleware::new(sessions.clone()))
+            .route("/", web::get().to(handler));
+        let app = init_service(app).await;
+        let response = app.call(TestRequest::get().uri("/").to_request()).await.unwrap();
+        let cookies: Vec<_> = response.headers().get_all(header::SET_COOKIE).collect();
+        assert_eq!(cookies.len(), 2, "{cookies:?}");
+    }
 }
 
 #[actix_web::test]
