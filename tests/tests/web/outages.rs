@@ -216,7 +216,7 @@ async fn how_long_to_wait_is_configurable<F: Framework>() {
 async fn a_session_that_cannot_be_read_is_an_error_and_stays<F: Framework>() {
     let sessions = sessions();
     let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
-    damage(&sessions).await;
+    let _alone = damage(&sessions).await;
     let browser = Browser::<F>::with_cookie(&serve(&sessions).await, cookie_of(&id));
     for path in ["/read", "/write"] {
         let response = browser.visit(path).await;
@@ -237,7 +237,7 @@ async fn a_session_that_cannot_be_read_keeps_nobody_from_logging_in<F: Framework
         // Nor does it take up the last place there is.
         let sessions = builder().0.max_sessions(1, WhenFull::Refuse).build().unwrap();
         let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
-        damage(&sessions).await;
+        let _alone = damage(&sessions).await;
         let config = SessionConfig::builder(sessions.clone()).undecodable(undecodable);
         let browser = Browser::<F>::with_cookie(&serve_with(config.build().unwrap()).await, cookie_of(&id));
         assert_eq!(browser.status("/login").await, 200);
@@ -252,7 +252,7 @@ async fn a_session_that_cannot_be_read_keeps_nobody_from_logging_in<F: Framework
 async fn a_session_that_cannot_be_read_starts_fresh_where_configured<F: Framework>() {
     let sessions = sessions();
     let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
-    damage(&sessions).await;
+    let _alone = damage(&sessions).await;
     let config = SessionConfig::builder(sessions.clone()).undecodable(Undecodable::StartFresh);
     let browser = Browser::<F>::with_cookie(&serve_with(config.build().unwrap()).await, cookie_of(&id));
     assert_eq!(browser.read("/read").await, "none");
@@ -266,7 +266,7 @@ async fn a_session_that_cannot_be_read_starts_fresh_where_configured<F: Framewor
 async fn a_logout_after_a_fresh_start_ends_what_cannot_be_read<F: Framework>() {
     let sessions = sessions();
     let id = sessions.create("user1", json!({})).await.unwrap();
-    damage(&sessions).await;
+    let _alone = damage(&sessions).await;
     let config = SessionConfig::builder(sessions.clone()).undecodable(Undecodable::StartFresh);
     let site = pages(config.build().unwrap()).on("/look/logout", |session: Session| async move {
         Ok(format!("{:?} {}", session.user().await?, session.logout().await?))
