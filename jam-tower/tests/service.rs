@@ -14,10 +14,10 @@ use tower_layer::Layer;
 
 type Answer = Result<Response<String>, jam_http::Error>;
 
-fn answer(status: StatusCode) -> Answer {
+fn answer(status: StatusCode) -> Response<String> {
     let mut response = Response::new(String::new());
     *response.status_mut() = status;
-    Ok(response)
+    response
 }
 
 fn session_of(request: &Request<()>) -> Session {
@@ -33,7 +33,7 @@ async fn what_a_handler_that_a_timeout_stopped_had_changed_is_dropped() {
     // As tower-http's TimeoutLayer does it, with no time at all.
     let stopped = service_fn(async |request| match timeout(Duration::ZERO, half_way(request)).await {
         Ok(answer) => answer,
-        Err(_) => answer(StatusCode::REQUEST_TIMEOUT),
+        Err(_) => Ok(answer(StatusCode::REQUEST_TIMEOUT)),
     });
     let layer = SessionLayer::new(Sessions::new(MemoryStore::new()));
     let response = layer.layer(stopped).oneshot(Request::new(())).await.unwrap();
@@ -47,7 +47,7 @@ async fn what_follows_a_connect_that_was_accepted_may_be_the_first_to_look() {
         let (sender, mut sessions) = mpsc::unbounded_channel();
         let accepting = service_fn(move |request| {
             sender.send(session_of(&request)).unwrap();
-            ready(answer(status))
+            ready(Answer::Ok(answer(status)))
         });
         let layer = SessionLayer::new(Sessions::new(MemoryStore::new()));
         let request = Request::connect("example.org").body(()).unwrap();
