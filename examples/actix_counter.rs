@@ -26,7 +26,7 @@ async fn page(session: Session, MaybeUser(user): MaybeUser) -> Result<Html> {
     let who = match user {
         Some(name) => format!(
             r#"<form method="post" action="/logout">You are <b>{}</b>. <button>Sign out</button></form>"#,
-            escape(name.as_str().trim_start_matches(USER))
+            escape(name.as_str().strip_prefix(USER).unwrap_or_default())
         ),
         None => {
             r#"<form method="post" action="/login"><input name="name" placeholder="Your name" maxlength="50" required>
@@ -121,6 +121,19 @@ mod tests {
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
 
     use super::*;
+
+    #[actix_web::test]
+    async fn a_name_is_shown_as_it_was_typed() {
+        let sessions = SessionMiddleware::with(configure("memory:").await.unwrap());
+        let app = init_service(App::new().wrap(sessions).configure(routes)).await;
+        let form = TestRequest::post().uri("/login").set_form([("name", "user:user:bob")]);
+        let login = call_service(&app, form.to_request()).await;
+        let cookie = login.headers().get(header::SET_COOKIE).unwrap().clone();
+        let page = TestRequest::get().uri("/").insert_header((header::COOKIE, cookie));
+        let page = call_service(&app, page.to_request()).await;
+        let page = String::from_utf8(read_body(page).await.to_vec()).unwrap();
+        assert!(page.contains("You are <b>user:user:bob</b>."), "{page}");
+    }
 
     #[actix_web::test]
     async fn presses_count_and_pages_elsewhere_cannot_press() {

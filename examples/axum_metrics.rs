@@ -17,6 +17,7 @@ use axum::routing::get;
 use jam::Sessions;
 use jam::tower::{CookieConfig, Result, Session, SessionConfig, SessionLayer};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use serde_json::Value;
 
 /// In seconds: from a microsecond (memory) to seconds (a network that fails).
 const BUCKETS: [f64; 10] = [1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 5e-3, 0.025, 0.1, 0.5, 2.5];
@@ -63,9 +64,14 @@ fn app(sessions: Sessions, prometheus: PrometheusHandle) -> jam::Result<Router> 
     Ok(visits.route("/metrics", get(metrics)).with_state(prometheus))
 }
 
+/// `modify` reads and writes in one step, so two tabs at once both count.
 async fn visits(session: Session) -> Result<String> {
-    let visits = session.get::<u64>("visits").await?.unwrap_or(0) + 1;
-    session.insert("visits", visits).await?;
+    let raise = |data: &mut jam::Data| {
+        let visits = data.get("visits").and_then(Value::as_u64).unwrap_or(0) + 1;
+        data.insert("visits".to_owned(), visits.into());
+        visits
+    };
+    let visits = session.modify(raise).await?;
     Ok(format!("visit {visits}\n"))
 }
 
@@ -111,7 +117,7 @@ mod tests {
             "# TYPE jam_operations_total counter",
             "# HELP jam_operations_total Operations on sessions that are over.",
             r#"jam_operations_total{backend="memory",operation="create",outcome="ok"} 1"#,
-            r#"jam_operations_total{backend="memory",operation="get",outcome="ok"} 1"#,
+            r#"jam_operations_total{backend="memory",operation="modify",outcome="ok"} 1"#,
             "# TYPE jam_operation_duration_seconds histogram",
             r#"jam_operation_duration_seconds_bucket{backend="memory",operation="create",le="2.5"} 1"#,
             r#"jam_operation_duration_seconds_count{backend="memory",operation="create"} 1"#,

@@ -22,6 +22,7 @@ mod times;
 mod visit;
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ async fn main() -> ExitCode {
 
 async fn serve(store: &str, address: &str) -> Result<(), Box<dyn Error>> {
     let mut config = Config::from_url_or_file(store)?.web().await?;
-    if store.contains(':') {
+    if !Path::new(store).is_file() {
         // A URL says nothing of cookies, and the demo is served over http, on this machine alone. A real site has no such line:
         // the cookie is then `__Host-session` and travels over https only.
         config = config.cookie(CookieConfig::new().insecure_for_development(true));

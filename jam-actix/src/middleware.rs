@@ -33,7 +33,7 @@ type Answer = Arc<dyn Fn(&jam_http::Error) -> HttpResponse + Send + Sync>;
 ///
 /// A second one inside, with no other session middleware between, whose ids travel in the same place (a cookie of the same
 /// name) leaves the request to the first one, whatever its other choices. With another cookie name it is a session of its own,
-/// and its handlers get that one.
+/// and its handlers get that one; a middleware between the two gets that of the outer one, before and after.
 ///
 /// Both happen inside `wrap`, which runs what was wrapped last first: compress, log and refuse cross-origin requests
 /// further out.
@@ -143,7 +143,10 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let config = &self.middleware.config;
         let outer = request.extensions().get::<Session>().cloned();
-        if outer.is_some_and(|session| session.config().shares_place_with(config)) {
+        if outer
+            .as_ref()
+            .is_some_and(|session| session.config().shares_place_with(config))
+        {
             let passed_on = self.inner.call(request);
             return async { Ok(passed_on.await?.map_into_left_body()) }.boxed_local();
         }
@@ -151,6 +154,7 @@ where
             let values = request.headers().get_all(name.as_str());
             values.map(HeaderValue::as_bytes)
         });
+        let exchange = exchange.with_method(&bridge::method(request.method()));
         request.extensions_mut().insert(Session(exchange.session()));
         let handler = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         let (answer, replaces) = (Arc::clone(&self.middleware.answer), self.middleware.replaces);
@@ -161,18 +165,26 @@ where
                 Some(Ok(output)) => output,
                 Some(Err(_)) | None => Err(after_a_panic()),
             };
+            // What an error says of its status need not be that of its response, which it may give only once.
+            let looked_at = exchange.looked_at();
+            let output = output.map_err(|error| (looked_at.then(|| error.error_response()), error));
             let status = match &output {
                 Ok(response) => response.status(),
-                Err(error) => error.as_response_error().status_code(),
+                Err((Some(response), _)) => response.status(),
+                Err((None, error)) => error.as_response_error().status_code(),
             };
             let status = bridge::status_of(status);
             let closing = match exchange.finish_at_once(status) {
                 Ok(closing) => closing,
                 Err(exchange) => Some(exchange.finish(status).await),
             };
+            if let (Ok(response), Some(outer)) = (&output, outer) {
+                // Who is further out goes on with the session that was theirs.
+                response.request().extensions_mut().insert(outer);
+            }
             match output {
                 Ok(response) => Ok(complete(response, closing, &answer, replaces)),
-                Err(error) => Err(complete_error(error, closing, &answer)),
+                Err((response, error)) => Err(complete_error(error, response, closing, &answer)),
             }
         }
         .boxed_local()
@@ -199,15 +211,20 @@ fn complete<B: MessageBody>(
     response
 }
 
-/// The same for an error of a service further in, which becomes a response only further out.
-fn complete_error(error: actix_web::Error, closing: Option<Closing>, answer: &Answer) -> actix_web::Error {
+/// The same for an error of a service further in, which becomes a response only further out, or has become one already.
+fn complete_error(
+    error: actix_web::Error,
+    response: Option<HttpResponse>,
+    closing: Option<Closing>,
+    answer: &Answer,
+) -> actix_web::Error {
     let of_handler = answer_to(&error, answer);
     let of_closing = closing.as_ref().and_then(Closing::error).map(|error| answer(error));
-    let replaced = of_closing.or(of_handler);
-    if replaced.is_none() && closing.is_none() {
-        return error;
-    }
-    let mut response = replaced.unwrap_or_else(|| error.error_response());
+    let mut response = match of_closing.or(of_handler).or(response) {
+        Some(response) => response,
+        None if closing.is_none() => return error,
+        None => error.error_response(),
+    };
     if let Some(closing) = closing {
         apply(&closing, response.headers_mut());
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::body::to_bytes;
-use actix_web::dev::{Service, ServiceResponse};
+use actix_web::dev::{Extensions, Service, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::test::{TestRequest, init_service};
-use actix_web::{App, HttpResponse, web};
-use jam_actix::{Data, MaybeData, MaybeUser, Result, Session, SessionConfig, SessionMiddleware, User};
+use actix_web::{App, HttpMessage, HttpResponse, ResponseError, web};
+use jam_actix::{CookieConfig, Data, MaybeData, MaybeUser, Result, Session, SessionConfig, SessionMiddleware, User};
 use jam_core::{MemoryStore, Sessions};
 use serde::Deserialize;
 
@@ -183,6 +183,100 @@ async fn an_error_of_a_middleware_further_in_keeps_the_cookie_of_the_login() {
     assert!(response.headers().contains_key(header::SET_COOKIE));
     assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
     assert_eq!(to_bytes(response.into_body()).await.unwrap(), "the other side is down");
+}
+
+/// An error that says only which response it becomes; its `status_code` is the 500 that actix-web gives by default.
+#[derive(Debug)]
+struct Becomes(StatusCode);
+
+impl std::fmt::Display for Becomes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "becomes {}", self.0)
+    }
+}
+
+impl ResponseError for Becomes {
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.0)
+            .insert_header((header::LOCATION, "/elsewhere"))
+            .body("as it was")
+    }
+}
+
+#[actix_web::test]
+async fn an_error_of_a_middleware_counts_as_the_response_that_it_becomes() {
+    let sessions = Sessions::new(MemoryStore::new());
+    let bearer = SessionConfig::builder(sessions).bearer().build().unwrap();
+    let app = App::new()
+        .wrap_fn(|mut request, _| async move {
+            let session = request.extract::<Session>().await?;
+            session.insert("visits", 1).await.unwrap();
+            let status = request.match_info().unprocessed().trim_start_matches('/').parse();
+            Err::<ServiceResponse, _>(Becomes(StatusCode::from_u16(status.unwrap()).unwrap()).into())
+        })
+        .wrap(SessionMiddleware::with(bearer));
+    let app = init_service(app).await;
+    for (status, kept) in [(303, true), (401, true), (503, false)] {
+        let request = TestRequest::get().uri(&format!("/{status}")).to_request();
+        let error = app.call(request).await.expect_err("an error");
+        assert_eq!(
+            error.to_string(),
+            format!("becomes {}", StatusCode::from_u16(status).unwrap())
+        );
+        let response = error.error_response();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers().contains_key("session-token"), kept, "{status}");
+        let challenge = response.headers().contains_key(header::WWW_AUTHENTICATE);
+        assert_eq!(challenge, status == 401, "{status}");
+        assert_eq!(response.headers().get(header::LOCATION).unwrap(), "/elsewhere");
+        assert_eq!(to_bytes(response.into_body()).await.unwrap(), "as it was");
+    }
+}
+
+#[actix_web::test]
+async fn an_error_that_has_nothing_to_do_with_the_session_passes_as_it_is() {
+    let fails = |_, _: &_| async { Err::<ServiceResponse, _>(Becomes(StatusCode::SEE_OTHER).into()) };
+    let app = init_service(App::new().wrap_fn(fails).wrap(middleware())).await;
+    let error = app.call(TestRequest::get().to_request()).await.expect_err("an error");
+    assert!(error.as_error::<Becomes>().is_some());
+    assert!(!error.error_response().headers().contains_key(header::VARY));
+}
+
+#[actix_web::test]
+async fn a_middleware_between_two_has_the_session_of_the_outer_one_before_and_after() {
+    let sessions = Sessions::new(MemoryStore::new());
+    let other = CookieConfig::new().name("other").insecure_for_development(true);
+    let other = SessionConfig::builder(sessions.clone()).cookie(other).build().unwrap();
+    for fails in [false, true] {
+        let handler = move |session: Session| async move {
+            session.insert("inner", 1).await?;
+            if fails {
+                session.require_user().await?;
+            }
+            Ok::<_, jam_actix::Error>("")
+        };
+        let app = App::new()
+            .wrap(SessionMiddleware::with(other.clone()))
+            .wrap_fn(|request, next| {
+                let session = |extensions: &Extensions| extensions.get::<Session>().unwrap().clone();
+                let before = session(&request.extensions());
+                let answer = next.call(request);
+                async move {
+                    let response = answer.await?;
+                    let after = session(&response.request().extensions());
+                    assert_eq!(before.get::<u8>("inner").await.unwrap(), None);
+                    after.insert("outer", 2).await.unwrap();
+                    assert_eq!(before.get::<u8>("outer").await.unwrap(), Some(2));
+                    Ok(response)
+                }
+            })
+            .wrap(SessionMiddleware::new(sessions.clone()))
+            .route("/", web::get().to(handler));
+        let app = init_service(app).await;
+        let response = app.call(TestRequest::get().uri("/").to_request()).await.unwrap();
+        let cookies: Vec<_> = response.headers().get_all(header::SET_COOKIE).collect();
+        assert_eq!(cookies.len(), 2, "{cookies:?}");
+    }
 }
 
 #[actix_web::test]

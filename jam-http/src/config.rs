@@ -196,8 +196,8 @@ impl SessionConfigBuilder {
         self
     }
 
-    /// Whether the fields a handler set and removed are written although its response is a 5xx, or although it
-    /// panicked. What reached the store when it was called ([`login`](crate::Session::login),
+    /// Whether the fields a handler set and removed are written although its response is a 5xx or a 408 (a timeout further in
+    /// may have stopped it half-way), or although it panicked. What reached the store when it was called ([`login`](crate::Session::login),
     /// [`modify`](crate::Session::modify) and the like) stays in any case.
     pub fn keep_changes_of_failures(mut self, keep: bool) -> Self {
         self.keep_changes_of_failures = keep;

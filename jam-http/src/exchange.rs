@@ -1,6 +1,6 @@
 //! One request and its response.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::wire::Arrived;
 use crate::{Closing, Session, SessionConfig};
@@ -14,6 +14,8 @@ use crate::{Closing, Session, SessionConfig};
 #[derive(Debug)]
 pub struct Exchange {
     session: Session,
+    /// Whether the request asks for a connection of another protocol by its method.
+    connect: bool,
 }
 
 impl Exchange {
@@ -30,12 +32,27 @@ impl Exchange {
         let arrived = Arrived::read(&config.inner().carrier, values);
         Self {
             session: Session::new(config.clone(), arrived),
+            connect: false,
         }
+    }
+
+    /// Says what the method of the request is. It matters for `CONNECT`, with which a WebSocket begins over HTTP/2 and HTTP/3
+    /// (RFC 8441, RFC 9220): a 2xx to it is no page either, but the beginning of another protocol, as a 101 is.
+    #[must_use]
+    pub fn with_method(mut self, method: &Method) -> Self {
+        self.connect = method == Method::CONNECT;
+        self
     }
 
     /// The handler's view.
     pub fn session(&self) -> Session {
         self.session.clone()
+    }
+
+    /// Whether anybody has looked at the session. If not, finishing writes nothing and leaves the response as it is, whatever
+    /// its status.
+    pub fn looked_at(&self) -> bool {
+        self.session.is_looked_at()
     }
 
     /// Finishes at once, without a future, if there is nothing to write; `None` if the handler never looked at the session, so
@@ -57,7 +74,7 @@ impl Exchange {
     /// Writes what the handler changed and gives what the response has to carry; to be called when the handler has
     /// answered with this status, before the headers leave. Afterwards the session can be read, and no longer changed.
     ///
-    /// The field changes of a 5xx are dropped unless the
+    /// The field changes of a 5xx, and of a 408, are dropped unless the
     /// [configuration](crate::SessionConfigBuilder::keep_changes_of_failures) keeps them. A handler that panicked, or gave no
     /// response at all, counts as a 500.
     pub async fn finish(self, status: StatusCode) -> Closing {
@@ -67,7 +84,7 @@ impl Exchange {
 
     /// A change of protocol is no page, and what comes after it may well look.
     fn before_the_end(&self, status: StatusCode) {
-        if status == StatusCode::SWITCHING_PROTOCOLS {
+        if status == StatusCode::SWITCHING_PROTOCOLS || self.connect && status.is_success() {
             self.session.will_be_seen();
         }
     }

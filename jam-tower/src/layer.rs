@@ -106,7 +106,7 @@ where
         if outer.is_some_and(|session| session.config().shares_place_with(&self.config)) {
             return ResponseFuture::passed_on(self.inner.call(request), self.answer.clone());
         }
-        let exchange = Exchange::begin(&self.config, request.headers());
+        let exchange = Exchange::begin(&self.config, request.headers()).with_method(request.method());
         request.extensions_mut().insert(Session(exchange.session()));
         let handler = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         ResponseFuture::new(exchange, handler.ok(), self.answer.clone())

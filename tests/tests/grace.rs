@@ -325,7 +325,7 @@ async fn a_superseded_id_is_known_through_the_notes_of_rotations(stage: Stage) {
     }
     let options = SessionOptions::new();
     sessions.rework_as(&first, "user1", options).await.unwrap();
-    for id in [&first, &second] {
+    for id in [&first, &second, &third] {
         assert!(!sessions.exists(id).await.unwrap());
         assert!(sessions.was_superseded(id).await.unwrap());
     }

@@ -163,6 +163,10 @@ impl Sessions {
                 self.leave_note(&from, &to.record).await?;
                 noted = Some(from.record.clone());
             }
+            if !rotation.grace {
+                // Who comes with that id later finds neither the session nor a note that leads on.
+                self.mark_as(at, &from).await?;
+            }
             let payload = self.rebind(&from, &to, &stored)?;
             let record = Record {
                 payload,

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Session, Sessions};
+use super::{Located, Session, Sessions};
 use crate::{ErrorKind, Load, Record, Result};
 
 /// How many records are looked at on the way from an old id.
 const MAX_LOOKS: usize = 64;
+/// How long requests with an id that nobody marked may be on their way: one that a rotation has just given out.
+const ON_THEIR_WAY: Duration = Duration::from_secs(30);
 
 impl Sessions {
     /// Notes that this session's id is about to be replaced, by a login or a rework: for as long as `lasting`,
@@ -18,6 +20,9 @@ impl Sessions {
     /// is to be left before the rework, so that a request that finds nothing finds the note. It is a record of its own,
     /// and neither lengthens nor shortens a [grace](super::SessionsBuilder::grace).
     ///
+    /// A rotation with grace may move the session after it was loaded. Where the [rework](Self::rework) or
+    /// [login](Self::rework_as) by the marked id then finds it, it leaves another note, for half a minute.
+    ///
     /// Where ids cannot carry a life (those of the jamlib layout) nothing is noted.
     ///
     /// # Errors
@@ -26,19 +31,27 @@ impl Sessions {
         if !self.inner.codec.keeps_life() {
             return Ok(());
         }
-        self.run("mark_superseded", async {
-            let at = &session.0.at;
-            let mark = at.record.reserved()?.reserved()?;
-            let ends = self.inner.clock.now().plus(lasting);
-            let record = Record::new(self.seal_note(at, &[])?, Some(ends));
-            let store = self.inner.store();
-            match store.insert(&mark, &record).await {
-                // Marked already; the later end counts.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => store.touch(&mark, ends).await.map(drop),
-                outcome => outcome,
-            }
-        })
-        .await
+        self.run("mark_superseded", self.mark(&session.0.at, lasting)).await
+    }
+
+    async fn mark(&self, at: &Located, lasting: Duration) -> Result<()> {
+        let mark = at.record.reserved()?.reserved()?;
+        let ends = self.inner.clock.now().plus(lasting);
+        let record = Record::new(self.seal_note(at, &[])?, Some(ends));
+        let store = self.inner.store();
+        match store.insert(&mark, &record).await {
+            // Marked already; the later end counts.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => store.touch(&mark, ends).await.map(drop),
+            outcome => outcome,
+        }
+    }
+
+    /// Marks the place where a session is found that was to be found, and was marked, somewhere else.
+    pub(super) async fn mark_as(&self, asked: &Located, found: &Located) -> Result<()> {
+        if found.record != asked.record && self.is_marked(asked).await? {
+            self.mark(found, ON_THEIR_WAY).await?;
+        }
+        Ok(())
     }
 
     /// Whether the session that was at this id [was to go on](Self::mark_superseded) under another one a moment ago. To
@@ -48,20 +61,25 @@ impl Sessions {
     /// [`Unavailable`](crate::ErrorKind::Unavailable).
     pub async fn was_superseded(&self, id: impl AsRef<str>) -> Result<bool> {
         self.run_told("was_superseded", async {
-            let Some(at) = self.locate(id.as_ref())? else {
-                return Ok(false);
-            };
-            let mut trail = vec![at.record.clone()];
-            for _ in 0..MAX_LOOKS {
-                let Some(record) = trail.pop() else { break };
-                let mark = record.reserved()?.reserved()?;
-                if self.inner.store().load(&mark, Load::new().fresh()).await?.is_some() {
-                    return Ok(true);
-                }
-                trail.extend(self.note_targets(&at, &record, true).await?);
+            match self.locate(id.as_ref())? {
+                Some(at) => self.is_marked(&at).await,
+                None => Ok(false),
             }
-            Ok(false)
         })
         .await
+    }
+
+    /// Whether there is a mark at this place, or at one that notes lead to from there.
+    async fn is_marked(&self, at: &Located) -> Result<bool> {
+        let mut trail = vec![at.record.clone()];
+        for _ in 0..MAX_LOOKS {
+            let Some(record) = trail.pop() else { break };
+            let mark = record.reserved()?.reserved()?;
+            if self.inner.store().load(&mark, Load::new().fresh()).await?.is_some() {
+                return Ok(true);
+            }
+            trail.extend(self.note_targets(at, &record, true).await?);
+        }
+        Ok(false)
     }
 }

@@ -22,6 +22,11 @@ impl Session {
         looked_at
     }
 
+    /// Whether anybody has looked at the session.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        self.shared.looked_at.load(Ordering::SeqCst)
+    }
+
     /// Counts as looked at from here on.
     pub(crate) fn will_be_seen(&self) {
         self.shared.looked_at.store(true, Ordering::SeqCst);
@@ -35,7 +40,7 @@ impl Session {
             return Closing::untouched();
         }
         let mut error = None;
-        if status.is_server_error() && !config.keep_changes_of_failures {
+        if is_failure(status) && !config.keep_changes_of_failures {
             state.changes.clear();
         } else if let Err(failure) = commit(config, &mut state).await {
             tracing::error!(
@@ -60,6 +65,11 @@ impl Session {
     }
 }
 
+/// Whether a handler may have stopped half-way. A timeout further in that drops one answers 408 as often as 503 or 504.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+}
+
 /// What the response has to carry.
 fn closing(config: &Inner, state: &State, status: StatusCode, mut error: Option<Error>) -> Closing {
     let news = news(config, state).unwrap_or_else(|failure| {
@@ -81,14 +91,16 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
         return Ok(());
     }
     let changes = std::mem::take(&mut state.changes);
-    let written = match std::mem::replace(&mut state.seat, Seat::Ended) {
+    let written = match std::mem::replace(&mut state.seat, Seat::Empty) {
         Seat::Taken(id, loaded) => {
+            // A client that hangs up during the write ends nothing: who reads on loads what there is then.
+            state.seat = Seat::Taken(id.clone(), None);
             let written = match loaded {
                 Some(loaded) => commit_loaded(config, state, &id, loaded, &changes).await,
                 None => apart(config.sessions.modify(&id, |data| changes.apply(data))).await,
             };
-            if !written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-                state.seat = Seat::Taken(id, None);
+            if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                state.seat = Seat::Ended;
             }
             if written.is_ok() {
                 state.renew();
@@ -96,7 +108,6 @@ async fn commit(config: &Inner, state: &mut State) -> Result<()> {
             written
         }
         Seat::Empty if changes.sets_something() => {
-            state.seat = Seat::Empty;
             if !state.may_begin(config).await? {
                 tracing::info!(
                     "a session went on under a new id while a request with the old one changed it; the changes are dropped"

@@ -1,9 +1,10 @@
 //! Who it is: logging in and out, new ids.
 
-use jam_core::{Data, Error as CoreError, ErrorKind, SessionKey, SessionOptions};
+use jam_core::{Data, Error as CoreError, ErrorKind, SessionId, SessionKey, SessionOptions};
 
 use super::Session;
-use super::state::{Seat, apart, is_visitor};
+use super::state::{ON_THEIR_WAY, Seat, apart, is_visitor};
+use crate::config::Inner;
 use crate::{Error, Result};
 
 impl Session {
@@ -13,6 +14,9 @@ impl Session {
     /// A visitor's data goes along, and so does that of the same user who authenticates again. The session of *another*
     /// user ends, and none of its data goes over; so does one that cannot be read, whatever
     /// [`Undecodable`](crate::Undecodable) says, so that a key that was lost locks nobody out. Field changes of this request go along in any case.
+    ///
+    /// A login that fails leaves the session that there is, another user's too, and the client's cookie. (One that cannot be
+    /// read may have ended.)
     ///
     /// # Errors
     /// Those [all methods share](Self#errors); [`Error::InvalidUser`] for a key that has not 1 to 512 bytes or begins like
@@ -42,27 +46,37 @@ impl Session {
             Err(error) => return Err(self.error(error)),
         };
         state.supersede(config).await.map_err(|error| self.error(error))?;
-        match (state.id_unseen(), stays) {
+        let of_another = match (state.id_unseen(), stays) {
             (Some(id), Some(true)) => match apart(config.sessions.rework_as(&id, &user, options)).await {
                 Ok(id) => {
                     state.sit_down(id);
                     return Ok(());
                 }
                 // It ended meanwhile; whoever proved who they are gets a new one.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
                 Err(error) => return Err(self.error(error)),
             },
-            (Some(id), _) => {
+            // What cannot be read goes first: it may be the user's own, and take up the last place they have.
+            (Some(id), None) => {
                 let deleted = apart(config.sessions.delete(&id)).await;
                 deleted.map_err(|error| self.error(error))?;
-                let changes = std::mem::take(&mut state.changes);
-                state.stand_up(self.shared.brought);
-                state.changes = changes;
+                state.seat = Seat::Empty;
+                state.unreadable = None;
+                None
             }
-            (None, _) => {}
-        }
+            (id, _) => id,
+        };
         let created = apart(config.sessions.create_with(&user, Data::new(), options)).await;
-        state.sit_down(created.map_err(|error| self.error(error))?);
+        let created = created.map_err(|error| self.error(error))?;
+        // Only now, so that a login that fails leaves the other user theirs.
+        if let Some(id) = of_another
+            && let Err(error) = end(config, &id).await
+        {
+            // Nobody has the new id. Where this fails as well, the session expires.
+            drop(apart(config.sessions.delete(&created)).await);
+            return Err(self.error(error));
+        }
+        state.sit_down(created);
         Ok(())
     }
 
@@ -127,4 +141,15 @@ impl Session {
         state.sit_down(reworked.map_err(|error| self.error(error))?);
         Ok(())
     }
+}
+
+/// Ends the session that was loaded and marked as superseded, and marks where a rotation has moved it since.
+async fn end(config: &Inner, id: &SessionId) -> jam_core::Result<bool> {
+    if config.sessions.grace().is_some()
+        && let Some(moved) = apart(config.sessions.get_fresh(id)).await?
+        && moved.through_grace()
+    {
+        apart(config.sessions.mark_superseded(&moved, ON_THEIR_WAY)).await?;
+    }
+    apart(config.sessions.delete(id)).await
 }

@@ -28,23 +28,33 @@ use crate::{Error, Result, SessionConfig};
 /// reads of the same request, and written when the handler has answered, before the response leaves: by compare-and-swap,
 /// and if somebody else was faster, on top of what they wrote. So two requests at once that change different fields both
 /// win, and of two that change the same field the last one does. Where the new value depends on the old one, use
-/// [`modify`](Self::modify). The changes of a handler that fails (5xx, panic) are dropped, unless
+/// [`modify`](Self::modify). The changes of a handler that fails (5xx, panic, or 408, with which timeouts answer for a
+/// handler that they stopped half-way) are dropped, unless
 /// [configured](crate::SessionConfigBuilder::keep_changes_of_failures) otherwise.
 ///
 /// **Everything else reaches the store when it is called**: [`modify`](Self::modify), [`login`](Self::login),
 /// [`rework`](Self::rework), [`logout`](Self::logout), [`revoke`](Self::revoke) and the like; and a new id goes out with the
 /// response whatever becomes of the handler, a 500 included.
 ///
-/// **What has ended stays ended.** If the session is logged out, revoked or reworked elsewhere while the handler runs, its
-/// field changes go nowhere, the response leaves as it is, and the client's cookie is left alone: it may be that of
-/// a new login already.
+/// **What has ended stays ended.** If the session is logged out, revoked or reworked elsewhere after the handler has looked at
+/// it, its field changes go nowhere, the response leaves as it is, and the client's cookie is left alone: it may be that of
+/// a new login already. A handler that first looks afterwards finds no session. For half a minute after a login or a rework
+/// that took the id's session along it begins none either. After any other end (a logout, a revocation, the ttl) what it writes
+/// begins a visitor's, since nobody can tell such a request from a visitor with an old cookie: if the user has logged in again by
+/// then, the visitor's cookie displaces the login's, and they log in once more.
 ///
 /// **Once the headers have left, or the client has hung up** (a streaming body, a spawned task), the session can be read if
 /// the handler has looked at it (an extractor such as `User` is enough): else the headers have left without saying that the
 /// page is for this client alone, and the first look is [`Error::Late`]. Changing it is `Late` in any case. A connection
-/// that went over to another protocol (a WebSocket) may be the first to look. What is read is the session as it was when it was
-/// first looked at: whether a connection that stays open for long still belongs to anybody is for the manager to say, such as by
-/// whether [`list`](jam_core::Sessions::list) still has the [`handle`](Self::handle), which stays through every rework.
+/// that went over to another protocol (a WebSocket, over HTTP/2 as well) may be the first to look. What is read is the session as it was when it was
+/// first looked at. Only after this request wrote to it or gave it a new id is it loaded once more, which may give newer data,
+/// none, or [`Error::Unavailable`]. Whether a connection that stays open for long still belongs to anybody is for the manager to
+/// say, such as by whether [`list`](jam_core::Sessions::list) still has the [`handle`](Self::handle), which stays through every
+/// rework.
+///
+/// **Calls take turns.** The calls of one request wait for each other, to the store and back, and what is written after the
+/// handler waits for them. So a call that was begun is to be awaited to its end, or dropped: one that is kept half-way, such as
+/// a `&mut` future that lost a `select!`, keeps every later call of this request waiting, and the response.
 ///
 /// # Errors
 /// Those all methods share: [`Error::Ambiguous`] if the request carries two session ids; [`Error::Unavailable`] if the store
@@ -91,8 +101,8 @@ impl Session {
         &self.shared.config
     }
 
-    /// The state, for reading. The lock is held across calls to the store, never across the handler's own code, but for a
-    /// closure given to [`modify`](Self::modify).
+    /// The state, for reading. The lock is held across calls to the store, so that two first looks at once are one load. A
+    /// handler that keeps such a call half-way keeps the lock.
     async fn look(&self) -> Result<MutexGuard<'_, State>> {
         let shared = &self.shared;
         if !shared.looked_at.swap(true, Ordering::SeqCst) && shared.closed.load(Ordering::SeqCst) {

@@ -13,7 +13,7 @@ use crate::config::{Inner, Undecodable};
 use crate::wire::Arrived;
 
 /// How long requests that left with an old id may be on their way.
-const ON_THEIR_WAY: Duration = Duration::from_secs(30);
+pub(super) const ON_THEIR_WAY: Duration = Duration::from_secs(30);
 
 /// Everything that changes while a request runs.
 #[derive(Debug)]

@@ -32,7 +32,9 @@
 //!
 //! A call that waited inside async code would hold up every task of its thread, and could wait for one of them for ever;
 //! use the async [`Sessions`](crate::Sessions) there, or `spawn_blocking`. Of other executors, and of futures inside tokio's
-//! `unconstrained`, jam cannot tell that they are async code: there a call works, and holds up its thread.
+//! `unconstrained`, jam cannot tell that they are async code: there a call is not refused, and holds up its thread. It never
+//! comes back if it waits for a task of that thread, such as one that is about to change the same session through
+//! [`as_async`](Sessions::as_async), and whose turn it is.
 //!
 //! # What it runs on
 //!

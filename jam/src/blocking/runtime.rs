@@ -1,36 +1,46 @@
 //! The runtime of one blocking manager: a thread for what stores leave to a runtime, and the waiting of those who call.
 
 use std::cell::Cell;
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
+use std::{io, thread};
 
 use jam_core::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Handle};
-use tokio::task::coop;
+use tokio::task::{AbortHandle, JoinHandle, coop};
 
 pub(super) struct Runtime {
-    // None only while it is dropped.
-    tokio: Option<tokio::runtime::Runtime>,
     handle: Handle,
+    /// Of the task whose end is that of the thread.
+    last: AbortHandle,
 }
 
 impl Runtime {
     pub(super) fn start() -> Result<Self> {
-        let started = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("jam-blocking")
-            .enable_all()
-            .build();
-        let tokio = started.map_err(|error| {
+        let failed = |error: io::Error| {
             Error::new(
                 ErrorKind::Unavailable,
                 "the thread of blocking sessions could not be started",
             )
             .with_source(error)
-        })?;
-        Ok(Self {
-            handle: tokio.handle().clone(),
-            tokio: Some(tokio),
-        })
+        };
+        // A thread of our own, for tokio panics where the system gives it none. It comes first, since a runtime that there is
+        // no thread for could not be dropped in async code.
+        let (give, take) = mpsc::channel::<(tokio::runtime::Runtime, JoinHandle<()>)>();
+        let work = move || {
+            let Ok((tokio, last)) = take.recv() else { return };
+            drop(tokio.block_on(last));
+            // The way to end one that waits for nothing.
+            tokio.shutdown_background();
+        };
+        let thread = thread::Builder::new().name("jam-blocking".to_owned());
+        thread.spawn(work).map_err(failed)?;
+        let tokio = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let handle = tokio.handle().clone();
+        let task = handle.spawn(std::future::pending());
+        let last = task.abort_handle();
+        give.send((tokio, task)).map_err(|_| ErrorKind::Unexpected)?;
+        Ok(Self { handle, last })
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -60,10 +70,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if let Some(tokio) = self.tokio.take() {
-            // The way to end one that waits for nothing, and that async code may go.
-            tokio.shutdown_background();
-        }
+        self.last.abort();
     }
 }
 

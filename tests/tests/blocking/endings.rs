@@ -1,14 +1,16 @@
 //! How it ends: drops, panics, outages, and what goes on in the background.
 
+use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jam::ErrorKind;
 use jam::blocking::Sessions;
+use jam::{ErrorKind, MemoryStore};
 use jam_redis::RedisStore;
 use jam_test_servers::{Kind, Proxy, Server};
 use jam_tests::{Hooked, Stage, eventually, kind};
@@ -104,6 +106,30 @@ fn its_own_thread_may_drop_it() {
     given.send(other).unwrap();
     end.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(sessions.create("user1", json!({})).is_ok());
+}
+
+#[test]
+fn where_the_system_gives_no_thread_there_is_an_error_and_no_panic() {
+    const INSIDE: &str = "JAM_TEST_WITHOUT_THREADS";
+    const NAME: &str = "endings::where_the_system_gives_no_thread_there_is_an_error_and_no_panic";
+    if env::var_os(INSIDE).is_some() {
+        assert!(thread::Builder::new().spawn(|| ()).is_err(), "no thread has a petabyte");
+        assert_eq!(kind(jam::blocking::open("memory:")), ErrorKind::Unavailable);
+        let new = || Sessions::new(MemoryStore::new());
+        assert_eq!(kind(new()), ErrorKind::Unavailable);
+        let one = Builder::new_current_thread().build().unwrap();
+        assert_eq!(kind(one.block_on(async { new() })), ErrorKind::Unavailable);
+        return;
+    }
+    // A process of its own, for a thread's stack is chosen once.
+    let inside = Command::new(env::current_exe().unwrap())
+        .args([NAME, "--exact", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .env("RUST_MIN_STACK", (1_u64 << 50).to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&inside.stdout);
+    assert!(inside.status.success() && said.contains("1 passed"), "{said}");
 }
 
 #[test]

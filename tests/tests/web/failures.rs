@@ -1,15 +1,19 @@
 //! Handlers that fail, panic, or are late.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::header::SET_COOKIE;
-use http::{Response, StatusCode};
+use futures_lite::future::poll_once;
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, Method, Response, StatusCode};
+use jam::{MemoryStore, Sessions};
 use jam_http::{Error, Exchange, Session, SessionConfig};
-use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework, Site};
+use jam_tests::{Hooked, on_every_framework};
+use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
-use crate::support::{header, pages, sessions};
+use crate::support::{cookie_of, header, pages, sessions};
 
 on_every_framework!(
     field_changes_of_a_failed_request_are_dropped,
@@ -35,6 +39,10 @@ fn broken_pages(config: SessionConfig) -> Site {
         .on_response("/insert/500", |session: Session| async move {
             session.insert("n", 99).await?;
             Ok(failing(500))
+        })
+        .on_response("/insert/408", |session: Session| async move {
+            session.insert("n", 99).await?;
+            Ok(failing(408))
         })
         .on_response("/insert/404", |session: Session| async move {
             session.insert("n", 99).await?;
@@ -67,12 +75,13 @@ fn broken_pages(config: SessionConfig) -> Site {
 }
 
 async fn field_changes_of_a_failed_request_are_dropped<F: Framework>() {
-    for path in ["/insert/500", "/insert/panic"] {
+    // A timeout further in answers 408, for a handler that was stopped half-way.
+    for (path, status) in [("/insert/500", 500), ("/insert/panic", 500), ("/insert/408", 408)] {
         let browser = Browser::new(&F::serve(broken_pages(SessionConfig::new(sessions()))).await);
-        assert_eq!(browser.status(path).await, 500);
+        assert_eq!(browser.status(path).await, status);
         assert_eq!(browser.cookie(), None, "{path}");
         browser.visit("/write").await;
-        assert_eq!(browser.status(path).await, 500);
+        assert_eq!(browser.status(path).await, status);
         assert_eq!(browser.read("/read").await, "1", "{path}");
     }
     // What reached the store when it was called stays.
@@ -82,10 +91,10 @@ async fn field_changes_of_a_failed_request_are_dropped<F: Framework>() {
 }
 
 async fn field_changes_of_a_failed_request_are_kept_where_configured<F: Framework>() {
-    for path in ["/insert/500", "/insert/panic"] {
+    for (path, status) in [("/insert/500", 500), ("/insert/panic", 500), ("/insert/408", 408)] {
         let config = SessionConfig::builder(sessions()).keep_changes_of_failures(true);
         let browser = Browser::new(&F::serve(broken_pages(config.build().unwrap())).await);
-        assert_eq!(browser.status(path).await, 500);
+        assert_eq!(browser.status(path).await, status);
         assert_eq!(browser.read("/read").await, "99", "{path}");
     }
 }
@@ -166,7 +175,7 @@ async fn a_change_after_the_headers_left_is_an_error<F: Framework>() {
 async fn a_change_after_the_client_hung_up_is_an_error() {
     for look in [false, true] {
         let config = SessionConfig::new(sessions());
-        let exchange = Exchange::begin(&config, &http::HeaderMap::new());
+        let exchange = Exchange::begin(&config, &HeaderMap::new());
         let session = exchange.session();
         if look {
             session.insert("n", 1).await.unwrap();
@@ -174,6 +183,37 @@ async fn a_change_after_the_client_hung_up_is_an_error() {
         drop(exchange);
         assert!(matches!(session.insert("n", 2).await, Err(Error::Late)));
         assert!(matches!(session.login("user1").await, Err(Error::Late)));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_during_the_last_write_leaves_the_session_to_read() {
+    // With the session loaded, and with one that was written meanwhile.
+    for modifies in [false, true] {
+        let store = Arc::new(MemoryStore::new());
+        let stuck = Arc::new(AtomicBool::new(false));
+        let gate = Arc::clone(&stuck);
+        let store = Hooked::new(store, move |method| {
+            let stuck = method == "replace" && gate.load(Ordering::SeqCst);
+            async move { if stuck { std::future::pending().await } else { Ok(()) } }
+        });
+        let sessions = Sessions::new(store);
+        let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, cookie_of(&id).parse().unwrap());
+        let exchange = Exchange::begin(&SessionConfig::new(sessions), &headers);
+        let session = exchange.session();
+        if modifies {
+            session.modify(|data| data.insert("m".into(), 2.into())).await.unwrap();
+        }
+        session.insert("n", 2).await.unwrap();
+        stuck.store(true, Ordering::SeqCst);
+        let mut finish = Box::pin(exchange.finish(StatusCode::OK));
+        assert!(poll_once(&mut finish).await.is_none());
+        drop(finish);
+        assert_eq!(session.require_user().await.unwrap().as_str(), "user1");
+        assert_eq!(session.get::<u64>("n").await.unwrap(), Some(1), "what the store has");
+        assert!(matches!(session.insert("n", 3).await, Err(Error::Late)));
     }
 }
 
@@ -203,14 +243,24 @@ async fn reading_after_the_headers_left_needs_a_look_before<F: Framework>() {
 #[tokio::test]
 async fn what_follows_a_change_of_protocol_may_be_the_first_to_look() {
     let config = SessionConfig::new(sessions());
-    let begin = || Exchange::begin(&config, &http::HeaderMap::new());
-    let (one, other) = (begin(), begin());
-    let (at_once, awaited) = (one.session(), other.session());
-    assert!(one.finish_at_once(StatusCode::SWITCHING_PROTOCOLS).unwrap().is_some());
-    drop(other.finish(StatusCode::SWITCHING_PROTOCOLS).await);
-    for session in [at_once, awaited] {
-        assert!(!session.exists().await.unwrap());
-        assert!(matches!(session.insert("n", 1).await.unwrap_err(), Error::Late));
+    // Over HTTP/1.1, and over HTTP/2 or HTTP/3.
+    for (method, status) in [(Method::GET, 101), (Method::CONNECT, 200), (Method::CONNECT, 204)] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let begin = || Exchange::begin(&config, &HeaderMap::new()).with_method(&method);
+        let (one, other) = (begin(), begin());
+        let (at_once, awaited) = (one.session(), other.session());
+        assert!(one.finish_at_once(status).unwrap().is_some());
+        drop(other.finish(status).await);
+        for session in [at_once, awaited] {
+            assert!(!session.exists().await.unwrap());
+            assert!(matches!(session.insert("n", 1).await.unwrap_err(), Error::Late));
+        }
+    }
+    for (method, status) in [(Method::GET, 200), (Method::CONNECT, 404)] {
+        let exchange = Exchange::begin(&config, &HeaderMap::new()).with_method(&method);
+        let session = exchange.session();
+        drop(exchange.finish(StatusCode::from_u16(status).unwrap()).await);
+        assert!(matches!(session.exists().await.unwrap_err(), Error::Late));
     }
 }
 

@@ -199,6 +199,13 @@ async fn asvs_7_1_2_a_full_key_refuses_the_login<F: Framework>() {
     // The visitor keeps what they had, and so does the one who was there first.
     assert_eq!(two.read("/read").await, "1");
     assert_eq!(one.read("/user").await, "user1");
+    // And so does another user on whose browser it was tried.
+    let alice = sessions.create("alice", json!({"n": 7})).await.unwrap();
+    let three = Browser::with_cookie(&app, cookie_of(alice));
+    let refused = three.visit("/login").await;
+    assert_eq!((refused.status().as_u16(), header(&refused, &SET_COOKIE)), (409, None));
+    assert_eq!(three.read("/user").await, "alice");
+    assert_eq!(three.read("/read").await, "7");
 }
 
 async fn asvs_7_4_1_a_logout_ends_the_session_in_the_store<F: Framework>() {

@@ -159,16 +159,26 @@ async fn a_late_answer_does_not_renew_a_cookie_whose_id_is_an_old_one<F: Framewo
     }
 }
 
-/// The same where another process does it, and this one has the session in a cache.
-async fn a_cache_that_has_not_heard_of_it_renews_no_cookie_of_an_old_id<F: Framework>() {
+/// Two managers of one store, the first perhaps with a cache that hears nothing of the second.
+fn two_processes(cached: bool) -> (Sessions, Sessions) {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Stage::START));
     let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock)));
-    let cached = CachingStore::with_clock(Arc::clone(&store), secs(3600), 100, Arc::clone(&clock));
     let sessions = |store: Arc<dyn SessionStore>| {
         let builder = Sessions::builder_on(store).clock(Arc::clone(&clock));
-        builder.renew_on_read(true).build().unwrap()
+        builder.renew_on_read(true).grace(secs(30)).build().unwrap()
     };
-    let (here, elsewhere) = (sessions(Arc::new(cached)), sessions(store));
+    let elsewhere = sessions(Arc::clone(&store) as Arc<_>);
+    if cached {
+        let cache = CachingStore::with_clock(store, secs(3600), 100, Arc::clone(&clock));
+        (sessions(Arc::new(cache)), elsewhere)
+    } else {
+        (sessions(store), elsewhere)
+    }
+}
+
+/// The same where another process does it, and this one has the session in a cache.
+async fn a_cache_that_has_not_heard_of_it_renews_no_cookie_of_an_old_id<F: Framework>() {
+    let (here, elsewhere) = two_processes(true);
     let cookie = CookieConfig::new().life(CookieLife::Session);
     let config = SessionConfig::builder(here.clone()).cookie(cookie).build().unwrap();
     let manager = elsewhere.clone();
@@ -248,52 +258,56 @@ async fn a_late_request_with_the_old_id_does_not_displace_a_login<F: Framework>(
 }
 
 /// Another process rotates the id while a handler is at work that then asks for a new one itself: by then there are two old ids,
-/// and requests on their way with either begin nothing.
+/// and requests on their way with either begin nothing. Whether the handler knows of the rotation, or has only read before it, and
+/// whether there is a cache that knows of nothing.
 async fn a_rework_that_meets_a_rotation_of_another_process_leaves_late_requests_nothing_to_begin<F: Framework>() {
-    for step in ["/rework-late", "/login-late"] {
-        let sessions = builder().0.grace(secs(30)).build().unwrap();
-        let other_process = sessions.clone();
-        let rotated = Arc::new(std::sync::Mutex::new(None));
-        let seen = Arc::clone(&rotated);
-        let meet = move |session: Session| {
-            let (other_process, seen) = (other_process.clone(), Arc::clone(&seen));
-            async move {
-                session.modify(|data| data.insert("n".into(), 7.into())).await?;
-                let new = other_process.rework_with_grace(session.id().await?.unwrap()).await?;
-                *seen.lock().unwrap() = Some(new);
-                Ok::<_, jam_http::Error>(session)
-            }
-        };
-        let (rework, login) = (meet.clone(), meet);
-        let site = pages(SessionConfig::new(sessions.clone()))
-            .on("/rework-late", move |session: Session| {
-                let met = rework(session);
-                async move { met.await?.rework().await.map(|()| "") }
-            })
-            .on("/login-late", move |session: Session| {
-                let met = login(session);
-                async move { met.await?.login("user1").await.map(|()| "") }
-            });
-        let app = F::serve(site).await;
-        let browser = Browser::new(&app);
-        browser.visit("/login").await;
-        let first = browser.cookie().unwrap();
-        assert_eq!(browser.status(step).await, 200);
-        let second = cookie_of(rotated.lock().unwrap().take().unwrap());
-        assert!(![&first, &second].contains(&&browser.cookie().unwrap()));
-        for old in [first, second] {
-            let late = Browser::with_cookie(&app, &old).visit("/write").await;
-            assert_eq!(
-                (late.status().as_u16(), header(&late, &SET_COOKIE)),
-                (200, None),
-                "{step}"
-            );
+    for (step, user) in [("/rework", "user1"), ("/login", "user1"), ("/as-bob", "bob")] {
+        for (modifies, cached) in [(true, false), (false, false), (false, true)] {
+            meets_a_rotation::<F>(step, user, modifies, cached).await;
         }
+    }
+}
+
+async fn meets_a_rotation<F: Framework>(step: &'static str, user: &str, modifies: bool, cached: bool) {
+    let case = format!("{step}, modifies: {modifies}, cached: {cached}");
+    let (here, elsewhere) = two_processes(cached);
+    let rotated = Arc::new(std::sync::Mutex::new(None));
+    let seen = Arc::clone(&rotated);
+    let site = pages(SessionConfig::new(here)).on("/meet", move |session: Session| {
+        let (elsewhere, seen) = (elsewhere.clone(), Arc::clone(&seen));
+        async move {
+            session.require_user().await?;
+            if modifies {
+                session.modify(|data| data.insert("n".into(), 7.into())).await?;
+            }
+            let new = elsewhere.rework_with_grace(session.id().await?.unwrap()).await?;
+            *seen.lock().unwrap() = Some(new);
+            match step {
+                "/rework" => session.rework().await?,
+                "/login" => session.login("user1").await?,
+                _ => session.login("bob").await?,
+            }
+            Ok("")
+        }
+    });
+    let app = F::serve(site).await;
+    let browser = Browser::new(&app);
+    browser.visit("/login").await;
+    let first = browser.cookie().unwrap();
+    assert_eq!(browser.status("/meet").await, 200, "{case}");
+    let second = cookie_of(rotated.lock().unwrap().take().unwrap());
+    assert!(![&first, &second].contains(&&browser.cookie().unwrap()));
+    for old in [first, second] {
+        let late = Browser::with_cookie(&app, &old).visit("/write").await;
         assert_eq!(
-            (browser.read("/user").await, browser.read("/read").await),
-            ("user1".into(), "7".into())
+            (late.status().as_u16(), header(&late, &SET_COOKIE)),
+            (200, None),
+            "{case}"
         );
     }
+    assert_eq!(browser.read("/user").await, user, "{case}");
+    let n = if modifies && user == "user1" { "7" } else { "none" };
+    assert_eq!(browser.read("/read").await, n, "{case}");
 }
 
 async fn a_client_that_never_heard_of_its_login_begins_anew_half_a_minute_later<F: Framework>() {

@@ -1,15 +1,16 @@
 //! The store is down, or what it holds cannot be read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::header::{RETRY_AFTER, SET_COOKIE};
-use jam::{MemoryStore, Sessions};
+use jam::{ErrorKind, MemoryStore, Sessions, WhenFull};
 use jam_http::{CookieConfig, CookieLife, Error, Session, SessionConfig, Undecodable};
-use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
+use jam_tests::{Hooked, on_every_framework};
 use serde_json::json;
 
-use crate::support::{Switch, cookie_of, damage, header, pages, secs, serve, serve_with, sessions};
+use crate::support::{Switch, builder, cookie_of, damage, header, pages, secs, serve, serve_with, sessions};
 
 on_every_framework!(
     a_request_that_needs_its_session_gets_503_and_keeps_its_cookie,
@@ -20,6 +21,7 @@ on_every_framework!(
     a_visitor_without_a_cookie_reads_nothing_and_needs_no_store,
     changes_that_cannot_be_written_turn_the_answer_into_503,
     a_login_that_reached_the_store_goes_out_although_later_changes_fail,
+    a_login_as_somebody_else_that_fails_leaves_the_session_as_it_was,
     a_logout_that_fails_is_an_error_and_keeps_the_cookie,
     how_long_to_wait_is_configurable,
     a_session_that_cannot_be_read_is_an_error_and_stays,
@@ -160,6 +162,39 @@ async fn a_login_that_reached_the_store_goes_out_although_later_changes_fail<F: 
     assert_eq!(browser.read("/user").await, "user1");
 }
 
+/// A login leaves a note for late requests, begins the new session and ends the old one; any of it may fail.
+async fn a_login_as_somebody_else_that_fails_leaves_the_session_as_it_was<F: Framework>() {
+    for (method, nth) in [("insert", 1), ("insert", 2), ("remove", 1)] {
+        let store = Arc::new(MemoryStore::new());
+        let behind = Sessions::builder_on(Arc::clone(&store) as Arc<_>).build().unwrap();
+        let calls = AtomicU64::new(0);
+        let failing = Hooked::new(store, move |called| {
+            let fails = called == method && calls.fetch_add(1, Ordering::SeqCst) + 1 == nth;
+            let outcome = if fails {
+                Err(ErrorKind::Unavailable.into())
+            } else {
+                Ok(())
+            };
+            std::future::ready(outcome)
+        });
+        let id = behind.create("alice", json!({"n": 7})).await.unwrap();
+        let browser = Browser::<F>::with_cookie(&serve(&Sessions::new(failing)).await, cookie_of(&id));
+        let failed = browser.visit("/login").await;
+        assert_eq!(
+            (failed.status().as_u16(), header(&failed, &SET_COOKIE)),
+            (503, None),
+            "{method} {nth}"
+        );
+        assert_eq!(browser.read("/user").await, "alice", "{method} {nth}");
+        assert_eq!(browser.read("/read").await, "7");
+        // Nor is there one that nobody has the id of.
+        assert!(behind.list("user1").await.unwrap().is_empty(), "{method} {nth}");
+        assert_eq!(browser.status("/login").await, 200);
+        assert_eq!(browser.read("/user").await, "user1");
+        assert!(!behind.exists(&id).await.unwrap());
+    }
+}
+
 async fn a_logout_that_fails_is_an_error_and_keeps_the_cookie<F: Framework>() {
     let (switch, sessions) = Switch::sessions();
     let browser = Browser::<F>::new(&serve(&sessions).await);
@@ -181,7 +216,7 @@ async fn how_long_to_wait_is_configurable<F: Framework>() {
 async fn a_session_that_cannot_be_read_is_an_error_and_stays<F: Framework>() {
     let sessions = sessions();
     let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
-    damage(&sessions).await;
+    let _alone = damage(&sessions).await;
     let browser = Browser::<F>::with_cookie(&serve(&sessions).await, cookie_of(&id));
     for path in ["/read", "/write"] {
         let response = browser.visit(path).await;
@@ -199,9 +234,10 @@ async fn a_session_that_cannot_be_read_is_an_error_and_stays<F: Framework>() {
 
 async fn a_session_that_cannot_be_read_keeps_nobody_from_logging_in<F: Framework>() {
     for undecodable in [Undecodable::Fail, Undecodable::StartFresh] {
-        let sessions = sessions();
+        // Nor does it take up the last place there is.
+        let sessions = builder().0.max_sessions(1, WhenFull::Refuse).build().unwrap();
         let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
-        damage(&sessions).await;
+        let _alone = damage(&sessions).await;
         let config = SessionConfig::builder(sessions.clone()).undecodable(undecodable);
         let browser = Browser::<F>::with_cookie(&serve_with(config.build().unwrap()).await, cookie_of(&id));
         assert_eq!(browser.status("/login").await, 200);
@@ -216,7 +252,7 @@ async fn a_session_that_cannot_be_read_keeps_nobody_from_logging_in<F: Framework
 async fn a_session_that_cannot_be_read_starts_fresh_where_configured<F: Framework>() {
     let sessions = sessions();
     let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
-    damage(&sessions).await;
+    let _alone = damage(&sessions).await;
     let config = SessionConfig::builder(sessions.clone()).undecodable(Undecodable::StartFresh);
     let browser = Browser::<F>::with_cookie(&serve_with(config.build().unwrap()).await, cookie_of(&id));
     assert_eq!(browser.read("/read").await, "none");
@@ -230,7 +266,7 @@ async fn a_session_that_cannot_be_read_starts_fresh_where_configured<F: Framewor
 async fn a_logout_after_a_fresh_start_ends_what_cannot_be_read<F: Framework>() {
     let sessions = sessions();
     let id = sessions.create("user1", json!({})).await.unwrap();
-    damage(&sessions).await;
+    let _alone = damage(&sessions).await;
     let config = SessionConfig::builder(sessions.clone()).undecodable(Undecodable::StartFresh);
     let site = pages(config.build().unwrap()).on("/look/logout", |session: Session| async move {
         Ok(format!("{:?} {}", session.user().await?, session.logout().await?))

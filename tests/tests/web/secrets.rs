@@ -69,7 +69,7 @@ async fn a_session_that_cannot_be_read_is_logged_once_per_request<F: Framework>(
     let recorder = Recorder::global();
     let sessions = sessions();
     let id = sessions.create("user1", json!({"n": 1})).await.unwrap();
-    damage(&sessions).await;
+    let _alone = damage(&sessions).await;
     let times = || recorder.seen().matches("a session is there and cannot be read").count();
     let site = pages(SessionConfig::new(sessions.clone())).on("/often", |session: Session| async move {
         for _ in 0..5 {

@@ -14,6 +14,7 @@ use jam::{
 use jam_http::{Session, SessionConfig};
 use jam_tests::web::{Framework, Site};
 use jam_tests::{Hooked, Stage};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// A manager in memory on a clock to turn.
 pub(crate) fn builder() -> (SessionsBuilder, Arc<ManualClock>) {
@@ -163,10 +164,14 @@ pub(crate) const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Damages the bytes of the only session of `user1`.
-pub(crate) async fn damage(sessions: &Sessions) {
+/// Damages the bytes of the only session of `user1`. One test at a time does, while it keeps what this gives: one of them counts
+/// what the whole process logs of such sessions.
+pub(crate) async fn damage(sessions: &Sessions) -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    let alone = ALONE.lock().await;
     let store = sessions.store();
     let entry = store.list(&SessionKey::new("user1").unwrap()).await.unwrap().remove(0);
     let record = Record::new(Bytes::from_static(b"not JSON, and secret"), None);
     store.replace(&entry.id, None, &record).await.unwrap();
+    alone
 }
