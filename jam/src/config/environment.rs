@@ -77,7 +77,7 @@ impl Environment {
     fn substitute_value(&self, value: &mut Value) -> Result<(), String> {
         match value {
             Value::String(text) if text.contains('$') => {
-                *text = expand(text, |name, default| self.variable(name, default))?
+                *text = expand(text, |name, default| self.variable(name, default))?;
             }
             Value::Array(values) => values.iter_mut().try_for_each(|value| self.substitute_value(value))?,
             Value::Object(fields) => fields.values_mut().try_for_each(|value| self.substitute_value(value))?,
