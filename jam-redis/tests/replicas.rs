@@ -100,7 +100,7 @@ fn assert_unconfirmed(what: &str, error: &Error) {
 #[tokio::test]
 async fn a_routine_rotation_gives_the_new_id_that_no_replica_confirmed() {
     let pair = Pair::start();
-    let sessions = Sessions::builder(pair.open(1).await).grace(Duration::from_secs(60));
+    let sessions = Sessions::builder(pair.open(1).await).grace(Duration::from_mins(1));
     let sessions = sessions.build().unwrap();
     let first = sessions.create("user1", Data::new()).await.unwrap();
     pair.replica.kill();
