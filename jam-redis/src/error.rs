@@ -50,6 +50,8 @@ impl Trouble {
             }
         }
         match code_in_script(&error).or(error.code()) {
+            // What waited for replicas was let go, since the server is a replica now itself.
+            Some("UNBLOCKED") => Self::Lost(refused("UNBLOCKED")),
             Some("JAMNEWER") => Self::OtherGeneration,
             Some("READONLY") => Self::ReadOnly,
             Some(code) => Self::Refused(refused(code)),
@@ -122,6 +124,10 @@ fn refused(code: &str) -> Error {
         "MISCONF" => (
             ErrorKind::Unavailable,
             "the Redis server refuses writes since it cannot save to its disk; see its log",
+        ),
+        "UNBLOCKED" => (
+            ErrorKind::Unavailable,
+            "the Redis server ceased to be the primary while a call waited for its replicas",
         ),
         "OOM" => (
             ErrorKind::Unavailable,
@@ -266,6 +272,11 @@ pub(crate) fn no_connection_within(timeout: Duration) -> Error {
         ErrorKind::Unavailable,
         format!("no connection to the Redis server within {} s", timeout.as_secs_f64()),
     )
+}
+
+/// The store was closed while a connection was opened; nothing was sent.
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "the store is closed")
 }
 
 /// A reply of a shape that no server gives.

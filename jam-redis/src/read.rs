@@ -29,8 +29,16 @@ impl RedisStore {
                 exact,
             };
             let Answer {
-                value, live, looked, ..
+                value,
+                live,
+                looked,
+                converts,
+                look,
             } = self.ask(&hash, &ask).await?;
+            if converts {
+                live.learn(hash.as_bytes());
+            }
+            drop(look);
             match Self::told(&hash, value, &live, looked, how, exact)? {
                 Read::Found(stored) => return Ok(Some(stored)),
                 Read::Gone => return Ok(None),
@@ -83,7 +91,17 @@ impl RedisStore {
 
     /// The live sessions of a hash.
     pub(crate) async fn entries(&self, key: &SessionKey, hash: &str) -> Result<Vec<Entry>> {
-        let value = self.ask(hash, &Ask::List).await?.value;
+        let Answer {
+            value,
+            live,
+            converts,
+            look,
+            ..
+        } = self.ask(hash, &Ask::List).await?;
+        if converts {
+            live.learn(hash.as_bytes());
+        }
+        drop(look);
         let Value::Array(parts) = value else {
             return Err(error::unexpected(
                 "the Redis server answered a listing with something else",

@@ -1,6 +1,7 @@
 //! Walking over every session: `SCAN` on each server, then each hash as a whole.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
@@ -157,7 +158,7 @@ impl RedisStore {
     }
 
     /// Some of a server's session hashes, and where more are.
-    async fn hashes(&self, node: &Node, cursor: u64, count: usize) -> Result<(u64, Vec<(SessionKey, String)>)> {
+    async fn hashes(&self, node: &Arc<Node>, cursor: u64, count: usize) -> Result<(u64, Vec<(SessionKey, String)>)> {
         let prefix = self.prefix();
         let mut pipeline = Pipeline::with_capacity(1);
         let scan = pipeline.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern(&prefix));
@@ -238,7 +239,7 @@ impl View {
     }
 }
 
-async fn view(node: &Node, link: &Link) -> Result<View> {
+async fn view(node: &Arc<Node>, link: &Link) -> Result<View> {
     let live = node.live().await?;
     let mut pipeline = Pipeline::with_capacity(1);
     pipeline.cmd("INFO").arg("server");

@@ -120,6 +120,16 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Has a script that can do with emulated values fail all the same where they cannot be converted, so that its success says
+    /// that there are none any more. Tells whether it is such a one.
+    pub(crate) fn insist(&mut self) -> bool {
+        let Self::Script { flag: flag @ 2, .. } = self else {
+            return false;
+        };
+        *flag = 1;
+        true
+    }
+
     /// Whether it reads all of a hash first, so that its success says that the hash is in this server's own form.
     pub(crate) fn converts(&self) -> bool {
         matches!(self, Self::Script { flag: 1, .. })

@@ -118,7 +118,7 @@ impl RedisStore {
 
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Unavailable, "the store is closed"));
+            return Err(error::closed());
         }
         Ok(())
     }
@@ -160,11 +160,11 @@ impl RedisStore {
             value,
             live,
             looked,
+            converts,
             look,
         } = answer;
         // To remove, the hash need not have been converted.
-        let converted = looked.is_some() && !matches!(ask, Ask::Remove { .. });
-        if converted {
+        if converts || (looked.is_some() && !matches!(ask, Ask::Remove { .. })) {
             live.learn(hash.as_bytes());
             if let Ask::Rename { to_hash, .. } = ask {
                 live.learn(to_hash);

@@ -156,7 +156,7 @@ impl Servers {
                     _ => None,
                 });
                 let cluster = Cluster::new(seeds.collect(), dial(first, tls), timeouts, probe_key, near);
-                return Ok(Link::Many(Box::new(cluster)));
+                return Ok(Link::Many(Arc::new(cluster)));
             }
         };
         Ok(Link::One(Arc::new(Node::new(

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{id, payload, record};
-use jam_core::{ErrorKind, SessionStore};
+use jam_core::{ErrorKind, Load, Renewal, SessionStore, Timestamp};
 use jam_redis::RedisStore;
-use jam_test_servers::{Kind, Proxy, Server};
+use jam_test_servers::{Kind, Monitor, Proxy, Server};
 use tokio::task::JoinSet;
 
 const CALLS: usize = 64;
@@ -144,4 +144,48 @@ async fn waiting_for_looks_that_are_refused_ends_with_the_response_timeout() {
     }
     // One behind the other they would take 6 s and more.
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+/// Of a user with many sessions that takes the server a while, in which it serves nobody else.
+#[tokio::test]
+async fn who_only_reads_and_who_waits_for_replicas_look_at_a_hash_once_too() {
+    let server = Server::start(Kind::New);
+    let replica = Server::options(Kind::New).arg("replicaof", &format!("127.0.0.1 {}", server.port()));
+    let _replica = replica.start();
+    let one = id("user1", "one");
+    patient(&server.url())
+        .await
+        .insert(&one, &record("{}", Some(60_000)))
+        .await
+        .expect("insert");
+    let looks = |monitor: &mut Monitor| {
+        let lines = monitor.lines_until_quiet();
+        lines
+            .iter()
+            .filter(|line| line.in_script() && line.name() == "HGETALL")
+            .count()
+    };
+
+    let reader = patient(&server.url()).await;
+    let mut monitor = server.monitor();
+    let never_due = Renewal::new(Timestamp::from_secs(4_000_000_000), Timestamp::ZERO);
+    for _ in 0..10 {
+        let found = reader.load(&one, Load::new().renew(never_due)).await.expect("a load");
+        assert!(found.is_some());
+    }
+    assert_eq!(looks(&mut monitor), 1);
+
+    let lister = patient(&server.url()).await;
+    for _ in 0..10 {
+        assert_eq!(lister.list(one.key()).await.expect("a listing").len(), 1);
+    }
+    // Each reads all of it for the listing itself.
+    assert_eq!(looks(&mut monitor), 1 + 10);
+
+    let options = RedisStore::options(server.url()).wait_replicas(1, Duration::from_secs(20));
+    let waiting = options.open().await.expect("the server answers");
+    for _ in 0..10 {
+        assert!(!waiting.remove(&id("user1", "gone")).await.expect("a remove"));
+    }
+    assert_eq!(looks(&mut monitor), 1);
 }

@@ -358,3 +358,61 @@ async fn a_connection_of_the_application_cannot_wait() {
     let error = options.open().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
 }
+
+/// The server stops waiting, and says so, when it becomes a replica itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_is_demoted_during_the_wait_is_away() {
+    let pair = Pair::start();
+    let store = pair.open(1).await;
+    let a = id(&tagged("demoted", ""), "a");
+    store.insert(&a, &record("x")).await.unwrap();
+    pair.replica.pause();
+    let removing = {
+        let (store, a) = (Arc::clone(&store), a.clone());
+        tokio::spawn(async move { store.remove(&a).await })
+    };
+    while !pair
+        .primary
+        .command(&["INFO", "clients"])
+        .text()
+        .contains("blocked_clients:1")
+    {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let elsewhere = pair.replica.port().to_string();
+    pair.primary.command(&["REPLICAOF", "127.0.0.1", &elsewhere]);
+    assert_unconfirmed("remove", &removing.await.unwrap().unwrap_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_that_wait_for_replicas_take_up_so_many_connections_and_no_more() {
+    let pair = Pair::start();
+    let store = pair.open(1).await;
+    pair.replica.pause();
+    let key = tagged("many", "");
+    for number in 0..150 {
+        store
+            .insert(&id(&key, &number.to_string()), &record("x"))
+            .await
+            .unwrap();
+    }
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..150 {
+        let (store, key) = (Arc::clone(&store), key.clone());
+        calls.spawn(async move { store.remove(&id(&key, &number.to_string())).await });
+    }
+    let mut most = 0;
+    while !calls.is_empty() {
+        let clients = pair.primary.command(&["INFO", "clients"]);
+        let connected = clients
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix("connected_clients:"));
+        most = most.max(connected.unwrap().parse::<u32>().unwrap());
+        while let Some(removed) = calls.try_join_next() {
+            assert_eq!(removed.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!((2..=80).contains(&most), "{most}");
+}

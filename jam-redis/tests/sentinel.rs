@@ -252,6 +252,54 @@ async fn a_primary_that_is_made_a_replica_without_a_word_is_left_at_the_first_re
     assert_eq!(new.command(&["DBSIZE"]).int(), 1);
 }
 
+/// The old primary goes on for a while after the sentinels have named the next one. Whoever ends a session there alone, or here
+/// alone, leaves it to those who read on the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_replicas_confirm_is_ended_where_it_is_read() {
+    let follower = |of: &Server| {
+        let options = Server::options(Kind::New).arg("replicaof", &format!("127.0.0.1 {}", of.port()));
+        options.start()
+    };
+    let start = || Server::options(Kind::New).arg("repl-diskless-sync-delay", "0").start();
+    let (old, new) = (start(), start());
+    let (of_old, of_new) = (follower(&old), follower(&new));
+    for (primary, replica) in [(&old, &of_old), (&new, &of_new)] {
+        let begun = Instant::now();
+        while replica.command(&["ROLE"]).array()[3].text() != "connected"
+            || !primary.command(&["SET", "mark", ""]).is_ok()
+        {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    let named = Arc::new(StdMutex::new(old.address()));
+    let url = format!("redis+sentinel://{}/jam", stubborn(&named));
+    let store = options(url, &path()).wait_replicas(1, IN_TIME).open().await.unwrap();
+    let (one, two) = (id(&tagged("one", ""), "there"), id(&tagged("two", ""), "there"));
+    for id in [&one, &two] {
+        store.insert(id, &record("x")).await.unwrap();
+    }
+
+    *named.lock().unwrap() = new.address();
+    assert!(store.remove(&one).await.unwrap());
+    assert!(
+        store.load(&one, How::new()).await.unwrap().is_none(),
+        "it was ended and is served"
+    );
+
+    // Once no replica follows it, the sentinels are asked again.
+    of_old.kill();
+    assert!(store.remove(&two).await.unwrap_err().outcome_unknown());
+    let begun = Instant::now();
+    while store.insert(&one, &record("x")).await.is_err() || new.command(&["DBSIZE"]).int() < 2 {
+        drop(store.remove(&one).await);
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "it never comes to the new primary"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_wrong_with_the_url_is_said() {
     let cast = Stage::set().await;

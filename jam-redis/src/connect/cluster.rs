@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,9 @@ use jam_core::{Error, ErrorKind, Result};
 use redis::{Pipeline, RedisError, Value};
 
 use super::Dial;
+use super::attempts::Attempts;
 use super::live::Live;
-use super::node::{Failure, Node, Target, Timeouts};
+use super::node::{Node, Target, Timeouts};
 use super::slots::{Address, SlotMap, redirection, slot_of};
 use crate::error::{self, Trouble};
 use crate::near::Near;
@@ -35,15 +36,11 @@ pub(crate) struct Cluster {
     /// How many hints there were that the map is out of date, and how many the present one was read after.
     hints: AtomicU64,
     heeded: AtomicU64,
-    /// Held by the one who reads the map.
-    reading: tokio::sync::Mutex<Reading>,
-}
-
-/// When the map was read last, or what kept it from being read.
-#[derive(Default)]
-struct Reading {
-    at: Option<Instant>,
-    failure: Option<Failure>,
+    reading: Attempts,
+    /// When the map was read last.
+    read: Mutex<Option<Instant>>,
+    /// The store was closed.
+    closed: AtomicBool,
 }
 
 /// What a node says about the cluster.
@@ -75,7 +72,9 @@ impl Cluster {
             map: RwLock::new(Arc::default()),
             hints: AtomicU64::new(1),
             heeded: AtomicU64::new(0),
-            reading: tokio::sync::Mutex::default(),
+            reading: Attempts::default(),
+            read: Mutex::default(),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -83,7 +82,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] within the connect timeout; nothing was sent then.
-    pub(crate) async fn reach(&self, key: &[u8]) -> Result<(Address, Arc<Node>, Arc<Live>)> {
+    pub(crate) async fn reach(self: &Arc<Self>, key: &[u8]) -> Result<(Address, Arc<Node>, Arc<Live>)> {
         let reaching = async {
             let (at, node) = self.route(key).await?;
             let live = node.live().await?;
@@ -96,7 +95,7 @@ impl Cluster {
     }
 
     /// The node that serves the slot of a key, as far as is known, and its address.
-    async fn route(&self, key: &[u8]) -> Result<(Address, Arc<Node>)> {
+    async fn route(self: &Arc<Self>, key: &[u8]) -> Result<(Address, Arc<Node>)> {
         let map = self.map().await?;
         let address = map.primary(slot_of(key)).ok_or_else(|| {
             Error::new(
@@ -150,7 +149,7 @@ impl Cluster {
     }
 
     /// Every primary that serves slots, in an order that stays as long as they do.
-    pub(crate) async fn primaries(&self) -> Result<Vec<(Address, Arc<Node>)>> {
+    pub(crate) async fn primaries(self: &Arc<Self>) -> Result<Vec<(Address, Arc<Node>)>> {
         let map = self.map().await?;
         let mut primaries = map.primaries().to_vec();
         primaries.sort();
@@ -165,6 +164,9 @@ impl Cluster {
         if let Some(node) = nodes.get(address) {
             return Ok(Arc::clone(node));
         }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(error::closed());
+        }
         let target = Target::Server((self.dial)(address)?);
         let node = Arc::new(Node::new(
             target,
@@ -177,7 +179,7 @@ impl Cluster {
     }
 
     /// The map, read again if something said that it is out of date.
-    async fn map(&self) -> Result<Arc<SlotMap>> {
+    async fn map(self: &Arc<Self>) -> Result<Arc<SlotMap>> {
         if self.is_stale() {
             let reading = tokio::time::timeout(self.timeouts.connect, self.refresh());
             let read = reading
@@ -196,25 +198,23 @@ impl Cluster {
     }
 
     /// Asks every node that is known, until one tells who serves what.
-    async fn refresh(&self) -> Result<()> {
-        let mut last = self.reading.lock().await;
-        if !self.is_stale() {
-            return Ok(());
-        }
-        if last.at.is_some_and(|at| at.elapsed() < Self::PAUSE) {
-            let failure = last.failure.as_ref();
-            return failure
-                .and_then(|failure| failure.within(Self::PAUSE))
-                .map_or(Ok(()), Err);
-        }
-        // Counted before the question: a hint that comes during it makes the answer stale again.
-        let hints = self.hints.load(Ordering::Acquire);
-        let answer = self.ask_all().await;
-        last.at = Some(Instant::now());
-        last.failure = answer.as_ref().err().map(Failure::of);
-        self.keep(answer?);
-        self.heeded.store(hints, Ordering::Release);
-        Ok(())
+    async fn refresh(self: &Arc<Self>) -> Result<()> {
+        let cluster = Arc::clone(self);
+        let attempt = || async move {
+            // Counted before the question: a hint that comes during it makes the answer stale again.
+            let hints = cluster.hints.load(Ordering::Acquire);
+            cluster.keep(cluster.ask_all().await?);
+            cluster.heeded.store(hints, Ordering::Release);
+            *cluster.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            Ok(())
+        };
+        let needless = || {
+            let read = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            !self.is_stale() || read.is_some_and(|at| at.elapsed() < Self::PAUSE)
+        };
+        self.reading
+            .join(self.timeouts.connect, Self::PAUSE, needless, attempt)
+            .await
     }
 
     /// All at once, and the first that answers counts: a silent node would use up the time of the others. Replicas are
@@ -291,7 +291,7 @@ impl Cluster {
     ///
     /// # Errors
     /// That none answers.
-    pub(crate) async fn survey(&self) -> Result<Vec<View>> {
+    pub(crate) async fn survey(self: &Arc<Self>) -> Result<Vec<View>> {
         // The map brings nodes that the URL does not name. A cluster that is down has none.
         drop(self.map().await);
         let mut known: Vec<Address> = self.current().primaries().to_vec();
@@ -350,6 +350,7 @@ impl Cluster {
 
     /// Lets go of every connection.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         for node in nodes.drain() {
             node.1.close();

@@ -9,9 +9,11 @@ use redis::{Pipeline, Value};
 
 use super::clock::Moment;
 use super::cluster::Cluster;
-use super::live::{Generation, Live};
+use super::live::Live;
 use super::looks::Look;
 use super::node::{Node, Replicas};
+use super::pending::Pending;
+use super::probe::Generation;
 use super::slots::{Address, SlotMap};
 use crate::error::{self, Trouble};
 use crate::near::Near;
@@ -23,7 +25,7 @@ pub(crate) enum Link {
     /// One server at a time.
     One(Arc<Node>),
     /// A cluster.
-    Many(Box<Cluster>),
+    Many(Arc<Cluster>),
 }
 
 /// What a server answered.
@@ -33,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) live: Arc<Live>,
     /// When a script was sent, which looked at all of the hash or at the server's clock; `None` for a plain command.
     pub(crate) looked: Option<Moment>,
+    /// It has left the hash without emulated values, if there were any.
+    pub(crate) converts: bool,
     /// While it is kept, others who do not know the hash wait for what is learned of it.
     pub(crate) look: Option<Look>,
 }
@@ -60,47 +64,44 @@ impl Link {
         let mut asking = false;
         let mut hops = 0;
         let mut waits_since = None;
+        let mut lenient = false;
         loop {
-            let looked;
+            let made_for = |live: &Live| {
+                let mut made = call(live)?;
+                let insists = live.learns() && !lenient && made.insist();
+                Ok::<_, Error>((made, insists))
+            };
+            let (mut made, mut insists) = made_for(&live)?;
             let mut look = None;
-            let answer = match replicas {
-                None => {
-                    let mut made = call(&live)?;
-                    if made.converts() && live.learns() {
-                        look = Look::begin(&live, key);
-                        if look.is_none() {
-                            look = Box::pin(Look::wait(&live, key, node.patience())).await;
-                            // Whoever looked may have lost the connection; of this call nothing was sent yet.
-                            if live.is_broken() {
-                                (at, node, live) = Box::pin(self.reach(key)).await?;
-                            }
-                            made = call(&live)?;
-                        }
+            if made.converts() && live.learns() {
+                look = Look::begin(&live, key);
+                if look.is_none() {
+                    look = Box::pin(Look::wait(&live, key, node.patience())).await;
+                    // Whoever looked may have lost the connection; of this call nothing was sent yet.
+                    if live.is_broken() {
+                        (at, node, live) = Box::pin(self.reach(key)).await?;
                     }
-                    looked = made.is_script().then(Moment::now);
-                    live.call(made, asking).await
+                    (made, insists) = made_for(&live)?;
                 }
-                Some(replicas) => {
-                    looked = Some(Moment::now());
-                    let waiting = node.call_and_wait(&call, replicas, asking);
-                    let (apart, answer) = Box::pin(waiting).await.inspect_err(|error| {
-                        // Where no other connection comes about, this one may not be what it was either. It may as well be the
-                        // only one that the server has room for.
-                        if error.kind() == ErrorKind::Unavailable {
-                            let live = Arc::clone(&live);
-                            tokio::spawn(async move { live.is_there().await });
-                            self.hint();
-                        }
-                    })?;
-                    if matches!(answer, Err(Trouble::Lost(_) | Trouble::ReadOnly)) {
-                        live.give_up();
+            }
+            let converts = made.converts();
+            let looked = made.is_script().then(Moment::now);
+            let answer = if let Some(replicas) = replicas {
+                let waiting = self.call_and_wait(&node, &live, made, replicas, asking);
+                match Box::pin(waiting).await {
+                    // Nobody had used it, so nobody knew that it is lost. Nothing was sent.
+                    Err(_) if live.is_broken() && hops == 0 => {
+                        hops += 1;
+                        (at, node, live) = Box::pin(self.reach(key)).await?;
+                        continue;
                     }
-                    let answer = answer.and_then(|(value, reached)| confirmed(value, reached, replicas));
-                    if answer.is_ok() {
-                        live = apart;
-                    }
-                    answer
+                    answer => answer?,
                 }
+            } else {
+                let pending = Pending::on(&live);
+                let answer = live.call(made, asking).await;
+                pending.over();
+                answer
             };
             let trouble = match answer {
                 Ok(value) => {
@@ -108,6 +109,7 @@ impl Link {
                         value,
                         live,
                         looked,
+                        converts,
                         look,
                     });
                 }
@@ -116,6 +118,8 @@ impl Link {
             hops += 1;
             asking = false;
             match (&trouble, self) {
+                // Nothing was done. The server may have no memory left to convert the hash, and the call can do without.
+                (Trouble::Refused(_), _) if insists => lenient = true,
                 (Trouble::OtherGeneration, _) if hops <= Self::HOPS => Box::pin(live.probe(key)).await?,
                 (Trouble::Moved(to) | Trouble::Ask(to), Self::Many(cluster)) if hops <= Self::HOPS => {
                     asking = matches!(trouble, Trouble::Ask(_));
@@ -152,6 +156,38 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// Makes a call that so many replicas shall have, and takes note of what it shows about the connection that the others go over.
+    ///
+    /// # Errors
+    /// That it could not be sent.
+    async fn call_and_wait(
+        &self,
+        node: &Arc<Node>,
+        live: &Arc<Live>,
+        call: Call<'_>,
+        replicas: Replicas,
+        asking: bool,
+    ) -> Result<Result<Value, Trouble>> {
+        let waiting = node.call_and_wait(live, call, replicas, asking);
+        let answer = waiting.await.inspect_err(|error| {
+            // Where no other connection comes about, this one may not be what it was either. It may as well be the only one
+            // that the server has room for.
+            if error.kind() == ErrorKind::Unavailable {
+                let live = Arc::clone(live);
+                tokio::spawn(async move { live.is_there().await });
+                self.hint();
+            }
+        })?;
+        if matches!(answer, Err(Trouble::Lost(_) | Trouble::ReadOnly)) {
+            live.give_up();
+        }
+        let answer = answer.and_then(|(value, reached)| confirmed(value, reached, replicas));
+        if matches!(answer, Err(Trouble::Unconfirmed(_))) {
+            node.reconsider(live);
+        }
+        Ok(answer)
     }
 
     /// An open connection to the server that holds `key`.

@@ -1,5 +1,6 @@
 //! Connections: to one server, to the primary that sentinels name, to the nodes of a cluster.
 
+mod attempts;
 mod batch;
 mod clock;
 mod cluster;
@@ -8,6 +9,8 @@ mod link;
 mod live;
 mod looks;
 mod node;
+mod pending;
+mod probe;
 mod removal;
 mod sentinels;
 mod slots;
@@ -15,8 +18,9 @@ mod slots;
 pub(crate) use self::clock::Moment;
 pub(crate) use self::cluster::{Cluster, View};
 pub(crate) use self::link::{Answer, Link};
-pub(crate) use self::live::{Generation, Lend, Live, Wire};
+pub(crate) use self::live::{Lend, Live, Wire};
 pub(crate) use self::node::{Node, Replicas, Target, Timeouts};
+pub(crate) use self::probe::Generation;
 pub(crate) use self::removal::Removal;
 pub(crate) use self::sentinels::{Sentinels, Watch};
 pub(crate) use self::slots::SLOTS;

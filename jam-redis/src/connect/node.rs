@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use jam_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Value};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::attempts::Attempts;
 use super::live::{Live, Wire};
 use super::sentinels::{Sentinels, Watch};
 use super::slots::Address;
@@ -50,33 +52,24 @@ pub(crate) struct Node {
     live: RwLock<Option<Arc<Live>>>,
     /// The server has let this process in once.
     was_let_in: AtomicBool,
-    /// Held by the one who connects; what the last attempt came to.
-    connecting: tokio::sync::Mutex<Option<Failure>>,
-    /// Connections for calls that wait for replicas; see [`Node::call_and_wait`].
-    spare: Mutex<Vec<Arc<Live>>>,
+    connecting: Attempts,
+    /// Connections for calls that wait for replicas, each beside a main one; see [`Node::call_and_wait`].
+    spare: Mutex<Vec<Spare>>,
+    /// So many of them there may be.
+    waiting: Semaphore,
+    /// Sentinels are asked whether the main connection still leads to the primary.
+    reconsidering: AtomicBool,
+    /// The store was closed: what is opened after that is not kept.
+    closed: AtomicBool,
     /// The connection of the near cache.
     tracker: Option<Tracker>,
 }
 
-/// An attempt that failed: for a while, whoever asks hears of it again.
-pub(crate) struct Failure {
-    at: Instant,
-    kind: ErrorKind,
-    message: String,
-}
-
-impl Failure {
-    pub(crate) fn of(error: &Error) -> Self {
-        Self {
-            at: Instant::now(),
-            kind: error.kind(),
-            message: error.message().to_owned(),
-        }
-    }
-
-    pub(crate) fn within(&self, pause: Duration) -> Option<Error> {
-        (self.at.elapsed() < pause).then(|| Error::new(self.kind, self.message.clone()))
-    }
+/// A connection to the server that a main connection leads to.
+struct Spare {
+    /// The name of the main one.
+    beside: u64,
+    live: Live,
 }
 
 impl Node {
@@ -84,7 +77,9 @@ impl Node {
     const PAUSE: Duration = Duration::from_millis(100);
     /// So many calls may lie between the tasks and the socket before a task waits.
     const QUEUE: usize = 1024;
-    const SPARES: usize = 8;
+    /// So many calls may wait for replicas at once, each on a connection of its own, and so many of those are kept.
+    const WAITING: usize = 64;
+    const SPARES: usize = 16;
 
     pub(crate) fn new(target: Target, timeouts: Timeouts, probe_key: Arc<[u8]>, near: Option<&Arc<Near>>) -> Self {
         Self {
@@ -93,8 +88,11 @@ impl Node {
             probe_key,
             live: RwLock::new(None),
             was_let_in: AtomicBool::new(false),
-            connecting: tokio::sync::Mutex::new(None),
+            connecting: Attempts::default(),
             spare: Mutex::new(Vec::new()),
+            waiting: Semaphore::new(Self::WAITING),
+            reconsidering: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             tracker: near.map(Tracker::new),
         }
     }
@@ -114,9 +112,9 @@ impl Node {
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] within the connect timeout; nothing was sent then.
-    pub(crate) async fn live(&self) -> Result<Arc<Live>> {
+    pub(crate) async fn live(self: &Arc<Self>) -> Result<Arc<Live>> {
         if let Some(live) = self.open()
-            && (live.is_lent() || !live.was_idle(self.timeouts.idle) || Box::pin(live.is_there()).await)
+            && (live.is_lent() || !live.was_idle(self.timeouts.idle) || Box::pin(Live::check(&live)).await)
         {
             return Ok(live);
         }
@@ -138,50 +136,49 @@ impl Node {
             .map(Arc::clone)
     }
 
-    /// One connects, the others wait for what comes of it.
-    async fn connect(&self) -> Result<Arc<Live>> {
-        let mut last = self.connecting.lock().await;
-        if let Some(live) = self.open() {
-            return Ok(live);
-        }
-        if let Some(error) = last.as_ref().and_then(|failure| failure.within(Self::PAUSE)) {
-            return Err(error);
-        }
-        let attempt = tokio::time::timeout(self.timeouts.connect, self.greet());
-        let result = attempt
-            .await
-            .unwrap_or_else(|_| Err(error::no_connection_within(self.timeouts.connect)));
-        match result {
-            Ok(live) => {
-                *last = None;
-                let live = Arc::new(live);
-                *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
-                self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                // It may be another server now.
-                self.untrack();
-                tracing::debug!(generation = ?live.generation(), "connected to a Redis server");
-                Ok(live)
+    /// One attempt, and everybody waits for what comes of it.
+    async fn connect(self: &Arc<Self>) -> Result<Arc<Live>> {
+        let node = Arc::clone(self);
+        let attempt = || async move { node.settle().await };
+        let is_open = || self.open().is_some();
+        self.connecting
+            .join(self.timeouts.connect, Self::PAUSE, is_open, attempt)
+            .await?;
+        self.open()
+            .ok_or_else(|| error::no_connection_within(self.timeouts.connect))
+    }
+
+    /// Opens the main connection and keeps it.
+    async fn settle(&self) -> Result<()> {
+        let dialled = self.dial().await;
+        let (connection, at) = dialled.map_err(|error| self.refused(error))?;
+        let live = Live::greet(connection.into(), &self.probe_key).await?.at(at);
+        self.was_let_in.store(true, Ordering::Relaxed);
+        tracing::debug!(generation = ?live.generation(), "connected to a Redis server");
+        {
+            let mut kept = self.live.write().unwrap_or_else(PoisonError::into_inner);
+            if self.closed.load(Ordering::Acquire) {
+                return Err(error::closed());
             }
-            Err(error) => {
-                *last = Some(Failure::of(&error));
-                Err(error)
-            }
+            *kept = Some(Arc::new(live));
+        }
+        self.lock_spare().clear();
+        // It may be another server now.
+        self.untrack();
+        Ok(())
+    }
+
+    /// What the server said instead of letting this process in.
+    fn refused(&self, error: Error) -> Error {
+        if self.was_let_in.load(Ordering::Relaxed) {
+            error::no_longer_let_in(error)
+        } else {
+            error
         }
     }
 
-    async fn greet(&self) -> Result<Live> {
-        let was_let_in = self.was_let_in.load(Ordering::Relaxed);
-        let dialled = self.dial().await;
-        let (connection, at) = dialled.map_err(|error| {
-            if was_let_in {
-                error::no_longer_let_in(error)
-            } else {
-                error
-            }
-        })?;
-        let live = Live::greet(connection.into(), &self.probe_key).await?;
-        self.was_let_in.store(true, Ordering::Relaxed);
-        Ok(live.at(at))
+    fn lock_spare(&self) -> MutexGuard<'_, Vec<Spare>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn config(&self) -> AsyncConnectionConfig {
@@ -215,8 +212,18 @@ impl Node {
         }
     }
 
-    /// Another connection to the server that the main one leads to, on which it may push messages. Sentinels could name another one:
-    /// what is read there would be told by nobody who writes.
+    /// Another connection to the server that a main one leads to. Sentinels could name another server by now: what is written
+    /// there is not seen by those who read here.
+    async fn dial_beside(&self, main: &Live) -> Result<MultiplexedConnection> {
+        let config = self.config();
+        let dialled = match (&self.target, main.led_to()) {
+            (Target::Sentinel(sentinels), Some(at)) => sentinels.reach(at.clone(), &config, None).await,
+            _ => self.dial().await.map(|(connection, _)| connection),
+        };
+        dialled.map_err(|error| self.refused(error))
+    }
+
+    /// The same, on which the server may push messages.
     #[cfg(feature = "near-cache")]
     pub(crate) async fn greet_tracked(&self, hears: impl redis::aio::AsyncPushSender) -> Result<Live> {
         let config = self.config();
@@ -258,36 +265,78 @@ impl Node {
         }
     }
 
-    /// Makes a call on a connection of its own, and has the server say how many replicas have what it wrote. `WAIT`
-    /// covers only the writes of its own connection, and holds up whatever is sent behind it on the same one.
+    /// A connection beside the main one, and the right to have it.
+    async fn beside(&self, main: &Arc<Live>) -> Result<(SemaphorePermit<'_>, Live)> {
+        // The semaphore is never closed.
+        let right = self.waiting.acquire().await.map_err(|_| error::closed())?;
+        let spare = {
+            let mut spare = self.lock_spare();
+            spare.retain(|spare| spare.beside == main.name);
+            spare.pop()
+        };
+        let live = match spare {
+            Some(spare) if !spare.live.was_idle(self.timeouts.idle) => spare.live,
+            _ => {
+                let spare = Live::quiet(self.dial_beside(main).await?.into());
+                // Behind a main connection that is lost there may be another server by now, or a newer one.
+                if !Live::check(main).await {
+                    return Err(error::no_connection_within(self.timeouts.connect));
+                }
+                spare
+            }
+        };
+        Ok((right, live))
+    }
+
+    /// Makes a call on a connection of its own, to the server that the `main` one leads to, and has the server say how many
+    /// replicas have what it wrote. `WAIT` covers only the writes of its own connection, and holds up whatever is sent behind it
+    /// on the same one.
     ///
     /// # Errors
-    /// That no connection came about, or the call cannot be made on it; nothing was sent then.
-    pub(crate) async fn call_and_wait<'a>(
+    /// That no connection came about, or the main one is lost; nothing was sent then.
+    pub(crate) async fn call_and_wait(
         &self,
-        call: impl Fn(&Live) -> Result<Call<'a>>,
+        main: &Arc<Live>,
+        call: Call<'_>,
         Replicas { count, within }: Replicas,
         asking: bool,
-    ) -> Result<(Arc<Live>, Result<(Value, u64), Trouble>)> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let live = match spare {
-            Some(live) if !live.was_idle(self.timeouts.idle) => live,
-            _ => tokio::time::timeout(self.timeouts.connect, self.greet())
-                .await
-                .map_err(|_| error::no_connection_within(self.timeouts.connect))?
-                .map(Arc::new)?,
-        };
-        let call = call(&live)?;
+    ) -> Result<Result<(Value, u64), Trouble>> {
+        let connect = self.timeouts.connect;
+        let opened = tokio::time::timeout(connect, self.beside(main)).await;
+        let (_right, live) = opened.map_err(|_| error::no_connection_within(connect))??;
         let patience = self.timeouts.response.saturating_add(within);
         let answer = live.call_and_wait(call, count, within, patience, asking).await;
         // A connection that failed, or whose caller went away, is not used again.
-        if answer.is_ok() {
-            let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if answer.is_ok() && !self.closed.load(Ordering::Acquire) {
+            let mut spare = self.lock_spare();
             if spare.len() < Self::SPARES {
-                spare.push(Arc::clone(&live));
+                let beside = main.name;
+                spare.push(Spare { beside, live });
             }
         }
-        Ok((live, answer))
+        Ok(answer)
+    }
+
+    /// Has the sentinels say, in the background, whether a server whose replicas do not follow is still the primary. If they name
+    /// another one, the connection is given up.
+    pub(crate) fn reconsider(self: &Arc<Self>, main: &Arc<Live>) {
+        if !matches!(self.target, Target::Sentinel(_)) || self.reconsidering.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let question = Reconsidering(Arc::clone(self));
+        let main = Arc::clone(main);
+        tokio::spawn(async move {
+            let Reconsidering(node) = &question;
+            let Target::Sentinel(sentinels) = &node.target else {
+                return;
+            };
+            let config = node.config();
+            let named = tokio::time::timeout(node.timeouts.connect, sentinels.named(&config)).await;
+            let named = named.unwrap_or_default();
+            if !named.is_empty() && main.led_to().is_some_and(|at| !named.contains(at)) {
+                main.give_up();
+            }
+        });
     }
 
     /// How long a reply may take.
@@ -303,9 +352,19 @@ impl Node {
 
     /// Lets go of every connection.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = None;
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock_spare().clear();
         self.untrack();
+    }
+}
+
+/// A question to the sentinels, until it is over, whichever way.
+struct Reconsidering(Arc<Node>);
+
+impl Drop for Reconsidering {
+    fn drop(&mut self) {
+        self.0.reconsidering.store(false, Ordering::Release);
     }
 }
 

@@ -111,6 +111,12 @@ impl Sentinels {
         join_all(self.watchers.iter().map(|sentinel| self.question(sentinel, config))).await
     }
 
+    /// The primaries that are named now: one, unless the sentinels do not agree; none if none answers.
+    pub(crate) async fn named(&self, config: &AsyncConnectionConfig) -> Vec<Address> {
+        let answers = join_all(self.watchers.iter().map(|sentinel| self.ask(sentinel, config))).await;
+        answers.into_iter().filter_map(|answer| answer.ok().flatten()).collect()
+    }
+
     async fn question(&self, sentinel: &Client, config: &AsyncConnectionConfig) -> Result<Watch> {
         let primary = self.ask(sentinel, config).await?;
         let connection = sentinel.get_multiplexed_async_connection_with_config(config).await;

@@ -67,6 +67,15 @@ impl Network {
         self.changed.notify_all();
     }
 
+    pub(super) fn strand(&self) {
+        let state = self.state();
+        state
+            .links
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|link| link.strand());
+    }
+
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.sever();
@@ -140,7 +149,9 @@ impl Network {
 
     fn held(&self, link: &Link) -> MutexGuard<'_, State> {
         self.changed
-            .wait_while(self.state(), |state| state.faults.hold && !link.is_cut())
+            .wait_while(self.state(), |state| {
+                (state.faults.hold || link.is_stranded()) && !link.is_cut()
+            })
             .unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Link {
     client: TcpStream,
     server: OnceLock<TcpStream>,
     cut: AtomicBool,
+    /// Nothing passes any more, and nobody is told.
+    stranded: AtomicBool,
 }
 
 impl Link {
@@ -26,6 +28,7 @@ impl Link {
             client,
             server: OnceLock::new(),
             cut: AtomicBool::new(false),
+            stranded: AtomicBool::new(false),
         });
         let network = Arc::clone(network);
         network.add(&link);
@@ -56,6 +59,14 @@ impl Link {
         for stream in std::iter::once(&self.client).chain(self.server.get()) {
             let _ = stream.shutdown(Shutdown::Read);
         }
+    }
+
+    pub(super) fn strand(&self) {
+        self.stranded.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_stranded(&self) -> bool {
+        self.stranded.load(Ordering::SeqCst)
     }
 
     pub(super) fn is_cut(&self) -> bool {

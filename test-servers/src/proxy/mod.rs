@@ -84,6 +84,12 @@ impl Proxy {
         self.network.sever();
     }
 
+    /// Passes nothing on any more over the connections that are there, for good, and tells neither end: the host is gone, or what
+    /// was between them has forgotten them. New ones are as before.
+    pub fn strand(&self) {
+        self.network.strand();
+    }
+
     /// Passes this many more bytes of requests on, over all connections, then resets every connection, once.
     pub fn sever_after_request_bytes(&self, bytes: usize) {
         if bytes == 0 {
