@@ -10,6 +10,7 @@ use jam_core::memory::Table;
 
 use super::document::{self, Head};
 use super::errors::unavailable;
+use super::journal::remove_if_there;
 use super::log::Place;
 use super::paths::Paths;
 use crate::Durability;
@@ -102,7 +103,7 @@ impl<F: FnOnce()> Drop for Done<F> {
 pub(super) fn remove_journals(fs: &dyn Fs, paths: &Paths, generations: &BTreeSet<u64>) {
     for generation in generations {
         let file = paths.journal(*generation);
-        if let Err(error) = fs.remove_file(&file) {
+        if let Err(error) = remove_if_there(fs, &file) {
             tracing::warn!(file = %file.display(), %error, "an old journal could not be removed; it will be at the next open");
         }
     }

@@ -79,9 +79,9 @@ use self::writer::Writer;
 /// - A session that a load or list has found expired stays so: one that looks expired while writes are under way is
 ///   looked at again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
 /// - A write that fails (disk full, I/O error, a journal that somebody removed) is `Unavailable`. If the file may hold
-///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: the
-///   next write begins with a new document and journal. Until that works writes are refused and reads go on; a read
-///   with a renewal that is due is a write. Nothing acknowledged is lost.
+///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: a new
+///   document and journal are begun at once or, if that fails, by the next write. Until it works writes are refused
+///   and reads go on; a read with a renewal that is due is a write. Nothing acknowledged is lost.
 ///
 /// With [`Durability::Os`](crate::Durability::Os) this holds for a crash of the process. After a power cut the end of
 /// the journal may be missing or, if the device wrote out of order, damaged in the middle, which is `Corrupt`.

@@ -93,11 +93,13 @@ impl Writer {
                     if self.log.wants_compaction() {
                         self.compact();
                     }
+                    self.log.mend();
                 }
                 Message::Compact(reply) => {
                     self.waiting_for_next.push(reply);
                     if !self.log.is_compacting() {
                         self.compact();
+                        self.log.mend();
                     }
                 }
                 Message::Compacted(generation) => {
@@ -106,6 +108,7 @@ impl Writer {
                         self.compacted(&ended.unwrap_or_else(|| Err(interrupted())));
                         if !self.waiting_for_next.is_empty() {
                             self.compact();
+                            self.log.mend();
                         }
                     }
                 }
