@@ -40,11 +40,11 @@ pub use self::factory::JsonFileFactory;
 pub use self::options::JsonFileOptions;
 pub use self::report::{Damage, Import, RecoveryReport};
 
-use self::errors::{closed, writer_gone};
+use self::errors::{closed, for_another, writer_gone};
 use self::log::Log;
 use self::request::{Answer, Call, Message, Request};
 use self::session_text::Put;
-use self::writer::Writer;
+use self::writer::{Ended, Writer};
 
 /// Keeps all sessions in one readable JSON file.
 ///
@@ -90,7 +90,8 @@ use self::writer::Writer;
 ///
 /// [`close`](SessionStore::close) brings everything into the document. Dropping the store instead makes what was asked
 /// for durable and lets go of the file, on the dropping thread, which waits for those syncs: in an async program prefer
-/// `close().await`. The next open brings the document up to date.
+/// `close().await`. The next open brings the document up to date. A close that fails lets go of the file, too, with
+/// nothing acknowledged lost; whoever closes the same store again hears of the same failure.
 ///
 /// ```
 /// use jam_core::{Record, RecordId, SessionKey, SessionStore};
@@ -115,8 +116,8 @@ pub struct JsonFile {
     closed: AtomicBool,
     /// The writer has a batch that is decided and not in the table yet.
     busy: Arc<AtomicBool>,
-    /// The writer has closed the files, and takes nothing any more.
-    ended: Arc<AtomicBool>,
+    /// How the writer closed the files; it takes nothing any more then.
+    ended: Arc<Ended>,
     writer: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
     opened: Opened,
@@ -177,7 +178,8 @@ impl JsonFile {
         let work = Writer::new(
             log,
             Arc::clone(&clock),
-            [Arc::clone(&busy), Arc::clone(&ended)],
+            Arc::clone(&busy),
+            Arc::clone(&ended),
             inbox,
             writer.clone(),
         );
@@ -216,7 +218,7 @@ impl JsonFile {
 
     /// Why the writer takes no calls.
     fn not_taken(&self) -> Error {
-        if self.ended.load(Ordering::Acquire) {
+        if self.ended.get().is_some() {
             closed()
         } else {
             writer_gone()
@@ -225,7 +227,7 @@ impl JsonFile {
 
     /// Why a call was not answered: it came too late, with nothing done for it, or the writer died on it.
     fn unanswered(&self) -> Error {
-        if self.ended.load(Ordering::Acquire) {
+        if self.ended.get().is_some() {
             closed()
         } else {
             writer_gone().with_outcome_unknown()
@@ -363,11 +365,13 @@ impl SessionStore for JsonFile {
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         let (reply, outcome) = oneshot::channel();
-        if self.writer.send(Message::Close(reply)).is_err() {
-            return Ok(());
+        // Where it is not taken, nobody answers.
+        let _ = self.writer.send(Message::Close(reply));
+        if let Ok(outcome) = outcome.await {
+            return outcome;
         }
-        // Without an answer it was closed at the same time by another call.
-        outcome.await.unwrap_or(Ok(()))
+        // It was closed before, or at the same time by another call. If not, the writer has died.
+        self.ended.get().map_or_else(|| Err(writer_gone()), for_another)
     }
 }
 

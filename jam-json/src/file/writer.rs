@@ -1,15 +1,15 @@
 //! The writer: one thread that takes what waits, decides it, makes it durable with one write and one sync, and answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::{Arc, OnceLock};
 
 use futures_channel::oneshot;
 use jam_core::memory::Table;
 use jam_core::{Clock, Error, Result};
 
 use super::decide::View;
-use super::errors::{again, beside, closed, interrupted};
+use super::errors::{again, beside, closed, for_another, interrupted};
 use super::log::Log;
 use super::request::{Answer, Call, Message, Request};
 
@@ -37,6 +37,9 @@ impl Decision {
     }
 }
 
+/// How a close went: for whoever closes later, too.
+pub(super) type Ended = OnceLock<Result<()>>;
+
 /// The one thread that changes the table and the files.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -44,8 +47,8 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     /// Raised from before a batch is decided until it is in the table.
     busy: Arc<AtomicBool>,
-    /// Raised when every call that was taken is answered and the rest will not be taken.
-    ended: Arc<AtomicBool>,
+    /// How the close went, from when every call that was taken is answered and the rest will not be taken.
+    ended: Arc<Ended>,
     inbox: Receiver<Message>,
     /// For threads that report back.
     outbox: Sender<Message>,
@@ -66,7 +69,8 @@ impl Writer {
     pub(super) fn new(
         log: Log,
         clock: Arc<dyn Clock>,
-        [busy, ended]: [Arc<AtomicBool>; 2],
+        busy: Arc<AtomicBool>,
+        ended: Arc<Ended>,
         inbox: Receiver<Message>,
         outbox: Sender<Message>,
     ) -> Self {
@@ -116,10 +120,13 @@ impl Writer {
                     let outcome = self.log.rest();
                     self.waiting.append(&mut self.waiting_for_next);
                     self.compacted(&outcome);
-                    self.refuse_the_rest();
+                    let also_closing = self.refuse_the_rest();
+                    let _ = self.ended.set(for_another(&outcome));
                     // Let go of the lock before anybody hears of it.
-                    self.ended.store(true, Ordering::Release);
                     drop(self);
+                    for also in also_closing {
+                        let _ = also.send(for_another(&outcome));
+                    }
                     let _ = reply.send(outcome);
                     return;
                 }
@@ -233,19 +240,21 @@ impl Writer {
             tracing::warn!(%error, "the sessions file could not be compacted; its journal goes on");
         }
         for waiting in self.waiting.drain(..) {
-            let _ = waiting.send(outcome.as_ref().copied().map_err(again));
+            let _ = waiting.send(for_another(outcome));
         }
     }
 
-    fn refuse_the_rest(&mut self) {
+    /// Refuses what came after a close, and gives those who close as well.
+    fn refuse_the_rest(&mut self) -> Vec<oneshot::Sender<Result<()>>> {
+        let mut also_closing = Vec::new();
         while let Some(message) = self.put_off.take().or_else(|| self.inbox.try_recv().ok()) {
             match message {
                 Message::Write(call) => drop(call.reply.send(Err(closed()))),
                 Message::Compact(reply) => drop(reply.send(Err(closed()))),
-                // The files are at rest.
-                Message::Close(reply) => drop(reply.send(Ok(()))),
+                Message::Close(reply) => also_closing.push(reply),
                 Message::Compacted(_) | Message::Stop => {}
             }
         }
+        also_closing
     }
 }

@@ -277,6 +277,8 @@ async fn after_a_panic_of_the_writer_nobody_is_told_that_the_store_was_closed() 
         (first.kind(), next.kind()),
         (ErrorKind::Unexpected, ErrorKind::Unexpected)
     );
+    let closed = store.close().await.expect_err("nobody has closed the files");
+    assert_eq!(closed.kind(), ErrorKind::Unexpected);
 }
 
 #[tokio::test]

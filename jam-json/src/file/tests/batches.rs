@@ -183,3 +183,38 @@ async fn a_batch_that_fails_fails_all_that_rests_on_it() {
     assert!(store.load(&id("a"), Load::new()).await.expect("load").is_none());
     insert(&store, "a").await.expect("task").expect("works again");
 }
+
+#[tokio::test]
+async fn a_close_that_failed_has_failed_for_everybody_who_closes() {
+    let fs = FakeFs::default();
+    let (folder, store) = open(&fs).await;
+    insert(&store, "a").await.expect("task").expect("insert");
+    let operations = fs.operations();
+    let close = || {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.close().await })
+    };
+    fs.hold_syncs(true);
+    let first = close();
+    until_written(&fs, operations + 1).await;
+    let at_once = [close(), close()];
+    let_all_queue().await;
+    fs.fail(Some(Plan {
+        at: operations,
+        fault: Fault::Nothing,
+        lasting: true,
+    }));
+    fs.hold_syncs(false);
+    for closing in [first].into_iter().chain(at_once) {
+        let error = closing.await.expect("task").expect_err("failed");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+    fs.fail(None);
+    let error = store.close().await.expect_err("it has failed, and is over");
+    assert!(error.message().contains("failed"), "{error}");
+    let options = JsonFile::options(folder.path().join("sessions.json")).fs(Arc::new(fs.clone()));
+    let store = options.open().await.expect("the lock is free");
+    assert!(store.load(&id("a"), Load::new()).await.expect("load").is_some());
+    store.close().await.expect("close");
+    store.close().await.expect("again");
+}
