@@ -170,7 +170,8 @@ impl Log {
             return self.begin_anew();
         };
         // However it ends, the next try comes after as much again.
-        self.compact_at = journal.len() + self.place.compact_after.max(self.document_len);
+        let more = self.place.compact_after.max(self.document_len);
+        self.compact_at = journal.len().saturating_add(more);
         let path = self.place.paths.journal(self.generation);
         if let Err(error) = journal.seal() {
             self.give_up_journal();

@@ -334,6 +334,17 @@ async fn the_journal_is_folded_into_the_document_while_writes_go_on() {
 }
 
 #[tokio::test]
+async fn a_journal_that_may_grow_for_ever_is_compacted_when_asked() {
+    let place = Place::new();
+    let store = place.options().compact_after(u64::MAX).open().await.expect("open");
+    for name in ["a", "b"] {
+        store.insert(&id("u", name), &record("{}")).await.expect("insert");
+        store.compact().await.expect("compact");
+        assert!(std::fs::read_to_string(place.path()).expect("read").contains(name));
+    }
+}
+
+#[tokio::test]
 async fn compaction_leaves_out_what_has_expired() {
     let place = Place::new();
     let store = place.open().await;
