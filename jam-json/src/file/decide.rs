@@ -91,6 +91,21 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether the batch so far has changed what this request looks at.
+    pub(super) fn has_changed(&self, request: &Request) -> bool {
+        let of_id = |id: &RecordId| self.changed.contains_key(id) || self.cleared.contains(id.key());
+        match request {
+            Request::Insert(put) | Request::Replace { put, .. } => of_id(&put.id),
+            Request::Load { id, .. } | Request::Touch { id, .. } | Request::Remove(id) => of_id(id),
+            Request::Rename { from, to, .. } => of_id(from) || of_id(&to.id),
+            Request::List(key) | Request::Clear(key) => {
+                self.cleared.contains(key) || self.changed.keys().any(|id| id.key() == key)
+            }
+            // Comes first in its batch.
+            Request::Expire(_) => false,
+        }
+    }
+
     /// Takes a change of this batch into account.
     pub(super) fn note(&mut self, change: &Change, number: u64) {
         match change {

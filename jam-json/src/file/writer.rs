@@ -17,8 +17,8 @@ use super::request::{Answer, Call, Message, Request};
 struct Decision {
     reply: oneshot::Sender<Result<Answer>>,
     answer: Result<Answer>,
-    /// How many changes of the batch it was decided after.
-    rests_on: usize,
+    /// Whether it was decided on what the batch has changed.
+    rests_on_batch: bool,
     /// Whether one of the changes is its own.
     changes: bool,
 }
@@ -28,7 +28,7 @@ impl Decision {
     fn fail(self, error: &Error) {
         let answer = if self.changes {
             Err(again(error))
-        } else if self.rests_on > 0 {
+        } else if self.rests_on_batch {
             Err(beside(error))
         } else {
             self.answer
@@ -178,6 +178,7 @@ impl Writer {
                 continue;
             }
             let before = changes.len();
+            let rests_on_batch = view.has_changed(&request);
             let answer = view.decide(request).map(|(answer, change)| {
                 if let Some(change) = change {
                     view.note(&change, first + changes.len() as u64);
@@ -188,7 +189,7 @@ impl Writer {
             decisions.push(Decision {
                 reply,
                 answer,
-                rests_on: before,
+                rests_on_batch,
                 changes: changes.len() > before,
             });
         }

@@ -185,6 +185,49 @@ async fn a_batch_that_fails_fails_all_that_rests_on_it() {
 }
 
 #[tokio::test]
+async fn a_batch_that_fails_fails_nobody_who_looked_at_something_else() {
+    let (fs, folder) = (FakeFs::default(), tempfile::tempdir().expect("tempdir"));
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000)));
+    let options = JsonFile::options(folder.path().join("sessions.json")).clock(clock.clone());
+    let store = Arc::new(options.fs(Arc::new(fs.clone())).open().await.expect("open"));
+    let old = RecordId::new(SessionKey::new("v").expect("key"), "old").expect("id");
+    let record = Record::new("{}", Some(Timestamp::from_secs(1_010)));
+    store.insert(&old, &record).await.expect("insert");
+    let operations = fs.operations();
+    fs.hold_syncs(true);
+    let first = insert(&store, "first");
+    until_written(&fs, operations + 1).await;
+    clock.set(Timestamp::from_secs(1_011));
+    let calls = ["new", "first"].map(|name| insert(&store, name));
+    let_all_queue().await;
+    let (loader, of) = (Arc::clone(&store), old.clone());
+    let loaded = tokio::spawn(async move { loader.load(&of, Load::new()).await });
+    let (lister, of) = (Arc::clone(&store), old.clone());
+    let listed = tokio::spawn(async move { lister.list(of.key()).await });
+    let_all_queue().await;
+    fs.fail(Some(Plan {
+        at: fs.operations() + 1,
+        fault: Fault::Nothing,
+        lasting: true,
+    }));
+    fs.hold_syncs(false);
+    first.await.expect("task").expect("insert");
+    let [new, again] = calls.map(|call| async move { call.await.expect("task").expect_err("no").kind() });
+    assert_eq!(
+        (new.await, again.await),
+        (ErrorKind::Unavailable, ErrorKind::AlreadyExists)
+    );
+    assert!(
+        loaded
+            .await
+            .expect("task")
+            .expect("the batch did not touch it")
+            .is_none()
+    );
+    assert!(listed.await.expect("task").expect("nor any of its key").is_empty());
+}
+
+#[tokio::test]
 async fn a_close_that_failed_has_failed_for_everybody_who_closes() {
     let fs = FakeFs::default();
     let (folder, store) = open(&fs).await;
