@@ -5,6 +5,7 @@ mod compaction;
 mod decide;
 mod document;
 mod errors;
+mod expired;
 mod factory;
 mod jamlib;
 mod journal;
@@ -23,6 +24,7 @@ mod writer;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +32,7 @@ use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
 use futures_channel::oneshot;
-use jam_core::memory::{Position, Slot, Table};
+use jam_core::memory::{Position, Table};
 use jam_core::{
     Clock, Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Renewal, Result, SessionKey,
     SessionStore, Stored, Timestamp, Version,
@@ -41,6 +43,7 @@ pub use self::options::JsonFileOptions;
 pub use self::report::{Damage, Import, RecoveryReport};
 
 use self::errors::{closed, for_another, writer_gone};
+use self::expired::has_ended;
 use self::log::Log;
 use self::request::{Answer, Call, Message, Request};
 use self::session_text::Put;
@@ -76,8 +79,9 @@ use self::writer::{Ended, Writer};
 ///   the offset, where one is known), and nothing is changed: there are never silently fewer sessions. (A journal cut
 ///   off exactly between two records, by something other than a crash, cannot be told from one that ended there; and
 ///   the first journal after a close, removed after a crash, cannot be told from one that was never begun.)
-/// - A session that a load or list has found expired stays so: one that looks expired while writes are under way is
-///   looked at again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
+/// - A session that a load or list has found expired stays so while the store is open, whatever the clock says later;
+///   for the next opening what counts is the clock then. One that looks expired while writes are under way is looked at
+///   again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
 /// - A write that fails (disk full, I/O error, a journal that somebody removed) is `Unavailable`. If the file may hold
 ///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: a new
 ///   document and journal are begun at once or, if that fails, by the next write. Until it works writes are refused
@@ -249,10 +253,20 @@ impl JsonFile {
         }
     }
 
-    /// Whether a record that looks expired may live on: a batch under way, judged by an earlier time, may have extended
-    /// it. Asked under the lock of its shard, so that no batch can have ended since the record was looked at.
-    fn may_live_on(&self, slot: &Slot, now: Timestamp) -> bool {
-        !slot.is_live(now) && self.busy.load(Ordering::SeqCst)
+    /// Ends for good what was seen to have expired. `false` if it may live on: it was extended meanwhile, or a batch under
+    /// way, judged by an earlier time, may do so. Asked under the lock of the shard, so that no batch begins in between
+    /// that has seen it.
+    fn end_expired(&self, key: &SessionKey, seen: &[RecordId], now: Timestamp) -> bool {
+        self.table.write(key, |shard| {
+            let lives = |id| shard.get(id).is_some_and(|slot| slot.is_live(now));
+            if self.busy.load(Ordering::SeqCst) || seen.iter().any(lives) {
+                return false;
+            }
+            for id in seen {
+                expired::end(shard, id, now);
+            }
+            true
+        })
     }
 
     async fn found(&self, request: Request) -> Result<bool> {
@@ -286,19 +300,20 @@ impl SessionStore for JsonFile {
 
     async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
         let now = self.now()?;
-        let (stored, in_turn) = self.table.read(id.key(), |shard| match shard.get(id) {
-            None => (None, false),
+        let (stored, answered) = self.table.read(id.key(), |shard| match shard.get(id) {
+            None => (None, true),
             Some(slot) if slot.is_live(now) => {
                 let due = how.renew.is_some_and(|renewal| renewal.is_due(slot.expires_at));
-                (Some(slot.stored()), due)
+                (Some(slot.stored()), !due)
             }
-            Some(slot) => (None, self.may_live_on(slot, now)),
+            Some(slot) => (None, has_ended(slot)),
         });
-        if in_turn {
-            // Boxed, so that a plain read carries nothing of it.
-            return Box::pin(self.load_in_turn(id, how.renew)).await;
+        let ended = || stored.is_none() && self.end_expired(id.key(), slice::from_ref(id), now);
+        if answered || ended() {
+            return Ok(stored);
         }
-        Ok(stored)
+        // Boxed, so that a plain read carries nothing of it.
+        Box::pin(self.load_in_turn(id, how.renew)).await
     }
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
@@ -329,22 +344,20 @@ impl SessionStore for JsonFile {
 
     async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
         let now = self.now()?;
-        let entries = self.table.read(key, |shard| {
-            let there = shard.of_key(key);
-            let mut live = Vec::new();
-            for (id, slot) in there {
+        let (mut live, mut seen) = (Vec::new(), Vec::new());
+        self.table.read(key, |shard| {
+            for (id, slot) in shard.of_key(key) {
                 if slot.is_live(now) {
                     live.push(Entry::new(id, slot.stored(), slot.expires_at));
-                } else if self.may_live_on(slot, now) {
-                    return None;
+                } else if !has_ended(slot) {
+                    seen.push(id);
                 }
             }
-            Some(live)
         });
-        match entries {
-            Some(entries) => Ok(entries),
-            None => Box::pin(self.list_in_turn(key)).await,
+        if seen.is_empty() || self.end_expired(key, &seen, now) {
+            return Ok(live);
         }
+        Box::pin(self.list_in_turn(key)).await
     }
 
     async fn clear(&self, key: &SessionKey) -> Result<u64> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures_channel::oneshot;
 use jam_core::memory::Table;
-use jam_core::{Clock, Error, Result};
+use jam_core::{Clock, Result};
 
 use super::decide::View;
 use super::errors::{again, beside, closed, for_another, interrupted};
@@ -24,15 +24,14 @@ struct Decision {
 }
 
 impl Decision {
-    /// Answers after the batch has failed: whoever has seen nothing of it hears what was decided.
-    fn fail(self, error: &Error) {
-        let answer = if self.changes {
-            Err(again(error))
-        } else if self.rests_on_batch {
-            Err(beside(error))
-        } else {
-            self.answer
+    /// Answers after the batch. If it has failed, whoever has seen nothing of it hears what was decided.
+    fn tell(self, committed: &Result<()>) {
+        let answer = match committed {
+            Err(error) if self.changes => Err(again(error)),
+            Err(error) if self.rests_on_batch => Err(beside(error)),
+            _ => self.answer,
         };
+        // A caller that is gone has not asked to be told.
         let _ = self.reply.send(answer);
     }
 }
@@ -193,20 +192,18 @@ impl Writer {
                 changes: changes.len() > before,
             });
         }
+        let mut committed = Ok(());
         if !changes.is_empty() {
-            if let Err(error) = self.log.commit(&changes) {
-                for decision in decisions {
-                    decision.fail(&error);
-                }
-                return;
-            }
+            committed = self.log.commit(&changes);
+        }
+        if committed.is_ok() {
             for (change, number) in changes.iter().zip(first..) {
                 change.apply(table, number);
             }
         }
-        for Decision { reply, answer, .. } in decisions {
-            // A caller that is gone has not asked to be told.
-            let _ = reply.send(answer);
+        view.end_expired();
+        for decision in decisions {
+            decision.tell(&committed);
         }
     }
 

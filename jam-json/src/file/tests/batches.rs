@@ -225,6 +225,11 @@ async fn a_batch_that_fails_fails_nobody_who_looked_at_something_else() {
             .is_none()
     );
     assert!(listed.await.expect("task").expect("nor any of its key").is_empty());
+    clock.set(Timestamp::from_secs(1_000));
+    assert!(
+        store.load(&old, Load::new()).await.expect("load").is_none(),
+        "it was seen to expire"
+    );
 }
 
 #[tokio::test]
