@@ -48,6 +48,7 @@ use self::log::Log;
 use self::request::{Answer, Call, Message, Request};
 use self::session_text::Put;
 use self::writer::{Ended, Writer};
+use crate::opener::Opener;
 
 /// Keeps all sessions in one readable JSON file.
 ///
@@ -70,7 +71,8 @@ use self::writer::{Ended, Writer};
 ///
 /// # Promises
 ///
-/// - One process at a time can have a file open, and one store in it; a second one gets `Unavailable`.
+/// - One process at a time can have a file open, and one store in it; a second one gets `Unavailable`. So does a process
+///   that was forked off with the store open, from every call.
 /// - Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included.
 ///   No reader sees a write before it is durable.
 /// - Opening after a crash gives every acknowledged write, and of those in flight each as a whole or not at all. The
@@ -118,6 +120,7 @@ pub struct JsonFile {
     table: Arc<Table>,
     clock: Arc<dyn Clock>,
     closed: AtomicBool,
+    opener: Opener,
     /// The writer has a batch that is decided and not in the table yet.
     busy: Arc<AtomicBool>,
     /// How the writer closed the files; it takes nothing any more then.
@@ -167,7 +170,7 @@ impl JsonFile {
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) if a file operation fails or the store was closed; nothing is lost.
     pub async fn compact(&self) -> Result<()> {
-        self.now()?;
+        self.check_open()?;
         let (reply, outcome) = oneshot::channel();
         self.writer
             .send(Message::Compact(reply))
@@ -195,6 +198,7 @@ impl JsonFile {
             table,
             clock,
             closed: AtomicBool::new(false),
+            opener: Opener::this(),
             busy,
             ended,
             writer,
@@ -203,17 +207,28 @@ impl JsonFile {
         })
     }
 
-    /// The time, if the store is open.
+    /// The time of a read, if the store is open.
     fn now(&self) -> Result<Timestamp> {
         if self.closed.load(Ordering::Acquire) {
             return Err(closed());
         }
-        Ok(self.clock.now())
+        let now = self.clock.now();
+        self.opener.check_read(now)?;
+        Ok(now)
+    }
+
+    /// Refuses when the store was closed, or the process was forked.
+    fn check_open(&self) -> Result<()> {
+        self.opener.check()?;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        Ok(())
     }
 
     /// Queues a request before the first await, so that calls are made in the order in which they are first polled.
     async fn ask(&self, request: Request) -> Result<Answer> {
-        self.now()?;
+        self.check_open()?;
         let (reply, answer) = oneshot::channel();
         let call = Call { request, reply };
         self.writer.send(Message::Write(call)).map_err(|_| self.not_taken())?;
@@ -376,6 +391,7 @@ impl SessionStore for JsonFile {
     }
 
     async fn close(&self) -> Result<()> {
+        self.opener.check()?;
         self.closed.store(true, Ordering::Release);
         let (reply, outcome) = oneshot::channel();
         // Where it is not taken, nobody answers.
@@ -390,6 +406,11 @@ impl SessionStore for JsonFile {
 
 impl Drop for JsonFile {
     fn drop(&mut self) {
+        if !self.opener.is_here() {
+            // Nobody is there to wait for, and the system is not asked about a thread of another process either.
+            std::mem::forget(self.take_thread());
+            return;
+        }
         // It fails if the writer has ended already.
         let _ = self.writer.send(Message::Stop);
         if let Some(thread) = self.take_thread() {

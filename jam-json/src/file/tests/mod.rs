@@ -4,3 +4,4 @@ mod batches;
 mod compactions;
 mod fake_fs;
 mod faults;
+mod forks;
