@@ -25,6 +25,8 @@ mod dir;
 mod file;
 mod fs;
 mod opener;
+#[cfg(unix)]
+mod owner;
 mod payload;
 
 pub use jam_core::Durability;

@@ -79,6 +79,8 @@ use self::sweeping::Sweep;
 /// <storage_path>/jam_<00 to ff>.lock                                                 locks of keys, never removed
 /// ```
 ///
+/// What root creates in a directory of another user is that user's.
+///
 /// A session file is one line of JSON that `jq` reads: `key`, `id`, `expires_at`, `data` as it is, and a checksum, so
 /// that any flipped bit and any missing byte is a `Corrupt` error that names the file. A payload that is no JSON object
 /// on one line, or one nested too deep for other readers, stands in `data_base64`. `remove` and `clear` end damaged

@@ -65,7 +65,8 @@ use crate::opener::Opener;
 /// | `sessions.json.tmp` | a document that is being written |
 /// | `sessions.json.jamlib` | the original of an imported `sessions.json` of Python's jamlib |
 ///
-/// All of them can be read and written by their owner alone (mode 0600). A backup of a store that is open is the
+/// All of them can be read and written by their owner alone (mode 0600), which for those that root
+/// creates is the owner of the directory. A backup of a store that is open is the
 /// document after a [`compact`](Self::compact); brought back without its journal, it is opened once with
 /// [`accept_edited_document`](JsonFileOptions::accept_edited_document).
 ///
