@@ -18,6 +18,7 @@ mod replay;
 mod report;
 mod request;
 mod session_text;
+mod spelling;
 mod writer;
 
 #[cfg(test)]

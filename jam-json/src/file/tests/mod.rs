@@ -5,3 +5,4 @@ mod compactions;
 mod fake_fs;
 mod faults;
 mod forks;
+mod spelling;
