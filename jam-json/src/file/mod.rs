@@ -1,5 +1,6 @@
 //! All sessions in one readable JSON file, with a journal beside it.
 
+mod backlog;
 mod change;
 mod compaction;
 mod decide;
@@ -43,6 +44,7 @@ pub use self::factory::JsonFileFactory;
 pub use self::options::JsonFileOptions;
 pub use self::report::{Damage, Import, RecoveryReport};
 
+use self::backlog::Backlog;
 use self::errors::{closed, for_another, writer_gone};
 use self::expired::has_ended;
 use self::log::Log;
@@ -90,6 +92,8 @@ use crate::opener::Opener;
 ///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: a new
 ///   document and journal are begun at once or, if that fails, by the next write. Until it works writes are refused
 ///   and reads go on; a read with a renewal that is due is a write. Nothing acknowledged is lost.
+/// - Behind a device that hangs no more than 65,536 calls wait, with no more than 256 MiB of payload, given-up ones
+///   included. Further ones are `Unavailable` at once, with nothing done.
 ///
 /// With [`Durability::Os`](crate::Durability::Os) this holds for a crash of the process. After a power cut the end of
 /// the journal may be missing or, if the device wrote out of order, damaged in the middle, which is `Corrupt`.
@@ -128,6 +132,7 @@ pub struct JsonFile {
     /// How the writer closed the files; it takes nothing any more then.
     ended: Arc<Ended>,
     writer: Sender<Message>,
+    backlog: Arc<Backlog>,
     thread: Mutex<Option<JoinHandle<()>>>,
     opened: Opened,
 }
@@ -204,6 +209,7 @@ impl JsonFile {
             busy,
             ended,
             writer,
+            backlog: Arc::default(),
             thread: Mutex::new(Some(thread)),
             opened,
         })
@@ -232,7 +238,12 @@ impl JsonFile {
     async fn ask(&self, request: Request) -> Result<Answer> {
         self.check_open()?;
         let (reply, answer) = oneshot::channel();
-        let call = Call { request, reply };
+        let counted = self.backlog.count(request.weight())?;
+        let call = Call {
+            request,
+            reply,
+            counted,
+        };
         self.writer.send(Message::Write(call)).map_err(|_| self.not_taken())?;
         answer.await.map_err(|_| self.unanswered())?
     }

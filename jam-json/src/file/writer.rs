@@ -171,7 +171,14 @@ impl Writer {
         let mut view = View::new(table, self.clock.now());
         let mut changes = Vec::with_capacity(batch.len());
         let mut decisions = Vec::with_capacity(batch.len());
-        for Call { request, reply } in batch {
+        for Call {
+            request,
+            reply,
+            counted,
+        } in batch
+        {
+            // Taken.
+            drop(counted);
             if reply.is_canceled() {
                 // Nobody waits for it any more, so it need not be made.
                 continue;

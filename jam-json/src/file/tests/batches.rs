@@ -1,11 +1,13 @@
 //! Writes that wait together share one sync, and nothing else.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use jam_core::{ErrorKind, Load, ManualClock, Record, RecordId, SessionKey, SessionStore, Timestamp};
 use tokio::task::JoinHandle;
 
+use super::super::backlog::Backlog;
 use super::fake_fs::{FakeFs, Fault, LONGEST_WAIT, Plan};
 use crate::JsonFile;
 
@@ -230,6 +232,46 @@ async fn a_batch_that_fails_fails_nobody_who_looked_at_something_else() {
         store.load(&old, Load::new()).await.expect("load").is_none(),
         "it was seen to expire"
     );
+}
+
+#[tokio::test]
+async fn so_many_calls_wait_behind_a_device_that_hangs_and_no_more() {
+    let large = Record::new(vec![b'x'; 1024 * 1024], None);
+    let most_large = Backlog::MOST_BYTES / (1024 * 1024);
+    for (record, most) in [(Record::new("{}", None), Backlog::MOST_CALLS), (large, most_large)] {
+        let fs = FakeFs::default();
+        let (_folder, store) = open(&fs).await;
+        let operations = fs.operations();
+        fs.hold_syncs(true);
+        let first = insert(&store, "first");
+        until_written(&fs, operations + 1).await;
+        let given_up = |name: &str| {
+            let mut context = Context::from_waker(Waker::noop());
+            store.insert(&id(name), &record).as_mut().poll(&mut context)
+        };
+        let waiting = (0..most)
+            .filter(|number| given_up(&number.to_string()).is_pending())
+            .count();
+        let refused = given_up("one more");
+        let read = store.load(&id("first"), Load::new()).await;
+        fs.hold_syncs(false);
+        assert_eq!(waiting, most);
+        let Poll::Ready(Err(error)) = refused else {
+            panic!("it waits, too");
+        };
+        assert_eq!((error.kind(), error.outcome_unknown()), (ErrorKind::Unavailable, false));
+        assert!(read.expect("reads go on").is_none());
+        first.await.expect("task").expect("insert");
+        // Its turn comes after all that wait.
+        while store.remove(&id("none")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.list(id("first").key()).await.expect("list").len(), 1);
+        store
+            .insert(&id("one more"), &record)
+            .await
+            .expect("there is room again");
+    }
 }
 
 #[tokio::test]
