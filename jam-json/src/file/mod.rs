@@ -68,9 +68,14 @@ use crate::opener::Opener;
 /// | `sessions.json.tmp` | a document that is being written |
 /// | `sessions.json.jamlib` | the original of an imported `sessions.json` of Python's jamlib |
 ///
-/// All of them can be read and written by their owner alone (mode 0600), which for those that root
-/// creates is the owner of the directory. A backup of a store that is open is the
-/// document after a [`compact`](Self::compact); brought back without its journal, it is opened once with
+/// All of them can be read and written by their owner alone (mode 0600), which for those that root creates is the owner of
+/// the directory.
+///
+/// A backup of a store that is open is the document and, copied after it, the `.journal-*` files. Where a compaction came
+/// in between, opening the copy says that a journal is missing: copy once more. The document alone, after a
+/// [`compact`](Self::compact), is the backup of a store in which no session moved to another key meanwhile (a login, say):
+/// such a session may be in it under both keys or under none, which only the journal sets right. Brought back alone, with
+/// no journals beside it, it is opened once with
 /// [`accept_edited_document`](JsonFileOptions::accept_edited_document).
 ///
 /// # Promises
@@ -172,7 +177,8 @@ impl JsonFile {
     }
 
     /// Writes the document anew now and waits until it is in place, before a backup for example. Expired records are
-    /// left out. Reads and writes go on meanwhile; what they change may be in the journal alone.
+    /// left out. Reads and writes go on meanwhile; what they change may be in the journal alone, or half of it (a rename
+    /// between two keys) in the document.
     ///
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) if a file operation fails or the store was closed; nothing is lost.
