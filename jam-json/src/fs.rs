@@ -63,6 +63,10 @@ pub(crate) trait FsFile: fmt::Debug + Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Cuts the file to this length.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
+    /// Gives it to the owner of another file, whose place it shall take, where this process may do so: as root.
+    fn give_to_owner_of(&self, other: &Path) {
+        let _ = other;
+    }
     /// Whether it still has a name; `true` where the system does not tell.
     fn has_name(&self) -> io::Result<bool> {
         Ok(true)
@@ -332,6 +336,11 @@ impl FsFile for File {
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         File::set_len(self, len)
+    }
+
+    #[cfg(unix)]
+    fn give_to_owner_of(&self, other: &Path) {
+        crate::owner::hand_over_like(self, other);
     }
 
     #[cfg(unix)]

@@ -31,6 +31,19 @@ pub(crate) fn hand_over_dir(path: &Path) {
     log_failure(path, hand_over());
 }
 
+/// Gives a file that was just created to the owner of another one, if that is not root.
+pub(crate) fn hand_over_like(file: &File, other: &Path) {
+    let hand_over = || {
+        let (own, other) = (file.metadata()?, fs::metadata(other)?);
+        if [ROOT, own.uid()].contains(&other.uid()) {
+            return Ok(());
+        }
+        fchown(file, Some(other.uid()), Some(other.gid()))
+    };
+    // There may be no such file yet; and who may not give files away is not root.
+    let _ = hand_over();
+}
+
 fn give(file: &File, meta: &Metadata, path: &Path) -> io::Result<()> {
     if meta.uid() != ROOT {
         return Ok(());

@@ -68,8 +68,8 @@ use crate::opener::Opener;
 /// | `sessions.json.tmp` | a document that is being written |
 /// | `sessions.json.jamlib` | the original of an imported `sessions.json` of Python's jamlib |
 ///
-/// All of them can be read and written by their owner alone (mode 0600), which for those that root creates is the owner of
-/// the directory.
+/// All of them can be read and written by their owner alone (mode 0600). Those that root creates are the directory's
+/// owner's, and a document keeps its owner.
 ///
 /// A backup of a store that is open is the document and, copied after it, the `.journal-*` files. Where a compaction came
 /// in between, opening the copy says that a journal is missing: copy once more. The document alone, after a

@@ -64,6 +64,30 @@ async fn what_root_creates_for_a_file_of_another_user_is_that_users() {
 }
 
 #[tokio::test]
+async fn a_document_that_root_writes_anew_stays_whose_it_was_in_anybodys_directory() {
+    for of_directory in [0, SERVICE + 1] {
+        let Some(folder) = of_the_service() else { return };
+        let path = folder.path().join("sessions.json");
+        use_it_and_close(&path).await;
+        chown(folder.path(), Some(of_directory), None).expect("root's right");
+        use_it_and_close(&path).await;
+        let meta = path.metadata().expect("there");
+        assert_eq!(
+            (meta.uid(), meta.gid()),
+            (SERVICE, SERVICE),
+            "in a directory of {of_directory}"
+        );
+    }
+}
+
+async fn use_it_and_close(path: &Path) {
+    let store = JsonFile::open(path).await.expect("open");
+    store.clear(id("u", "a").key()).await.expect("clear");
+    use_it(&store).await;
+    store.close().await.expect("close");
+}
+
+#[tokio::test]
 async fn what_root_creates_in_a_directory_of_another_user_is_that_users() {
     let Some(folder) = of_the_service() else { return };
     let store = JsonDir::open(folder.path().join("sessions")).await.expect("open");
