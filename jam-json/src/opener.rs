@@ -36,7 +36,7 @@ impl Opener {
         ))
     }
 
-    /// The same for reads from memory, once a millisecond: to ask the system each time would cost them up to a half.
+    /// The same for reads from memory, once a millisecond: to ask the system each time can cost as much as the read.
     /// What another process is given before it asks was so less than a millisecond ago.
     ///
     /// # Errors
