@@ -5,7 +5,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The operations both stores are made of. Files are created with mode 0600, directories with 0700.
+/// The operations both stores are made of. Files are created with mode 0600, directories with 0700; what root creates in a
+/// directory of another user is that user's.
 pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     /// Creates a file that must not exist, for writing.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
@@ -62,6 +63,10 @@ pub(crate) trait FsFile: fmt::Debug + Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Cuts the file to this length.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
+    /// Gives it to the owner of another file, whose place it shall take, where this process may do so: as root.
+    fn give_to_owner_of(&self, other: &Path) {
+        let _ = other;
+    }
     /// Whether it still has a name; `true` where the system does not tell.
     fn has_name(&self) -> io::Result<bool> {
         Ok(true)
@@ -176,8 +181,28 @@ fn private() -> OpenOptions {
     options
 }
 
+/// Creates a file that must not exist. One that root creates is the directory's owner's.
+fn create(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.create_new(true).open(path)?;
+    #[cfg(unix)]
+    crate::owner::hand_over_file(&file, path);
+    Ok(file)
+}
+
+fn open_or_create(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        result => return result,
+    }
+    match create(&mut options.clone(), path) {
+        // Somebody else was faster, or it is a link that leads nowhere.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.clone().create(true).open(path),
+        result => result,
+    }
+}
+
 fn open_lock(path: &Path) -> io::Result<File> {
-    private().read(true).write(true).create(true).truncate(false).open(path)
+    open_or_create(private().read(true).write(true).truncate(false), path)
 }
 
 fn wait_for(file: File) -> io::Result<LockFile> {
@@ -193,11 +218,11 @@ fn wait_for(file: File) -> io::Result<LockFile> {
 
 impl Fs for RealFs {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(private().write(true).create_new(true).open(path)?))
+        Ok(Box::new(create(private().write(true), path)?))
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(private().append(true).create(true).open(path)?))
+        Ok(Box::new(open_or_create(private().append(true), path)?))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -244,6 +269,11 @@ impl Fs for RealFs {
             builder.mode(0o700);
         }
         match builder.create(path) {
+            #[cfg(unix)]
+            Ok(()) => {
+                crate::owner::hand_over_dir(path);
+                Ok(())
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             result => result,
         }
@@ -306,6 +336,11 @@ impl FsFile for File {
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         File::set_len(self, len)
+    }
+
+    #[cfg(unix)]
+    fn give_to_owner_of(&self, other: &Path) {
+        crate::owner::hand_over_like(self, other);
     }
 
     #[cfg(unix)]

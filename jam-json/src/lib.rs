@@ -12,6 +12,10 @@
 //!
 //! What an acknowledged write survives is [`Durability`]: by default a power cut.
 //!
+//! A store belongs to the process that opened it. A program that forks (a server with workers, say) opens its stores in
+//! each process after the fork, and uses none before it: the threads that opening takes are not there in a child either,
+//! which may then wait for ever.
+//!
 //! Through a [`Registry`](jam_core::Registry), and so from a config or a URL, [`JsonFileFactory`] opens `json` and
 //! [`JsonDirFactory`] `json-dir` (or `file`).
 #![forbid(unsafe_code)]
@@ -20,6 +24,9 @@
 mod dir;
 mod file;
 mod fs;
+mod opener;
+#[cfg(unix)]
+mod owner;
 mod payload;
 
 pub use jam_core::Durability;

@@ -19,6 +19,7 @@ use super::sweeping::Sweeps;
 use super::trouble;
 use crate::Durability;
 use crate::fs::{Fs, LockFile};
+use crate::opener::Opener;
 
 /// The storage directory and how it is used.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(super) struct Disk {
     kept: KeptLocks,
     unsynced: Unsynced,
     closed: AtomicBool,
+    opener: Opener,
 }
 
 /// What a read without the lock found out.
@@ -58,6 +60,7 @@ impl Disk {
             kept: KeptLocks::for_this_process(),
             unsynced: Unsynced::default(),
             closed: AtomicBool::new(false),
+            opener: Opener::this(),
         }
     }
 
@@ -65,8 +68,19 @@ impl Disk {
         self.clock.now()
     }
 
-    /// Refuses when the store was closed.
+    /// Refuses in a process that was forked off.
+    pub(super) fn here(&self) -> Result<()> {
+        self.opener.check()
+    }
+
+    #[cfg(test)]
+    pub(super) fn fork(&mut self) {
+        self.opener = self.opener.forked();
+    }
+
+    /// Refuses when the store was closed, or the process was forked.
     pub(super) fn open(&self) -> Result<()> {
+        self.here()?;
         if self.closed.load(Ordering::Acquire) {
             Err(trouble::closed())
         } else {

@@ -7,6 +7,8 @@ mod factory;
 #[cfg(test)]
 mod faults;
 mod folder;
+#[cfg(test)]
+mod forked;
 mod locks;
 mod moving;
 mod names;
@@ -77,6 +79,8 @@ use self::sweeping::Sweep;
 /// <storage_path>/jam_<00 to ff>.lock                                                 locks of keys, never removed
 /// ```
 ///
+/// What root creates in a directory of another user is that user's.
+///
 /// A session file is one line of JSON that `jq` reads: `key`, `id`, `expires_at`, `data` as it is, and a checksum, so
 /// that any flipped bit and any missing byte is a `Corrupt` error that names the file. A payload that is no JSON object
 /// on one line, or one nested too deep for other readers, stands in `data_base64`. `remove` and `clear` end damaged
@@ -108,7 +112,11 @@ use self::sweeping::Sweep;
 /// where a process was stopped while it held it. A store keeps those it has used open until it is closed, which makes
 /// writes faster, up to an eighth, each store, of what the process may have open when the store is opened (`ulimit -n`, by
 /// `/proc/self/limits`; where there is none, 32): with 2,048 or more, all of them. Do not remove them while a process has
-/// the store open. A process that is forked off opens its own.
+/// the store open.
+///
+/// In a process that was forked off with the store open, every call gives `Unavailable`: it opens a store of its own.
+/// It may wait for ever there if a store was used before the fork: the threads that work for all stores of a process are
+/// not there.
 pub struct JsonDir {
     disk: Arc<Disk>,
     locks: Locks,
@@ -153,6 +161,7 @@ impl JsonDir {
 
     /// The same for work that goes through the whole directory: on a thread of its own, so that nobody waits behind it.
     async fn walk<T: Send + 'static>(&self, work: impl FnOnce(&Disk) -> Result<T> + Send + 'static) -> Result<T> {
+        self.disk.here()?;
         // Before it is asked whether the store is open, so that a close either waits for this walk or stops it.
         let walking = self.walks.read_arc().await;
         self.disk.open()?;
@@ -176,6 +185,12 @@ impl JsonDir {
                 sweep.help(&disk);
             }
         });
+    }
+
+    /// Waits for the turn of a key. In a process that was forked off, who has it may not be there.
+    async fn turn(&self, key: Name) -> Result<Turn> {
+        self.disk.here()?;
+        Ok(self.locks.one(key).await)
     }
 
     /// Does blocking work that writes. The turn goes along, so that it lasts as long as the work, whoever still waits.
@@ -214,7 +229,7 @@ impl SessionStore for JsonDir {
     async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
         let key = name_of(id.key());
         let (id, record) = (id.clone(), record.clone());
-        let turn = self.locks.one(key).await;
+        let turn = self.turn(key).await?;
         let inserted = self.write(turn, move |disk| disk.lock(key)?.insert(&id, &record)).await;
         if inserted.is_ok() {
             self.help_to_sweep();
@@ -231,7 +246,7 @@ impl SessionStore for JsonDir {
             Peek::Expired => true,
             Peek::LookAgain => false,
         };
-        let turn = self.locks.one(key).await;
+        let turn = self.turn(key).await?;
         self.write(turn, move |disk| match disk.lock_existing(key) {
             Ok(Some(folder)) => folder.load(&id, how.renew),
             Ok(None) => Ok(None),
@@ -247,7 +262,7 @@ impl SessionStore for JsonDir {
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
         let key = name_of(id.key());
         let (id, expected, record) = (id.clone(), expected.cloned(), record.clone());
-        let turn = self.locks.one(key).await;
+        let turn = self.turn(key).await?;
         self.write(turn, move |disk| match disk.lock_existing(key)? {
             Some(folder) => folder.replace(&id, expected.as_ref(), &record),
             None => Err(ErrorKind::NotFound.into()),
@@ -258,7 +273,7 @@ impl SessionStore for JsonDir {
     async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
         let key = name_of(id.key());
         let id = id.clone();
-        let turn = self.locks.one(key).await;
+        let turn = self.turn(key).await?;
         self.write(turn, move |disk| match disk.lock_existing(key)? {
             Some(folder) => folder.touch(&id, expires_at),
             None => Ok(false),
@@ -269,6 +284,7 @@ impl SessionStore for JsonDir {
     async fn rename(&self, rename: Rename<'_>) -> Result<()> {
         let (from, to) = (rename.from.clone(), rename.to.clone());
         let (expected, record) = (rename.expected.clone(), rename.record.clone());
+        self.disk.here()?;
         let turn = self.locks.two(name_of(from.key()), name_of(to.key())).await;
         self.write(turn, move |disk| {
             let rename = Rename::new(&from, &expected, &to, &record);
@@ -280,7 +296,7 @@ impl SessionStore for JsonDir {
     async fn remove(&self, id: &RecordId) -> Result<bool> {
         let key = name_of(id.key());
         let id = id.clone();
-        let turn = self.locks.one(key).await;
+        let turn = self.turn(key).await?;
         self.write(turn, move |disk| match disk.lock_existing(key)? {
             Some(folder) => folder.remove(&id),
             None => Ok(false),
@@ -291,7 +307,7 @@ impl SessionStore for JsonDir {
     async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
         let key = name_of(key);
         // Under the lock, so that a session that is just getting a new id is not missed under both.
-        let turn = self.locks.one(key).await;
+        let turn = self.turn(key).await?;
         self.write(turn, move |disk| match disk.lock_existing(key)? {
             Some(folder) => folder.list(),
             None => Ok(Vec::new()),
@@ -301,7 +317,7 @@ impl SessionStore for JsonDir {
 
     async fn clear(&self, key: &SessionKey) -> Result<u64> {
         let key = name_of(key);
-        let turn = self.locks.one(key).await;
+        let turn = self.turn(key).await?;
         self.write(turn, move |disk| match disk.lock_existing(key)? {
             Some(folder) => folder.clear(),
             None => Ok(0),
@@ -319,6 +335,7 @@ impl SessionStore for JsonDir {
     }
 
     async fn close(&self) -> Result<()> {
+        self.disk.here()?;
         self.disk.close();
         self.locks.settle().await;
         drop(self.walks.write().await);

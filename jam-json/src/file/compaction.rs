@@ -10,6 +10,7 @@ use jam_core::memory::Table;
 
 use super::document::{self, Head};
 use super::errors::unavailable;
+use super::journal::remove_if_there;
 use super::log::Place;
 use super::paths::Paths;
 use crate::Durability;
@@ -18,7 +19,8 @@ use crate::fs::Fs;
 /// A document that is being written.
 #[derive(Debug)]
 pub(super) struct Compaction {
-    thread: JoinHandle<Outcome>,
+    /// `None` once it was waited for.
+    thread: Option<JoinHandle<Outcome>>,
     stop: Arc<AtomicBool>,
     /// The journals the document replaces.
     pub(super) replaces: BTreeSet<u64>,
@@ -54,12 +56,14 @@ impl Compaction {
             drop(done);
             outcome
         })?;
+        let thread = Some(thread);
         Ok(Self { thread, stop, replaces })
     }
 
     /// Waits for the end.
-    pub(super) fn finish(self) -> Outcome {
-        self.thread.join().unwrap_or_else(|_| {
+    pub(super) fn finish(mut self) -> Outcome {
+        let joined = self.thread.take().map(JoinHandle::join);
+        joined.and_then(thread::Result::ok).unwrap_or_else(|| {
             Err(jam_core::Error::new(
                 jam_core::ErrorKind::Unexpected,
                 "the thread that writes the document panicked",
@@ -71,6 +75,16 @@ impl Compaction {
     pub(super) fn stop(self) -> Outcome {
         self.stop.store(true, Ordering::Relaxed);
         self.finish()
+    }
+}
+
+/// Where the writer panics: nobody else may have the files before this has ended.
+impl Drop for Compaction {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -102,7 +116,7 @@ impl<F: FnOnce()> Drop for Done<F> {
 pub(super) fn remove_journals(fs: &dyn Fs, paths: &Paths, generations: &BTreeSet<u64>) {
     for generation in generations {
         let file = paths.journal(*generation);
-        if let Err(error) = fs.remove_file(&file) {
+        if let Err(error) = remove_if_there(fs, &file) {
             tracing::warn!(file = %file.display(), %error, "an old journal could not be removed; it will be at the next open");
         }
     }

@@ -6,6 +6,7 @@ use jam_core::memory::{Slot, Table};
 use jam_core::{Entry, ErrorKind, RecordId, Result, SessionKey, Timestamp, Version};
 
 use super::change::Change;
+use super::expired;
 use super::request::{Answer, Request};
 use super::session_text::Put;
 
@@ -16,6 +17,8 @@ pub(super) struct View<'a> {
     now: Timestamp,
     changed: HashMap<RecordId, Option<Slot>>,
     cleared: HashSet<SessionKey>,
+    /// What a load or list has found expired.
+    seen_expired: Vec<RecordId>,
 }
 
 impl<'a> View<'a> {
@@ -25,6 +28,7 @@ impl<'a> View<'a> {
             now,
             changed: HashMap::new(),
             cleared: HashSet::new(),
+            seen_expired: Vec::new(),
         }
     }
 
@@ -32,7 +36,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// What the contract says for this request; no change then.
-    pub(super) fn decide(&self, request: Request) -> Result<(Answer, Option<Change>)> {
+    pub(super) fn decide(&mut self, request: Request) -> Result<(Answer, Option<Change>)> {
         match request {
             Request::Insert(put) => {
                 self.expect_none(&put.id)?;
@@ -40,6 +44,7 @@ impl<'a> View<'a> {
             }
             Request::Load { id, renew } => {
                 let Some(slot) = self.live(&id) else {
+                    self.seen_expired.push(id);
                     return Ok((Answer::Loaded(None), None));
                 };
                 let due = renew.filter(|renewal| renewal.is_due(slot.expires_at));
@@ -91,6 +96,21 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether the batch so far has changed what this request looks at.
+    pub(super) fn has_changed(&self, request: &Request) -> bool {
+        let of_id = |id: &RecordId| self.changed.contains_key(id) || self.cleared.contains(id.key());
+        match request {
+            Request::Insert(put) | Request::Replace { put, .. } => of_id(&put.id),
+            Request::Load { id, .. } | Request::Touch { id, .. } | Request::Remove(id) => of_id(id),
+            Request::Rename { from, to, .. } => of_id(from) || of_id(&to.id),
+            Request::List(key) | Request::Clear(key) => {
+                self.cleared.contains(key) || self.changed.keys().any(|id| id.key() == key)
+            }
+            // Comes first in its batch.
+            Request::Expire(_) => false,
+        }
+    }
+
     /// Takes a change of this batch into account.
     pub(super) fn note(&mut self, change: &Change, number: u64) {
         match change {
@@ -114,6 +134,13 @@ impl<'a> View<'a> {
             }
             // Ends its batch.
             Change::Expire { .. } => {}
+        }
+    }
+
+    /// After the batch: ends for good what was seen to have expired.
+    pub(super) fn end_expired(self) {
+        for id in &self.seen_expired {
+            self.table.write(id.key(), |shard| expired::end(shard, id, self.now));
         }
     }
 
@@ -150,13 +177,14 @@ impl<'a> View<'a> {
         }
     }
 
-    fn live_of_key(&self, key: &SessionKey) -> Vec<Entry> {
-        let there = self.of_key(key).into_iter().filter(|(_, live)| *live);
+    fn live_of_key(&mut self, key: &SessionKey) -> Vec<Entry> {
+        let (live, expired): (Vec<_>, Vec<_>) = self.of_key(key).into_iter().partition(|(_, live)| *live);
+        self.seen_expired.extend(expired.into_iter().map(|(id, _)| id));
         let entry = |(id, _): (RecordId, bool)| {
             let slot = self.get(&id)?;
             Some(Entry::new(id, slot.stored(), slot.expires_at))
         };
-        there.filter_map(entry).collect()
+        live.into_iter().filter_map(entry).collect()
     }
 
     /// The ids of a key, and whether they are live.

@@ -182,7 +182,7 @@ pub(super) fn write_unless_stopped(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let written = write_temporary(fs, &temporary, table, head, stop).and_then(|written| {
+    let written = write_temporary(fs, paths, table, head, stop).and_then(|written| {
         if written.is_some() {
             before_in_place()?;
         }
@@ -200,9 +200,12 @@ pub(super) fn write_unless_stopped(
     written
 }
 
-fn write_temporary(fs: &dyn Fs, temporary: &Path, table: &Table, head: Head, stop: &AtomicBool) -> Result<Option<u64>> {
+fn write_temporary(fs: &dyn Fs, paths: &Paths, table: &Table, head: Head, stop: &AtomicBool) -> Result<Option<u64>> {
+    let temporary = &paths.temporary();
     let failed = |error| unavailable("writing", temporary, error);
-    let mut out = Output::new(fs.create_new(temporary).map_err(failed)?);
+    let file = fs.create_new(temporary).map_err(failed)?;
+    file.give_to_owner_of(paths.document());
+    let mut out = Output::new(file);
     let Head {
         format,
         generation,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use jam_core::{Error, ErrorKind};
+use jam_core::{Error, ErrorKind, Result};
 
 /// A file operation that failed, with nothing of the call left behind.
 pub(super) fn unavailable(what: &str, file: &Path, error: io::Error) -> Error {
@@ -59,6 +59,11 @@ pub(super) fn again(error: &Error) -> Error {
     } else {
         copy
     }
+}
+
+/// The same outcome for another caller.
+pub(super) fn for_another(outcome: &Result<()>) -> Result<()> {
+    outcome.as_ref().copied().map_err(again)
 }
 
 /// The error for a call that wrote nothing itself, but was decided on what could not be written.

@@ -63,7 +63,7 @@ impl Journal {
         }
         self.make_durable().map_err(AppendError::GivenUp)?;
         // Somebody may have removed it; whatever goes into it is lost with this process.
-        if !self.file.has_name().map_err(AppendError::GivenUp)? {
+        if !self.is_there().map_err(AppendError::GivenUp)? {
             let removed = io::Error::new(
                 io::ErrorKind::NotFound,
                 "the journal was removed while the store was open",
@@ -80,6 +80,11 @@ impl Journal {
             Durability::Os => self.file.sync(),
             _ => Ok(()),
         }
+    }
+
+    /// Whether it still has a name; `true` where the system does not tell.
+    pub(super) fn is_there(&self) -> io::Result<bool> {
+        self.file.has_name()
     }
 
     /// How long it is, in bytes.

@@ -41,8 +41,10 @@ pub(super) struct Log {
     generation: u64,
     /// The number of the last acknowledged change.
     sequence: u64,
-    /// `None`: given up. The next write begins with a new document and a new journal.
+    /// `None`: given up. A new document and a new journal come before anything else is written.
     journal: Option<Journal>,
+    /// A journal was given up, and no new document was tried since.
+    given_up: bool,
     /// Journals whose changes the document does not have for sure, the newest included.
     journals: BTreeSet<u64>,
     document_len: u64,
@@ -68,6 +70,7 @@ impl Log {
             generation: found.generation,
             sequence: found.sequence,
             journal: None,
+            given_up: false,
             journals: found.journals,
             document_len: 0,
             at_rest: false,
@@ -124,12 +127,28 @@ impl Log {
             }
             Err(AppendError::NotWritten(error)) => Err(failed(error)),
             Err(AppendError::GivenUp(error)) => {
-                tracing::warn!(%error, "the journal of the sessions file failed; the next write begins a new one");
+                tracing::warn!(%error, "the journal of the sessions file failed; a new document and journal follow");
                 let error = failed(error).with_outcome_unknown();
-                self.at_rest = false;
-                self.journal = None;
+                self.give_up_journal();
                 Err(error)
             }
+        }
+    }
+
+    fn give_up_journal(&mut self) {
+        self.at_rest = false;
+        self.journal = None;
+        self.given_up = true;
+    }
+
+    /// Begins anew if the journal was given up, and does not wait for the next write: who removed the journal has
+    /// removed what was acknowledged, and only this process still has it.
+    pub(super) fn mend(&mut self) {
+        if !self.given_up {
+            return;
+        }
+        if let Err(error) = self.begin_anew() {
+            tracing::warn!(%error, "no new document and journal could be begun; the next write tries again");
         }
     }
 
@@ -151,10 +170,11 @@ impl Log {
             return self.begin_anew();
         };
         // However it ends, the next try comes after as much again.
-        self.compact_at = journal.len() + self.place.compact_after.max(self.document_len);
+        let more = self.place.compact_after.max(self.document_len);
+        self.compact_at = journal.len().saturating_add(more);
         let path = self.place.paths.journal(self.generation);
         if let Err(error) = journal.seal() {
-            self.journal = None;
+            self.give_up_journal();
             return Err(unavailable("syncing", &path, error));
         }
         let replaces = self.journals.clone();
@@ -219,9 +239,16 @@ impl Log {
         Ok(())
     }
 
-    /// Lets go without touching the document.
+    /// Lets go. The document is written only where no journal has what it lacks.
     pub(super) fn let_go(&mut self) {
         self.stop_compaction();
+        let is_there = |journal: &Journal| journal.is_there().unwrap_or(false);
+        if !self.at_rest
+            && !self.journal.as_ref().is_some_and(is_there)
+            && let Err(error) = self.write_document()
+        {
+            tracing::error!(%error, "the journal failed or was removed, and what was in it could not be written elsewhere");
+        }
         if self.at_rest {
             remove_journals(&*self.place.fs, &self.place.paths, &self.journals);
         }
@@ -229,6 +256,7 @@ impl Log {
 
     /// Begins anew after a failure: a document of all that was acknowledged, and a journal after it.
     fn begin_anew(&mut self) -> Result<()> {
+        self.given_up = false;
         self.stop_compaction();
         let started = Instant::now();
         if self.retry_at.is_some_and(|at| started < at) {

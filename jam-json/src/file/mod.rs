@@ -1,10 +1,12 @@
 //! All sessions in one readable JSON file, with a journal beside it.
 
+mod backlog;
 mod change;
 mod compaction;
 mod decide;
 mod document;
 mod errors;
+mod expired;
 mod factory;
 mod jamlib;
 mod journal;
@@ -17,12 +19,14 @@ mod replay;
 mod report;
 mod request;
 mod session_text;
+mod spelling;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +34,7 @@ use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
 use futures_channel::oneshot;
-use jam_core::memory::{Position, Slot, Table};
+use jam_core::memory::{Position, Table};
 use jam_core::{
     Clock, Cursor, Entry, Error, ErrorKind, Load, Page, Record, RecordId, Rename, Renewal, Result, SessionKey,
     SessionStore, Stored, Timestamp, Version,
@@ -40,11 +44,14 @@ pub use self::factory::JsonFileFactory;
 pub use self::options::JsonFileOptions;
 pub use self::report::{Damage, Import, RecoveryReport};
 
-use self::errors::{closed, writer_gone};
+use self::backlog::Backlog;
+use self::errors::{closed, for_another, writer_gone};
+use self::expired::has_ended;
 use self::log::Log;
 use self::request::{Answer, Call, Message, Request};
 use self::session_text::Put;
-use self::writer::Writer;
+use self::writer::{Ended, Writer};
+use crate::opener::Opener;
 
 /// Keeps all sessions in one readable JSON file.
 ///
@@ -61,13 +68,20 @@ use self::writer::Writer;
 /// | `sessions.json.tmp` | a document that is being written |
 /// | `sessions.json.jamlib` | the original of an imported `sessions.json` of Python's jamlib |
 ///
-/// All of them can be read and written by their owner alone (mode 0600). A backup of a store that is open is the
-/// document after a [`compact`](Self::compact); brought back without its journal, it is opened once with
+/// All of them can be read and written by their owner alone (mode 0600). Those that root creates are the directory's
+/// owner's, and a document keeps its owner.
+///
+/// A backup of a store that is open is the document and, copied after it, the `.journal-*` files. Where a compaction came
+/// in between, opening the copy says that a journal is missing: copy once more. The document alone, after a
+/// [`compact`](Self::compact), is the backup of a store in which no session moved to another key meanwhile (a login, say):
+/// such a session may be in it under both keys or under none, which only the journal sets right. Brought back alone, with
+/// no journals beside it, it is opened once with
 /// [`accept_edited_document`](JsonFileOptions::accept_edited_document).
 ///
 /// # Promises
 ///
-/// - One process at a time can have a file open, and one store in it; a second one gets `Unavailable`.
+/// - One process at a time can have a file open, and one store in it; a second one gets `Unavailable`. So does a process
+///   that was forked off with the store open, from every call.
 /// - Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included.
 ///   No reader sees a write before it is durable.
 /// - Opening after a crash gives every acknowledged write, and of those in flight each as a whole or not at all. The
@@ -76,12 +90,15 @@ use self::writer::Writer;
 ///   the offset, where one is known), and nothing is changed: there are never silently fewer sessions. (A journal cut
 ///   off exactly between two records, by something other than a crash, cannot be told from one that ended there; and
 ///   the first journal after a close, removed after a crash, cannot be told from one that was never begun.)
-/// - A session that a load or list has found expired stays so: one that looks expired while writes are under way is
-///   looked at again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
+/// - A session that a load or list has found expired stays so while the store is open, whatever the clock says later;
+///   for the next opening what counts is the clock then. One that looks expired while writes are under way is looked at
+///   again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
 /// - A write that fails (disk full, I/O error, a journal that somebody removed) is `Unavailable`. If the file may hold
-///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: the
-///   next write begins with a new document and journal. Until that works writes are refused and reads go on; a read
-///   with a renewal that is due is a write. Nothing acknowledged is lost.
+///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: a new
+///   document and journal are begun at once or, if that fails, by the next write. Until it works writes are refused
+///   and reads go on; a read with a renewal that is due is a write. Nothing acknowledged is lost.
+/// - Behind a device that hangs no more than 65,536 calls wait, with no more than 256 MiB of payload, given-up ones
+///   included. Further ones are `Unavailable` at once, with nothing done.
 ///
 /// With [`Durability::Os`](crate::Durability::Os) this holds for a crash of the process. After a power cut the end of
 /// the journal may be missing or, if the device wrote out of order, damaged in the middle, which is `Corrupt`.
@@ -90,7 +107,8 @@ use self::writer::Writer;
 ///
 /// [`close`](SessionStore::close) brings everything into the document. Dropping the store instead makes what was asked
 /// for durable and lets go of the file, on the dropping thread, which waits for those syncs: in an async program prefer
-/// `close().await`. The next open brings the document up to date.
+/// `close().await`. The next open brings the document up to date. A close that fails lets go of the file, too, with
+/// nothing acknowledged lost; whoever closes the same store again hears of the same failure.
 ///
 /// ```
 /// use jam_core::{Record, RecordId, SessionKey, SessionStore};
@@ -113,11 +131,13 @@ pub struct JsonFile {
     table: Arc<Table>,
     clock: Arc<dyn Clock>,
     closed: AtomicBool,
+    opener: Opener,
     /// The writer has a batch that is decided and not in the table yet.
     busy: Arc<AtomicBool>,
-    /// The writer has closed the files, and takes nothing any more.
-    ended: Arc<AtomicBool>,
+    /// How the writer closed the files; it takes nothing any more then.
+    ended: Arc<Ended>,
     writer: Sender<Message>,
+    backlog: Arc<Backlog>,
     thread: Mutex<Option<JoinHandle<()>>>,
     opened: Opened,
 }
@@ -157,12 +177,13 @@ impl JsonFile {
     }
 
     /// Writes the document anew now and waits until it is in place, before a backup for example. Expired records are
-    /// left out. Reads and writes go on meanwhile; what they change may be in the journal alone.
+    /// left out. Reads and writes go on meanwhile; what they change may be in the journal alone, or half of it (a rename
+    /// between two keys) in the document.
     ///
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) if a file operation fails or the store was closed; nothing is lost.
     pub async fn compact(&self) -> Result<()> {
-        self.now()?;
+        self.check_open()?;
         let (reply, outcome) = oneshot::channel();
         self.writer
             .send(Message::Compact(reply))
@@ -177,7 +198,8 @@ impl JsonFile {
         let work = Writer::new(
             log,
             Arc::clone(&clock),
-            [Arc::clone(&busy), Arc::clone(&ended)],
+            Arc::clone(&busy),
+            Arc::clone(&ended),
             inbox,
             writer.clone(),
         );
@@ -189,34 +211,52 @@ impl JsonFile {
             table,
             clock,
             closed: AtomicBool::new(false),
+            opener: Opener::this(),
             busy,
             ended,
             writer,
+            backlog: Arc::default(),
             thread: Mutex::new(Some(thread)),
             opened,
         })
     }
 
-    /// The time, if the store is open.
+    /// The time of a read, if the store is open.
     fn now(&self) -> Result<Timestamp> {
         if self.closed.load(Ordering::Acquire) {
             return Err(closed());
         }
-        Ok(self.clock.now())
+        let now = self.clock.now();
+        self.opener.check_read(now)?;
+        Ok(now)
+    }
+
+    /// Refuses when the store was closed, or the process was forked.
+    fn check_open(&self) -> Result<()> {
+        self.opener.check()?;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        Ok(())
     }
 
     /// Queues a request before the first await, so that calls are made in the order in which they are first polled.
     async fn ask(&self, request: Request) -> Result<Answer> {
-        self.now()?;
+        self.check_open()?;
         let (reply, answer) = oneshot::channel();
-        let call = Call { request, reply };
+        let counted = self.backlog.count(request.weight())?;
+        let call = Call {
+            request,
+            reply,
+            counted,
+        };
         self.writer.send(Message::Write(call)).map_err(|_| self.not_taken())?;
         answer.await.map_err(|_| self.unanswered())?
     }
 
     /// Why the writer takes no calls.
     fn not_taken(&self) -> Error {
-        if self.ended.load(Ordering::Acquire) {
+        if self.ended.get().is_some() {
             closed()
         } else {
             writer_gone()
@@ -225,7 +265,7 @@ impl JsonFile {
 
     /// Why a call was not answered: it came too late, with nothing done for it, or the writer died on it.
     fn unanswered(&self) -> Error {
-        if self.ended.load(Ordering::Acquire) {
+        if self.ended.get().is_some() {
             closed()
         } else {
             writer_gone().with_outcome_unknown()
@@ -247,10 +287,20 @@ impl JsonFile {
         }
     }
 
-    /// Whether a record that looks expired may live on: a batch under way, judged by an earlier time, may have extended
-    /// it. Asked under the lock of its shard, so that no batch can have ended since the record was looked at.
-    fn may_live_on(&self, slot: &Slot, now: Timestamp) -> bool {
-        !slot.is_live(now) && self.busy.load(Ordering::SeqCst)
+    /// Ends for good what was seen to have expired. `false` if it may live on: it was extended meanwhile, or a batch under
+    /// way, judged by an earlier time, may do so. Asked under the lock of the shard, so that no batch begins in between
+    /// that has seen it.
+    fn end_expired(&self, key: &SessionKey, seen: &[RecordId], now: Timestamp) -> bool {
+        self.table.write(key, |shard| {
+            let lives = |id| shard.get(id).is_some_and(|slot| slot.is_live(now));
+            if self.busy.load(Ordering::SeqCst) || seen.iter().any(lives) {
+                return false;
+            }
+            for id in seen {
+                expired::end(shard, id, now);
+            }
+            true
+        })
     }
 
     async fn found(&self, request: Request) -> Result<bool> {
@@ -284,19 +334,20 @@ impl SessionStore for JsonFile {
 
     async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
         let now = self.now()?;
-        let (stored, in_turn) = self.table.read(id.key(), |shard| match shard.get(id) {
-            None => (None, false),
+        let (stored, answered) = self.table.read(id.key(), |shard| match shard.get(id) {
+            None => (None, true),
             Some(slot) if slot.is_live(now) => {
                 let due = how.renew.is_some_and(|renewal| renewal.is_due(slot.expires_at));
-                (Some(slot.stored()), due)
+                (Some(slot.stored()), !due)
             }
-            Some(slot) => (None, self.may_live_on(slot, now)),
+            Some(slot) => (None, has_ended(slot)),
         });
-        if in_turn {
-            // Boxed, so that a plain read carries nothing of it.
-            return Box::pin(self.load_in_turn(id, how.renew)).await;
+        let ended = || stored.is_none() && self.end_expired(id.key(), slice::from_ref(id), now);
+        if answered || ended() {
+            return Ok(stored);
         }
-        Ok(stored)
+        // Boxed, so that a plain read carries nothing of it.
+        Box::pin(self.load_in_turn(id, how.renew)).await
     }
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
@@ -327,22 +378,20 @@ impl SessionStore for JsonFile {
 
     async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
         let now = self.now()?;
-        let entries = self.table.read(key, |shard| {
-            let there = shard.of_key(key);
-            let mut live = Vec::new();
-            for (id, slot) in there {
+        let (mut live, mut seen) = (Vec::new(), Vec::new());
+        self.table.read(key, |shard| {
+            for (id, slot) in shard.of_key(key) {
                 if slot.is_live(now) {
                     live.push(Entry::new(id, slot.stored(), slot.expires_at));
-                } else if self.may_live_on(slot, now) {
-                    return None;
+                } else if !has_ended(slot) {
+                    seen.push(id);
                 }
             }
-            Some(live)
         });
-        match entries {
-            Some(entries) => Ok(entries),
-            None => Box::pin(self.list_in_turn(key)).await,
+        if seen.is_empty() || self.end_expired(key, &seen, now) {
+            return Ok(live);
         }
+        Box::pin(self.list_in_turn(key)).await
     }
 
     async fn clear(&self, key: &SessionKey) -> Result<u64> {
@@ -361,18 +410,26 @@ impl SessionStore for JsonFile {
     }
 
     async fn close(&self) -> Result<()> {
+        self.opener.check()?;
         self.closed.store(true, Ordering::Release);
         let (reply, outcome) = oneshot::channel();
-        if self.writer.send(Message::Close(reply)).is_err() {
-            return Ok(());
+        // Where it is not taken, nobody answers.
+        let _ = self.writer.send(Message::Close(reply));
+        if let Ok(outcome) = outcome.await {
+            return outcome;
         }
-        // Without an answer it was closed at the same time by another call.
-        outcome.await.unwrap_or(Ok(()))
+        // It was closed before, or at the same time by another call. If not, the writer has died.
+        self.ended.get().map_or_else(|| Err(writer_gone()), for_another)
     }
 }
 
 impl Drop for JsonFile {
     fn drop(&mut self) {
+        if !self.opener.is_here() {
+            // Nobody is there to wait for, and the system is not asked about a thread of another process either.
+            std::mem::forget(self.take_thread());
+            return;
+        }
         // It fails if the writer has ended already.
         let _ = self.writer.send(Message::Stop);
         if let Some(thread) = self.take_thread() {

@@ -11,7 +11,7 @@ use super::log::{Log, Place};
 use super::paths::{Beside, Paths};
 use super::recover::recover;
 use super::report::RecoveryReport;
-use super::{JsonFile, Opened};
+use super::{JsonFile, Opened, spelling};
 use crate::Durability;
 use crate::fs::{Fs, LockFile, RealFs};
 
@@ -78,7 +78,7 @@ impl JsonFileOptions {
     ///
     /// # Errors
     /// - [`Config`](ErrorKind::Config) if the path cannot be one of a sessions file, or another program's JSON is
-    ///   there.
+    ///   there, or the file is there in another spelling (`Sessions.json`, where upper and lower case are one).
     /// - [`Unavailable`](ErrorKind::Unavailable) if the file is open already, in this process or another one, or a file
     ///   operation fails.
     /// - [`Corrupt`](ErrorKind::Corrupt) if a file is damaged in a way no crash explains; the message names the file
@@ -131,8 +131,15 @@ fn take_lock(fs: &dyn Fs, paths: &Paths) -> Result<(LockFile, bool)> {
     let failed = |error: io::Error| unavailable("opening", &paths.lock(), error);
     let beside = fs.read_dir(paths.directory()).map_err(failed)?;
     let known = beside.iter().any(|path| paths.classify(path) == Some(Beside::Lock));
+    if !known {
+        // Before a lock of this spelling is left behind.
+        spelling::check(fs, paths)?;
+    }
     match fs.try_lock(&paths.lock()).map_err(failed)? {
-        Some(lock) => Ok((lock, known)),
+        Some(lock) => {
+            spelling::check(fs, paths)?;
+            Ok((lock, known))
+        }
         None => Err(Error::new(
             ErrorKind::Unavailable,
             format!(

@@ -121,9 +121,11 @@ impl Recovered {
         let vouched = head.is_some_and(|head| head.journal);
         if vouched && relevant.first() != Some(&first) {
             if !(accept_edited && relevant.is_empty()) {
-                let why = "the journal that belongs to the document is missing; bring it back or, if the document alone shall \
-                           count, open it once with `accept_edited_document`";
-                return Err(torn_apart(&paths.journal(first), why));
+                let why = format!(
+                    "the journal that belongs to the document is missing; {}",
+                    help(paths, &relevant)
+                );
+                return Err(torn_apart(&paths.journal(first), &why));
             }
             self.report.edited_document = true;
         }
@@ -143,6 +145,10 @@ impl Recovered {
             if *generation != expected {
                 let why = match head {
                     None if index == 0 => "the document before this journal is missing".to_owned(),
+                    Some(_) if index == 0 => {
+                        let help = help(paths, &relevant);
+                        format!("the journal of generation {expected}, before this one, is missing; {help}")
+                    }
                     _ => format!("the journal of generation {expected}, before this one, is missing"),
                 };
                 return Err(torn_apart(file, &why));
@@ -160,6 +166,22 @@ impl Recovered {
         self.report.replayed = position.replayed;
         Ok(())
     }
+}
+
+/// What to do where journals are missing that these ones, if any, would follow.
+fn help(paths: &Paths, later: &[u64]) -> String {
+    let names = later.iter().map(|generation| paths.journal(*generation));
+    let names: Vec<_> = names
+        .filter_map(|file| Some(file.file_name()?.display().to_string()))
+        .collect();
+    let move_away = if names.is_empty() {
+        String::new()
+    } else {
+        format!("move {} away and ", names.join(", "))
+    };
+    format!(
+        "bring it back or, if the document alone shall count, {move_away}open it once with `accept_edited_document`"
+    )
 }
 
 /// Removes temporary files, and gives the generations there are journals of.

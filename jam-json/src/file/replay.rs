@@ -9,6 +9,10 @@ use super::errors::{corrupt, newer};
 use super::journal_text::{BatchText, FORMAT, Header, Line, hides_record, lines};
 use super::report::Damage;
 
+/// Why a journal is refused that belongs to another past.
+const NO_SEQUEL: &str = "it does not go on where the document or journal before it ends; if the document was brought back \
+                         from a backup, move the journals beside it away";
+
 /// How far the replay has come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
@@ -65,20 +69,12 @@ pub(super) fn replay(
         };
         // A journal that was begun in vain has a header that may not fit, and nothing else.
         if std::mem::take(&mut first) && header.sequence != position.sequence {
-            return Err(corrupt(
-                file,
-                0,
-                "it does not go on where the document or journal before it ends",
-            ));
+            return Err(corrupt(file, 0, NO_SEQUEL));
         }
         apply(file, line, json, position, table)?;
     }
     if first && header.sequence != position.sequence && !place.last {
-        return Err(corrupt(
-            file,
-            0,
-            "it does not go on where the document or journal before it ends",
-        ));
+        return Err(corrupt(file, 0, NO_SEQUEL));
     }
     Ok(None)
 }

@@ -4,6 +4,7 @@ use jam_core::{Entry, RecordId, Renewal, Result, SessionKey, Stored, Timestamp, 
 
 use futures_channel::oneshot;
 
+use super::backlog::Counted;
 use super::session_text::Put;
 
 /// A write, as the contract has it, or a read that has to wait for its turn among the writes.
@@ -45,6 +46,7 @@ pub(super) enum Answer {
 pub(super) struct Call {
     pub(super) request: Request,
     pub(super) reply: oneshot::Sender<Result<Answer>>,
+    pub(super) counted: Counted,
 }
 
 /// What arrives at the writer.

@@ -1,15 +1,15 @@
 //! The writer: one thread that takes what waits, decides it, makes it durable with one write and one sync, and answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::{Arc, OnceLock};
 
 use futures_channel::oneshot;
 use jam_core::memory::Table;
-use jam_core::{Clock, Error, Result};
+use jam_core::{Clock, Result};
 
 use super::decide::View;
-use super::errors::{again, beside, closed, interrupted};
+use super::errors::{again, beside, closed, for_another, interrupted};
 use super::log::Log;
 use super::request::{Answer, Call, Message, Request};
 
@@ -17,25 +17,27 @@ use super::request::{Answer, Call, Message, Request};
 struct Decision {
     reply: oneshot::Sender<Result<Answer>>,
     answer: Result<Answer>,
-    /// How many changes of the batch it was decided after.
-    rests_on: usize,
+    /// Whether it was decided on what the batch has changed.
+    rests_on_batch: bool,
     /// Whether one of the changes is its own.
     changes: bool,
 }
 
 impl Decision {
-    /// Answers after the batch has failed: whoever has seen nothing of it hears what was decided.
-    fn fail(self, error: &Error) {
-        let answer = if self.changes {
-            Err(again(error))
-        } else if self.rests_on > 0 {
-            Err(beside(error))
-        } else {
-            self.answer
+    /// Answers after the batch. If it has failed, whoever has seen nothing of it hears what was decided.
+    fn tell(self, committed: &Result<()>) {
+        let answer = match committed {
+            Err(error) if self.changes => Err(again(error)),
+            Err(error) if self.rests_on_batch => Err(beside(error)),
+            _ => self.answer,
         };
+        // A caller that is gone has not asked to be told.
         let _ = self.reply.send(answer);
     }
 }
+
+/// How a close went: for whoever closes later, too.
+pub(super) type Ended = OnceLock<Result<()>>;
 
 /// The one thread that changes the table and the files.
 #[derive(Debug)]
@@ -44,8 +46,8 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     /// Raised from before a batch is decided until it is in the table.
     busy: Arc<AtomicBool>,
-    /// Raised when every call that was taken is answered and the rest will not be taken.
-    ended: Arc<AtomicBool>,
+    /// How the close went, from when every call that was taken is answered and the rest will not be taken.
+    ended: Arc<Ended>,
     inbox: Receiver<Message>,
     /// For threads that report back.
     outbox: Sender<Message>,
@@ -66,7 +68,8 @@ impl Writer {
     pub(super) fn new(
         log: Log,
         clock: Arc<dyn Clock>,
-        [busy, ended]: [Arc<AtomicBool>; 2],
+        busy: Arc<AtomicBool>,
+        ended: Arc<Ended>,
         inbox: Receiver<Message>,
         outbox: Sender<Message>,
     ) -> Self {
@@ -93,11 +96,13 @@ impl Writer {
                     if self.log.wants_compaction() {
                         self.compact();
                     }
+                    self.log.mend();
                 }
                 Message::Compact(reply) => {
                     self.waiting_for_next.push(reply);
                     if !self.log.is_compacting() {
                         self.compact();
+                        self.log.mend();
                     }
                 }
                 Message::Compacted(generation) => {
@@ -106,6 +111,7 @@ impl Writer {
                         self.compacted(&ended.unwrap_or_else(|| Err(interrupted())));
                         if !self.waiting_for_next.is_empty() {
                             self.compact();
+                            self.log.mend();
                         }
                     }
                 }
@@ -113,10 +119,13 @@ impl Writer {
                     let outcome = self.log.rest();
                     self.waiting.append(&mut self.waiting_for_next);
                     self.compacted(&outcome);
-                    self.refuse_the_rest();
+                    let also_closing = self.refuse_the_rest();
+                    let _ = self.ended.set(for_another(&outcome));
                     // Let go of the lock before anybody hears of it.
-                    self.ended.store(true, Ordering::Release);
                     drop(self);
+                    for also in also_closing {
+                        let _ = also.send(for_another(&outcome));
+                    }
                     let _ = reply.send(outcome);
                     return;
                 }
@@ -162,12 +171,20 @@ impl Writer {
         let mut view = View::new(table, self.clock.now());
         let mut changes = Vec::with_capacity(batch.len());
         let mut decisions = Vec::with_capacity(batch.len());
-        for Call { request, reply } in batch {
+        for Call {
+            request,
+            reply,
+            counted,
+        } in batch
+        {
+            // Taken.
+            drop(counted);
             if reply.is_canceled() {
                 // Nobody waits for it any more, so it need not be made.
                 continue;
             }
             let before = changes.len();
+            let rests_on_batch = view.has_changed(&request);
             let answer = view.decide(request).map(|(answer, change)| {
                 if let Some(change) = change {
                     view.note(&change, first + changes.len() as u64);
@@ -178,24 +195,22 @@ impl Writer {
             decisions.push(Decision {
                 reply,
                 answer,
-                rests_on: before,
+                rests_on_batch,
                 changes: changes.len() > before,
             });
         }
+        let mut committed = Ok(());
         if !changes.is_empty() {
-            if let Err(error) = self.log.commit(&changes) {
-                for decision in decisions {
-                    decision.fail(&error);
-                }
-                return;
-            }
+            committed = self.log.commit(&changes);
+        }
+        if committed.is_ok() {
             for (change, number) in changes.iter().zip(first..) {
                 change.apply(table, number);
             }
         }
-        for Decision { reply, answer, .. } in decisions {
-            // A caller that is gone has not asked to be told.
-            let _ = reply.send(answer);
+        view.end_expired();
+        for decision in decisions {
+            decision.tell(&committed);
         }
     }
 
@@ -230,19 +245,21 @@ impl Writer {
             tracing::warn!(%error, "the sessions file could not be compacted; its journal goes on");
         }
         for waiting in self.waiting.drain(..) {
-            let _ = waiting.send(outcome.as_ref().copied().map_err(again));
+            let _ = waiting.send(for_another(outcome));
         }
     }
 
-    fn refuse_the_rest(&mut self) {
+    /// Refuses what came after a close, and gives those who close as well.
+    fn refuse_the_rest(&mut self) -> Vec<oneshot::Sender<Result<()>>> {
+        let mut also_closing = Vec::new();
         while let Some(message) = self.put_off.take().or_else(|| self.inbox.try_recv().ok()) {
             match message {
                 Message::Write(call) => drop(call.reply.send(Err(closed()))),
                 Message::Compact(reply) => drop(reply.send(Err(closed()))),
-                // The files are at rest.
-                Message::Close(reply) => drop(reply.send(Ok(()))),
+                Message::Close(reply) => also_closing.push(reply),
                 Message::Compacted(_) | Message::Stop => {}
             }
         }
+        also_closing
     }
 }

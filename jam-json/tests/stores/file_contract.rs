@@ -175,6 +175,57 @@ async fn a_clock_that_is_turned_back_costs_no_session() {
 }
 
 #[tokio::test]
+async fn a_session_that_was_seen_to_expire_stays_ended_when_the_clock_is_turned_back() {
+    let place = Place::new();
+    let store = place.open().await;
+    for (number, seen_by_list) in [(0, false), (1, true)] {
+        place.clock.set(Timestamp::from_secs(1_000));
+        let user = format!("user{number}");
+        let a = id(&user, "a");
+        store.insert(&a, &until("{}", 1_010)).await.expect("insert");
+        store.insert(&id(&user, "b"), &record("{}")).await.expect("insert");
+        place.clock.set(Timestamp::from_secs(1_010));
+        if seen_by_list {
+            assert_eq!(store.list(a.key()).await.expect("list").len(), 1);
+        } else {
+            assert!(payload(&store, &a).await.is_none());
+        }
+        place.clock.set(Timestamp::from_secs(1_000));
+        assert!(payload(&store, &a).await.is_none(), "seen by a list: {seen_by_list}");
+        assert_eq!(store.list(a.key()).await.expect("list").len(), 1);
+        let revived = store.replace(&a, None, &record("{}")).await.expect_err("ended");
+        assert_eq!(revived.kind(), ErrorKind::NotFound);
+        store
+            .insert(&a, &record("{\"new\":1}"))
+            .await
+            .expect("a new one of that id");
+        assert_eq!(payload(&store, &a).await, Some(b"{\"new\":1}".to_vec()));
+    }
+    store.compact().await.expect("compact");
+    assert_eq!(all(&store).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_session_that_was_seen_to_expire_and_then_removed_is_not_there_at_the_next_opening() {
+    for removed_alone in [true, false] {
+        let place = Place::new();
+        let store = place.open().await;
+        let a = id("u", "a");
+        store.insert(&a, &until("{}", 1_010)).await.expect("insert");
+        place.clock.set(Timestamp::from_secs(1_010));
+        assert!(payload(&store, &a).await.is_none());
+        place.clock.set(Timestamp::from_secs(1_000));
+        if removed_alone {
+            assert!(!store.remove(&a).await.expect("remove"));
+        } else {
+            assert_eq!(store.clear(a.key()).await.expect("clear"), 0);
+        }
+        drop(store);
+        assert!(payload(&place.open().await, &a).await.is_none());
+    }
+}
+
+#[tokio::test]
 async fn hostile_keys_and_payloads_come_back_byte_for_byte() {
     let place = Place::new();
     let long = "k".repeat(512);

@@ -313,6 +313,9 @@ async fn the_document_of_an_open_store_is_a_backup() {
     let place = Place::new();
     let live = place.open().await;
     live.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    live.close().await.expect("close");
+    let at_rest = fs::read(place.path()).expect("read");
+    let live = place.open().await;
     live.compact().await.expect("compact");
     let backup = fs::read(place.path()).expect("read");
     live.insert(&id("u", "b"), &record("{}")).await.expect("insert");
@@ -336,14 +339,49 @@ async fn the_document_of_an_open_store_is_a_backup() {
     let store = place.open().await;
     store.insert(&id("u", "c"), &record("{}")).await.expect("insert");
     drop(store);
-    fs::write(place.path(), &backup).expect("write");
-    let mixed = place
-        .options()
-        .accept_edited_document(true)
-        .open()
-        .await
-        .expect_err("mixed");
-    assert_eq!(mixed.kind(), ErrorKind::Corrupt);
+    let of_another_past = fs::read(copy.path()).expect("read");
+    let journals: Vec<_> = place
+        .names()
+        .into_iter()
+        .filter(|name| name.contains(".journal-"))
+        .collect();
+    assert_eq!(journals.len(), 1, "{journals:?}");
+    for document in [backup, at_rest, of_another_past] {
+        fs::write(place.path(), &document).expect("write");
+        let accepting = || place.options().accept_edited_document(true).open();
+        let mixed = accepting().await.expect_err("mixed");
+        assert_eq!(mixed.kind(), ErrorKind::Corrupt);
+        let message = mixed.message();
+        assert!(message.contains(&journals[0]) && message.contains(" away"), "{mixed}");
+        // And that helps.
+        let (journal, away) = (place.folder.path().join(&journals[0]), copy.folder.path().join("away"));
+        fs::rename(&journal, &away).expect("moved away");
+        assert_eq!(all(&accepting().await.expect("the document alone")).await.len(), 1);
+        for name in place.names().iter().filter(|name| name.contains(".journal-")) {
+            fs::remove_file(place.folder.path().join(name)).expect("removed");
+        }
+        fs::rename(&away, &journal).expect("moved back");
+    }
+}
+
+#[tokio::test]
+async fn a_document_and_the_journals_copied_after_it_are_a_backup() {
+    let place = Place::new();
+    let live = place.open().await;
+    live.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    live.compact().await.expect("compact");
+    live.insert(&id("u", "b"), &record("{}")).await.expect("insert");
+    let (copy, torn) = (Place::new(), Place::new());
+    place.copy_to(copy.folder.path());
+    assert_eq!(all(&copy.open().await).await.len(), 2);
+    // A compaction between the two steps.
+    fs::copy(place.path(), torn.path()).expect("copied");
+    live.compact().await.expect("compact");
+    for name in place.names().iter().filter(|name| name.contains(".journal-")) {
+        fs::copy(place.folder.path().join(name), torn.folder.path().join(name)).expect("copied");
+    }
+    let error = torn.options().open().await.expect_err("torn");
+    assert!(error.message().contains("is missing"), "{error}");
 }
 
 #[tokio::test]

@@ -175,26 +175,55 @@ async fn a_closed_store_refuses_and_may_be_closed_again() {
     );
 }
 
+/// Removes the journals of a store that is open.
 #[cfg(unix)]
-#[tokio::test]
-async fn a_journal_that_was_removed_is_noticed_and_nothing_acknowledged_is_lost() {
-    let place = Place::new();
-    let store = place.open().await;
-    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+fn remove_journals(place: &Place) {
     for name in place.names().iter().filter(|name| name.contains(".journal-")) {
         std::fs::remove_file(place.folder.path().join(name)).expect("remove");
     }
-    let error = store
-        .insert(&id("u", "b"), &record("{}"))
-        .await
-        .expect_err("no journal");
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.outcome_unknown());
-    store.insert(&id("u", "c"), &record("{}")).await.expect("begins anew");
-    let before = all(&store).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_journal_that_was_removed_is_noticed_and_nothing_acknowledged_is_lost() {
+    for (written_again, copied) in [(true, false), (false, false), (false, true)] {
+        let place = Place::new();
+        let store = place.open().await;
+        store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+        remove_journals(&place);
+        let error = store
+            .insert(&id("u", "b"), &record("{}"))
+            .await
+            .expect_err("no journal");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.outcome_unknown());
+        if written_again {
+            store.insert(&id("u", "c"), &record("{}")).await.expect("begins anew");
+        }
+        // It writes nothing, and has its turn after what the failure led to.
+        assert!(!store.remove(&id("u", "none")).await.expect("remove"));
+        let before = all(&store).await;
+        assert_eq!(before.len(), 1 + usize::from(written_again));
+        let other = Place::new();
+        if copied {
+            // What a crash would leave now.
+            place.copy_to(other.folder.path());
+            assert_eq!(all(&other.open().await).await, before, "after a crash");
+        }
+        drop(store);
+        assert_eq!(all(&place.open().await).await, before, "written again: {written_again}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_journal_that_was_removed_before_the_store_is_dropped_costs_nothing() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    remove_journals(&place);
     drop(store);
-    assert_eq!(all(&place.open().await).await, before);
-    assert_eq!(before.len(), 2);
+    assert_eq!(all(&place.open().await).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -248,6 +277,8 @@ async fn after_a_panic_of_the_writer_nobody_is_told_that_the_store_was_closed() 
         (first.kind(), next.kind()),
         (ErrorKind::Unexpected, ErrorKind::Unexpected)
     );
+    let closed = store.close().await.expect_err("nobody has closed the files");
+    assert_eq!(closed.kind(), ErrorKind::Unexpected);
 }
 
 #[tokio::test]
@@ -300,6 +331,17 @@ async fn the_journal_is_folded_into_the_document_while_writes_go_on() {
     let store = place.open().await;
     assert_eq!(store.recovery().replayed, 0);
     assert_eq!(all(&store).await, before);
+}
+
+#[tokio::test]
+async fn a_journal_that_may_grow_for_ever_is_compacted_when_asked() {
+    let place = Place::new();
+    let store = place.options().compact_after(u64::MAX).open().await.expect("open");
+    for name in ["a", "b"] {
+        store.insert(&id("u", name), &record("{}")).await.expect("insert");
+        store.compact().await.expect("compact");
+        assert!(std::fs::read_to_string(place.path()).expect("read").contains(name));
+    }
 }
 
 #[tokio::test]

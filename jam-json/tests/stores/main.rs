@@ -16,6 +16,8 @@ mod file_golden;
 mod file_jamlib;
 mod file_model;
 mod file_support;
+#[cfg(unix)]
+mod owners;
 
 /// The first to run.
 #[test]

@@ -1,11 +1,13 @@
 //! Writes that wait together share one sync, and nothing else.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use jam_core::{ErrorKind, Load, ManualClock, Record, RecordId, SessionKey, SessionStore, Timestamp};
 use tokio::task::JoinHandle;
 
+use super::super::backlog::Backlog;
 use super::fake_fs::{FakeFs, Fault, LONGEST_WAIT, Plan};
 use crate::JsonFile;
 
@@ -182,4 +184,127 @@ async fn a_batch_that_fails_fails_all_that_rests_on_it() {
     );
     assert!(store.load(&id("a"), Load::new()).await.expect("load").is_none());
     insert(&store, "a").await.expect("task").expect("works again");
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_fails_nobody_who_looked_at_something_else() {
+    let (fs, folder) = (FakeFs::default(), tempfile::tempdir().expect("tempdir"));
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000)));
+    let options = JsonFile::options(folder.path().join("sessions.json")).clock(clock.clone());
+    let store = Arc::new(options.fs(Arc::new(fs.clone())).open().await.expect("open"));
+    let old = RecordId::new(SessionKey::new("v").expect("key"), "old").expect("id");
+    let record = Record::new("{}", Some(Timestamp::from_secs(1_010)));
+    store.insert(&old, &record).await.expect("insert");
+    let operations = fs.operations();
+    fs.hold_syncs(true);
+    let first = insert(&store, "first");
+    until_written(&fs, operations + 1).await;
+    clock.set(Timestamp::from_secs(1_011));
+    let calls = ["new", "first"].map(|name| insert(&store, name));
+    let_all_queue().await;
+    let (loader, of) = (Arc::clone(&store), old.clone());
+    let loaded = tokio::spawn(async move { loader.load(&of, Load::new()).await });
+    let (lister, of) = (Arc::clone(&store), old.clone());
+    let listed = tokio::spawn(async move { lister.list(of.key()).await });
+    let_all_queue().await;
+    fs.fail(Some(Plan {
+        at: fs.operations() + 1,
+        fault: Fault::Nothing,
+        lasting: true,
+    }));
+    fs.hold_syncs(false);
+    first.await.expect("task").expect("insert");
+    let [new, again] = calls.map(|call| async move { call.await.expect("task").expect_err("no").kind() });
+    assert_eq!(
+        (new.await, again.await),
+        (ErrorKind::Unavailable, ErrorKind::AlreadyExists)
+    );
+    assert!(
+        loaded
+            .await
+            .expect("task")
+            .expect("the batch did not touch it")
+            .is_none()
+    );
+    assert!(listed.await.expect("task").expect("nor any of its key").is_empty());
+    clock.set(Timestamp::from_secs(1_000));
+    assert!(
+        store.load(&old, Load::new()).await.expect("load").is_none(),
+        "it was seen to expire"
+    );
+}
+
+#[tokio::test]
+async fn so_many_calls_wait_behind_a_device_that_hangs_and_no_more() {
+    let large = Record::new(vec![b'x'; 1024 * 1024], None);
+    let most_large = Backlog::MOST_BYTES / (1024 * 1024);
+    for (record, most) in [(Record::new("{}", None), Backlog::MOST_CALLS), (large, most_large)] {
+        let fs = FakeFs::default();
+        let (_folder, store) = open(&fs).await;
+        let operations = fs.operations();
+        fs.hold_syncs(true);
+        let first = insert(&store, "first");
+        until_written(&fs, operations + 1).await;
+        let given_up = |name: &str| {
+            let mut context = Context::from_waker(Waker::noop());
+            store.insert(&id(name), &record).as_mut().poll(&mut context)
+        };
+        let waiting = (0..most)
+            .filter(|number| given_up(&number.to_string()).is_pending())
+            .count();
+        let refused = given_up("one more");
+        let read = store.load(&id("first"), Load::new()).await;
+        fs.hold_syncs(false);
+        assert_eq!(waiting, most);
+        let Poll::Ready(Err(error)) = refused else {
+            panic!("it waits, too");
+        };
+        assert_eq!((error.kind(), error.outcome_unknown()), (ErrorKind::Unavailable, false));
+        assert!(read.expect("reads go on").is_none());
+        first.await.expect("task").expect("insert");
+        // Its turn comes after all that wait.
+        while store.remove(&id("none")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.list(id("first").key()).await.expect("list").len(), 1);
+        store
+            .insert(&id("one more"), &record)
+            .await
+            .expect("there is room again");
+    }
+}
+
+#[tokio::test]
+async fn a_close_that_failed_has_failed_for_everybody_who_closes() {
+    let fs = FakeFs::default();
+    let (folder, store) = open(&fs).await;
+    insert(&store, "a").await.expect("task").expect("insert");
+    let operations = fs.operations();
+    let close = || {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.close().await })
+    };
+    fs.hold_syncs(true);
+    let first = close();
+    until_written(&fs, operations + 1).await;
+    let at_once = [close(), close()];
+    let_all_queue().await;
+    fs.fail(Some(Plan {
+        at: operations,
+        fault: Fault::Nothing,
+        lasting: true,
+    }));
+    fs.hold_syncs(false);
+    for closing in [first].into_iter().chain(at_once) {
+        let error = closing.await.expect("task").expect_err("failed");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+    fs.fail(None);
+    let error = store.close().await.expect_err("it has failed, and is over");
+    assert!(error.message().contains("failed"), "{error}");
+    let options = JsonFile::options(folder.path().join("sessions.json")).fs(Arc::new(fs.clone()));
+    let store = options.open().await.expect("the lock is free");
+    assert!(store.load(&id("a"), Load::new()).await.expect("load").is_some());
+    store.close().await.expect("close");
+    store.close().await.expect("again");
 }

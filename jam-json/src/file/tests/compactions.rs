@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use jam_core::{Load, Record, RecordId, Rename, SessionKey, SessionStore};
+use jam_core::{Clock, ErrorKind, Load, Record, RecordId, Rename, SessionKey, SessionStore, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::fake_fs::{Crash, FakeFs, Fault, LONGEST_WAIT, Plan};
@@ -237,7 +239,7 @@ async fn a_drop_during_a_compaction_costs_nothing_acknowledged_and_waits_for_no_
         .await,
     );
     let store = std::mem::replace(&mut held.store, spare);
-    let dropping = std::thread::spawn(move || drop(store));
+    let dropping = thread::spawn(move || drop(store));
     held.check_all_crashes("in the middle").await;
     let syncs = held.fs.file_syncs();
     // Long enough for the writer to ask the compaction to stop.
@@ -267,4 +269,46 @@ async fn a_compaction_that_panics_tells_who_waits_and_another_may_follow() {
         assert_eq!(compacted.is_err(), name == "a", "{compacted:?}");
     }
     assert_eq!(contents(&store).await.len(), 3);
+}
+
+/// A clock that panics when the writer looks at it, once it is broken.
+#[derive(Debug, Default)]
+struct Breakable(AtomicBool);
+
+impl Clock for Breakable {
+    fn now(&self) -> Timestamp {
+        let writer = thread::current().name() == Some("jam-json");
+        assert!(!(writer && self.0.load(Ordering::SeqCst)), "on purpose");
+        Timestamp::from_secs(1_000)
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_lets_go_of_the_file_when_its_compaction_has_ended() {
+    let (fs, folder) = (FakeFs::default(), tempfile::tempdir().expect("tempdir"));
+    let clock = Arc::new(Breakable::default());
+    let options = JsonFile::options(folder.path().join("sessions.json")).clock(clock.clone());
+    let store = Arc::new(options.fs(Arc::new(fs.clone())).open().await.expect("open"));
+    let long = Record::new("x".repeat(400_000), None);
+    store.insert(&id("u", "big"), &long).await.expect("insert");
+    fs.hold_big_writes();
+    let compacting = Arc::clone(&store);
+    let compaction = tokio::spawn(async move { compacting.compact().await });
+    tokio::task::yield_now().await;
+    assert!(fs.big_writes_came(1, LONGEST_WAIT), "no compaction began");
+    clock.0.store(true, Ordering::SeqCst);
+    store.insert(&id("u", "a"), &small()).await.expect_err("panicked");
+    // It is answered when the writer is gone, with its lock.
+    let (a, record) = (id("u", "a"), small());
+    let gone = tokio::time::timeout(Duration::from_millis(50), store.insert(&a, &record)).await;
+    // With files of its own, and the same lock.
+    let other = JsonFile::options(folder.path().join("sessions.json")).fs(Arc::new(fs.after(Crash::Killed)));
+    let other = other.open().await;
+    fs.let_big_writes_through(usize::MAX);
+    assert!(gone.is_err(), "the lock was let go while a document was being written");
+    assert_eq!(other.expect_err("locked").kind(), ErrorKind::Unavailable);
+    compaction.await.expect("task").expect_err("the writer is gone");
+    drop(store);
+    let store = open(&fs, &folder, Durability::Sync).await;
+    assert_eq!(contents(&store).await.len(), 1);
 }

@@ -90,6 +90,7 @@ struct State {
     operations: usize,
     file_syncs: usize,
     plan: Option<Plan>,
+    ignores_case: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -143,6 +144,19 @@ impl FakeFs {
 
     pub(super) fn file_syncs(&self) -> usize {
         self.state().file_syncs
+    }
+
+    /// Finds names in upper and lower case alike from now on; they are listed as they were created.
+    pub(super) fn ignore_case(&self) {
+        self.state().ignores_case = true;
+    }
+
+    /// A lock, which is real, in the spelling that there is.
+    fn lock_path(&self, path: &Path) -> PathBuf {
+        let directory = path.parent().expect("a directory");
+        let names = RealFs.read_dir(directory).expect("listed");
+        let found = names.into_iter().find(|there| self.state().is_name(there, path));
+        found.unwrap_or_else(|| path.to_owned())
     }
 
     /// Makes syncs wait until the gate is opened.
@@ -240,10 +254,6 @@ impl FakeFs {
             Some(Fault::Nothing) => Err(io::Error::other("failed on purpose")),
         }
     }
-
-    fn name(path: &Path) -> PathBuf {
-        path.file_name().map(PathBuf::from).unwrap_or_default()
-    }
 }
 
 fn not_found() -> io::Error {
@@ -251,9 +261,22 @@ fn not_found() -> io::Error {
 }
 
 impl State {
+    /// The name of a file as it was created, if it is there.
+    fn name(&self, path: &Path) -> PathBuf {
+        let found = self.names.keys().find(|name| self.is_name(name, path)).cloned();
+        found.unwrap_or_else(|| path.file_name().map(PathBuf::from).unwrap_or_default())
+    }
+
+    fn is_name(&self, there: &Path, asked: &Path) -> bool {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_owned();
+        let (there, asked) = (name(there), name(asked));
+        there == asked || (self.ignores_case && there.eq_ignore_ascii_case(asked))
+    }
+
     fn open(&mut self, path: &Path) -> usize {
+        let name = self.name(path);
         let files = &mut self.files;
-        *self.names.entry(FakeFs::name(path)).or_insert_with(|| {
+        *self.names.entry(name).or_insert_with(|| {
             files.push(Content::default());
             files.len() - 1
         })
@@ -263,7 +286,7 @@ impl State {
 impl Fs for FakeFs {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         let file = self.operate(|state| {
-            if state.names.contains_key(&Self::name(path)) {
+            if state.names.contains_key(&state.name(path)) {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             Ok(state.open(path))
@@ -278,21 +301,22 @@ impl Fs for FakeFs {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.operate(|state| {
-            let file = state.names.get(&Self::name(path)).ok_or_else(not_found)?;
+            let file = state.names.get(&state.name(path)).ok_or_else(not_found)?;
             Ok(state.files[*file].data.clone())
         })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.operate(|state| {
-            let file = state.names.remove(&Self::name(from)).ok_or_else(not_found)?;
-            state.names.insert(Self::name(to), file);
+            let file = state.names.remove(&state.name(from)).ok_or_else(not_found)?;
+            let to = state.name(to);
+            state.names.insert(to, file);
             Ok(())
         })
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.operate(|state| state.names.remove(&Self::name(path)).map(drop).ok_or_else(not_found))
+        self.operate(|state| state.names.remove(&state.name(path)).map(drop).ok_or_else(not_found))
     }
 
     fn remove_dir(&self, _: &Path) -> io::Result<()> {
@@ -308,7 +332,12 @@ impl Fs for FakeFs {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.state().names.contains_key(&Self::name(path)))
+        let state = self.state();
+        if state.names.contains_key(&state.name(path)) {
+            return Ok(true);
+        }
+        drop(state);
+        RealFs.exists(&self.lock_path(path))
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
@@ -320,7 +349,7 @@ impl Fs for FakeFs {
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         self.operate(|state| {
-            let file = *state.names.get(&Self::name(path)).ok_or_else(not_found)?;
+            let file = *state.names.get(&state.name(path)).ok_or_else(not_found)?;
             state.file_syncs += 1;
             state.files[file].sync();
             Ok(())
@@ -335,15 +364,15 @@ impl Fs for FakeFs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<LockFile> {
-        RealFs.lock(path)
+        RealFs.lock(&self.lock_path(path))
     }
 
     fn try_lock_existing(&self, path: &Path) -> io::Result<LockFile> {
-        RealFs.try_lock_existing(path)
+        RealFs.try_lock_existing(&self.lock_path(path))
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockFile>> {
-        RealFs.try_lock(path)
+        RealFs.try_lock(&self.lock_path(path))
     }
 }
 

@@ -4,3 +4,5 @@ mod batches;
 mod compactions;
 mod fake_fs;
 mod faults;
+mod forks;
+mod spelling;
