@@ -35,6 +35,7 @@ mod files;
 mod kind;
 mod lane;
 mod options;
+mod patience;
 mod reader;
 mod request;
 mod row;

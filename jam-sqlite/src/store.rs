@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::SqliteOptions;
 use crate::lane::Lane;
+use crate::patience::LockWaits;
 use crate::reader::Reader;
 use crate::request::{Answer, Call, Found, Message, Place, Put, Read, Request};
 use crate::space::Space;
@@ -93,6 +94,7 @@ pub struct SqliteStore {
     closed: AtomicBool,
     writer: mpsc::UnboundedSender<Message>,
     readers: mpsc::UnboundedSender<Read>,
+    waits: LockWaits,
     /// Each task holds the other end while it works.
     writing: watch::Sender<()>,
     reading: watch::Sender<()>,
@@ -145,6 +147,7 @@ impl SqliteStore {
         let (writing, written) = watch::channel(());
         let (reading, read) = watch::channel(());
         let reads = Arc::new(Mutex::new(reads));
+        let waits = LockWaits::default();
         for lane in tasks.readers {
             let reader = Reader {
                 lane,
@@ -162,6 +165,8 @@ impl SqliteStore {
             statements: tasks.statements,
             clock: Arc::clone(&tasks.clock),
             patience: tasks.patience,
+            waits: waits.clone(),
+            locked: None,
             lead: tasks.lead,
             space: tasks.space,
             inbox: writes,
@@ -175,6 +180,7 @@ impl SqliteStore {
             closed: AtomicBool::new(false),
             writer,
             readers,
+            waits,
             writing,
             reading,
         }
@@ -191,7 +197,8 @@ impl SqliteStore {
     async fn ask(&self, request: Request) -> Result<Answer> {
         self.check_open()?;
         let (reply, answer) = oneshot::channel();
-        let call = Call { request, reply };
+        let queued = self.waits.queued();
+        let call = Call { request, queued, reply };
         self.writer.send(Message::Write(call)).map_err(|_| self.not_taken())?;
         answer.await.map_err(|_| task_gone().with_outcome_unknown())?
     }
