@@ -71,7 +71,7 @@ use crate::writer::Writer;
 ///   longer (a backup, a shell) lets it grow meanwhile.
 /// - A file that is no SQLite database, holds somebody else's tables, or a table of a later version is refused and left as it
 ///   is. SQLite keeps checksums in the log and none in the database file: damage there is an error where it breaks the
-///   structure (`Corrupt`), and goes unnoticed inside a value unless the data is sealed. A file cut to length 0 is a new one.
+///   structure (`Corrupt`; single reads of sessions that are elsewhere go on), and goes unnoticed inside a value unless the data is sealed. A file cut to length 0 is a new one.
 /// - A write that fails (disk full, I/O error, read-only file) is `Unavailable`, and the others of its transaction are tried
 ///   without it. If syncing failed, whether it is there after a crash is not known, and
 ///   [`outcome_unknown`](Error::outcome_unknown) is set. Later writes work once the cause is gone; connections are opened anew

@@ -61,6 +61,11 @@ pub(crate) fn is_one_calls_own(error: &sqlx::Error) -> bool {
     )
 }
 
+/// Whether what is read may be the reason, so that the rest can be read without it.
+pub(crate) fn is_in_one_place(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(code::CORRUPT | code::NO_MEMORY | code::IO))
+}
+
 /// Whether a fresh connection may do better.
 pub(crate) fn spoils_the_connection(error: &sqlx::Error) -> bool {
     !matches!(

@@ -6,6 +6,7 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_lite::future::poll_once;
 use jam_core::{Error, ErrorKind, Load, Result, SessionStore, Timestamp};
 use jam_sqlite::{Durability, SqliteStore};
 use sqlx::SqlitePool;
@@ -161,6 +162,43 @@ async fn a_file_that_was_cut_off_anywhere_is_an_error_and_never_fewer_sessions()
             matches!(kind, ErrorKind::Corrupt | ErrorKind::Config),
             "cut off at {length}: {kind:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_the_trouble_of_those_sessions_alone_that_are_on_it() {
+    let place = filled().await;
+    let mut file = std::fs::read(place.path()).expect("read");
+    let page_size = usize::from(u16::from_be_bytes([file[16], file[17]]));
+    let holds = |page: &[u8], number: usize| {
+        let text = format!("{{\"n\":{number},");
+        page.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    let mut pages = file.chunks_mut(page_size);
+    let page = pages.find(|page| holds(page, 150)).expect("it is somewhere");
+    let (hit, sound): (Vec<_>, Vec<_>) = (0..300).partition(|number| holds(page, *number));
+    assert!(!hit.is_empty() && sound.len() > 200);
+    // No page has this type.
+    page[0] = 0xff;
+    std::fs::write(place.path(), file).expect("write");
+    let store = place.open().await;
+    let ids: Vec<_> = (0..300).map(|number| id("user1", &number.to_string())).collect();
+    // Queued before any is answered, so that they are read many at a time.
+    let mut loads: Vec<_> = ids.iter().map(|id| store.load(id, Load::new())).collect();
+    for load in &mut loads {
+        assert!(poll_once(load).await.is_none());
+    }
+    let mut outcomes = Vec::new();
+    for load in loads {
+        outcomes.push(load.await);
+    }
+    for number in sound {
+        let stored = outcomes[number].as_ref().expect("it is on another page");
+        assert!(holds(&stored.as_ref().expect("there").payload, number));
+    }
+    for number in hit {
+        let error = outcomes[number].as_ref().expect_err("damaged");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     }
 }
 
