@@ -114,7 +114,7 @@ pub(crate) struct Call {
 pub(crate) enum Message {
     Write(Call),
     /// Give free pages back to the file system, and tell whether there were any.
-    Shrink(oneshot::Sender<Result<bool>>),
+    Shrink(Queued, oneshot::Sender<Result<bool>>),
     /// Bring the file into its resting form and end.
     Close(oneshot::Sender<Result<()>>),
 }

@@ -267,7 +267,8 @@ impl SqliteStore {
     async fn shrink(&self) -> Result<()> {
         loop {
             let (reply, more) = oneshot::channel();
-            self.writer.send(Message::Shrink(reply)).map_err(|_| self.not_taken())?;
+            let message = Message::Shrink(self.waits.queued(), reply);
+            self.writer.send(message).map_err(|_| self.not_taken())?;
             if !more.await.map_err(|_| self.not_taken())?? {
                 return Ok(());
             }

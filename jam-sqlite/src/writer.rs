@@ -1,7 +1,7 @@
 //! The writer: one task that takes what waits, decides it in one transaction, commits once, and answers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam_core::{Clock, Error, Result};
 use tokio::sync::mpsc;
@@ -56,9 +56,9 @@ impl Writer {
                             bytes = 0;
                         }
                     }
-                    Message::Shrink(reply) => {
+                    Message::Shrink(queued, reply) => {
                         self.serve(std::mem::take(&mut batch)).await;
-                        let _ = reply.send(self.shrink().await);
+                        let _ = reply.send(self.shrink(queued).await);
                     }
                     Message::Close(reply) => {
                         // What is in the inbox now is done, nothing more gets in.
@@ -176,10 +176,18 @@ impl Writer {
         }
     }
 
-    async fn shrink(&self) -> Result<bool> {
+    async fn shrink(&mut self, queued: Queued) -> Result<bool> {
+        // Calls may wait behind it for long, so that what was is no reason to refuse them.
+        self.locked = None;
         let failed = |error| trouble::failed("giving free space back", error);
         let mut connection = self.lane.take().await.map_err(failed)?;
-        self.space.shrink(&mut connection).await.map_err(failed)
+        let mut began = Instant::now();
+        loop {
+            match self.space.shrink(&mut connection).await {
+                Err(error) if trouble::is_busy(&error) && self.patience_since(queued).outlasts(&mut began) => {}
+                outcome => return outcome.map_err(failed),
+            }
+        }
     }
 
     async fn keep_log_short(&mut self) {
