@@ -70,9 +70,12 @@ pub(crate) struct Pen<'a> {
 impl Pen<'_> {
     /// Decides all calls in one transaction and commits it.
     pub(crate) async fn together(self, connection: &mut SqliteConnection, calls: &mut [Pending]) -> Result<(), Halted> {
-        let undone = Halted::Undone;
-        self.patiently(connection, "BEGIN IMMEDIATE").await.map_err(undone)?;
-        let mut outcome = self.decide_all(connection, calls).await.map_err(undone);
+        if let Err(error) = self.patiently(connection, "BEGIN IMMEDIATE").await {
+            // An application may have left a transaction open on a connection of its pool.
+            roll_back(connection).await;
+            return Err(Halted::Undone(error));
+        }
+        let mut outcome = self.decide_all(connection, calls).await.map_err(Halted::Undone);
         match outcome {
             Ok(()) => outcome = self.commit(connection).await,
             Err(_) => roll_back(connection).await,

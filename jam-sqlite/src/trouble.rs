@@ -66,11 +66,11 @@ pub(crate) fn is_in_one_place(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(code::CORRUPT | code::NO_MEMORY | code::IO))
 }
 
-/// Whether a fresh connection may do better.
+/// Whether a fresh connection may do better. Where the application's database is in memory there is no other one.
 pub(crate) fn spoils_the_connection(error: &sqlx::Error) -> bool {
     !matches!(
         primary_code(error),
-        Some(code::BUSY | code::LOCKED | code::FULL | code::TOO_BIG)
+        Some(code::ERROR | code::BUSY | code::LOCKED | code::FULL | code::TOO_BIG | code::CONSTRAINT)
     )
 }
 
