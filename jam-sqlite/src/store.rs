@@ -81,8 +81,9 @@ use crate::writer::Writer;
 ///
 /// [`from_pool`](Self::from_pool) makes the table there, and changes no setting of the database: what a write survives, and how it
 /// waits for locks, is what the pool's connections are set to. Use the write-ahead log (`journal_mode = WAL`), or reads and
-/// writes wait for each other. Space is given back if the database has `auto_vacuum`. [`close`](SessionStore::close) leaves the
-/// pool open.
+/// writes wait for each other. Free pages go back to the file system by themselves with `auto_vacuum = FULL`; with `INCREMENTAL`
+/// they do when the application runs `PRAGMA incremental_vacuum`, since some may be its own.
+/// [`close`](SessionStore::close) leaves the pool open.
 ///
 /// # The runtime
 ///

@@ -6,10 +6,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::{Load, SessionStore};
+use jam_core::{Load, Record, SessionStore, Timestamp};
 use jam_sqlite::SqliteStore;
 use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use support::*;
 
 /// Everything that many tasks do at once, with reads among the writes.
@@ -126,6 +126,26 @@ async fn a_transaction_that_was_left_open_in_a_pool_is_ended() {
         .await
         .expect_err("a transaction in a transaction");
     store.clear(&key("user1")).await.expect("it has ended");
+}
+
+#[tokio::test]
+async fn free_pages_of_an_application_go_when_its_own_setting_says() {
+    let folder = tempfile::tempdir().expect("tempdir");
+    for (setting, of_itself) in [(SqliteAutoVacuum::Full, true), (SqliteAutoVacuum::Incremental, false)] {
+        let path = folder.path().join(format!("{setting:?}.db"));
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let options = options.auto_vacuum(setting).journal_mode(SqliteJournalMode::Wal);
+        let pool = SqlitePool::connect_with(options).await.expect("pool");
+        let store = SqliteStore::from_pool(pool.clone()).await.expect("open");
+        let fill = Record::new(vec![b'x'; 4_000_000], Some(Timestamp::from_secs(1)));
+        store.insert(&id("user1", "a"), &fill).await.expect("insert");
+        assert_eq!(store.remove_expired(Timestamp::from_secs(2)).await.expect("sweep"), 1);
+        let free = query(&path, "PRAGMA freelist_count").await;
+        assert_eq!(free == ["0"], of_itself, "{setting:?}: {free:?}");
+        let vacuum = sqlx::raw_sql("PRAGMA incremental_vacuum").execute(&pool).await;
+        vacuum.expect("the application's own");
+        assert_eq!(query(&path, "PRAGMA freelist_count").await, ["0"]);
+    }
 }
 
 #[tokio::test]
