@@ -32,6 +32,7 @@ mod alone;
 mod cursor;
 mod factory;
 mod files;
+mod health;
 mod kind;
 mod lane;
 mod options;

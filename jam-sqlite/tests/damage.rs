@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use jam_core::{Error, ErrorKind, Load, Result, SessionStore, Timestamp};
-use jam_sqlite::{Durability, SqliteStore};
+use jam_core::{Error, ErrorKind, Load, Result, SessionStore, Severity, StoreConfig, StoreFactory, Timestamp};
+use jam_sqlite::{Durability, SqliteFactory, SqliteStore};
 use sqlx::SqlitePool;
 use support::*;
 
@@ -165,9 +165,8 @@ async fn a_file_that_was_cut_off_anywhere_is_an_error_and_never_fewer_sessions()
     }
 }
 
-#[tokio::test]
-async fn a_damaged_page_is_the_trouble_of_those_sessions_alone_that_are_on_it() {
-    let place = filled().await;
+/// Gives those of the 300 that may be on the page, and the others.
+fn damage_a_page(place: &Place) -> (Vec<usize>, Vec<usize>) {
     let mut file = std::fs::read(place.path()).expect("read");
     let page_size = usize::from(u16::from_be_bytes([file[16], file[17]]));
     let holds = |page: &[u8], number: usize| {
@@ -181,6 +180,13 @@ async fn a_damaged_page_is_the_trouble_of_those_sessions_alone_that_are_on_it() 
     // No page has this type.
     page[0] = 0xff;
     std::fs::write(place.path(), file).expect("write");
+    (hit, sound)
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_the_trouble_of_those_sessions_alone_that_are_on_it() {
+    let place = filled().await;
+    let (hit, sound) = damage_a_page(&place);
     let store = place.open().await;
     let ids: Vec<_> = (0..300).map(|number| id("user1", &number.to_string())).collect();
     // Queued before any is answered, so that they are read many at a time.
@@ -194,12 +200,33 @@ async fn a_damaged_page_is_the_trouble_of_those_sessions_alone_that_are_on_it() 
     }
     for number in sound {
         let stored = outcomes[number].as_ref().expect("it is on another page");
-        assert!(holds(&stored.as_ref().expect("there").payload, number));
+        let payload = &stored.as_ref().expect("there").payload;
+        assert!(payload.starts_with(format!("{{\"n\":{number},").as_bytes()));
     }
     for number in hit {
         let error = outcomes[number].as_ref().expect_err("damaged");
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_diagnosis_tells_of_a_damaged_page_that_nobody_has_read() {
+    let place = filled().await;
+    let diagnose = || async {
+        let url = format!("sqlite:{}", place.path().display());
+        let mut config = StoreConfig::from_url(&url).expect("url");
+        let findings = SqliteFactory.diagnose(&mut config).await.expect("diagnosis");
+        findings
+            .into_iter()
+            .filter(|finding| finding.severity == Severity::Wrong)
+    };
+    assert_eq!(diagnose().await.count(), 0);
+    damage_a_page(&place);
+    let wrong: Vec<_> = diagnose().await.collect();
+    assert!(
+        matches!(&wrong[..], [one] if one.found.contains("damaged")),
+        "{wrong:?}"
+    );
 }
 
 async fn scanned(store: &SqliteStore) -> Result<usize> {
