@@ -28,10 +28,10 @@ impl Pen<'_> {
         calls: &mut [Pending],
     ) -> Result<(), Halted> {
         let requests: Vec<_> = calls.iter().map(|call| &call.request).collect();
-        let since = Instant::now();
+        let mut began = Instant::now();
         let outcomes = loop {
             match self.commit_alone(connection, kind, &requests).await {
-                Err(Halted::Undone(error)) if trouble::is_busy(&error) && since.elapsed() < self.patience => {}
+                Err(Halted::Undone(error)) if trouble::is_busy(&error) && self.patience.outlasts(&mut began) => {}
                 // One of many is there already, or cannot be: each is decided by itself.
                 Err(Halted::Undone(error)) if calls.len() > 1 && trouble::is_constraint(&error) => return Ok(()),
                 outcomes => break outcomes?,

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use jam_core::diagnosis::try_out;
 use jam_core::{Finding, Result, SessionStore, StoreConfig, StoreFactory};
 
-use crate::files;
 use crate::{Durability, SqliteOptions, SqliteStore};
+use crate::{files, health};
 
 /// Opens a [`SqliteStore`] as `sqlite`.
 ///
@@ -58,12 +58,18 @@ impl StoreFactory for SqliteFactory {
         };
         let mut findings = vec![durability.finding(), try_out(&store).await];
         findings.extend(permissions);
+        if path != MEMORY {
+            findings.extend(health::damage(Path::new(&path), health::LOOK).await);
+        }
         if let Err(error) = store.close().await {
             findings.push(Finding::error("closing", &error));
         }
         Ok(findings)
     }
 }
+
+/// The path of a database in memory.
+const MEMORY: &str = ":memory:";
 
 /// What the fields say, all of which are known afterwards, before anything is opened: a mistake in the config shall
 /// leave no files behind.
@@ -79,7 +85,7 @@ fn read(config: &mut StoreConfig) -> Result<(String, Durability, SqliteOptions)>
         (None, None) => SqliteStore::DEFAULT_PATH.to_owned(),
     };
     let mut options = match path.as_str() {
-        ":memory:" => SqliteOptions::in_memory(),
+        MEMORY => SqliteOptions::in_memory(),
         path => SqliteStore::options(path),
     };
     options = options.clock(config.clock());

@@ -91,7 +91,9 @@ impl SqliteOptions {
     }
 
     /// How long a write waits while another process or connection keeps the database locked, before it is
-    /// [`Unavailable`](jam_core::ErrorKind::Unavailable); 10 s by default.
+    /// [`Unavailable`](jam_core::ErrorKind::Unavailable); 10 s by default. It counts from the call, through every lock that
+    /// those before it wait for, and not while they are written. In a database of the application's the last try may take
+    /// for as long as a connection of its pool waits by itself.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self

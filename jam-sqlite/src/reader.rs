@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_lite::StreamExt;
-use jam_core::{Cursor, Entry, Page, Result, SessionKey};
+use jam_core::{Cursor, Entry, Error, Page, Result, SessionKey};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Either, Executor, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -76,7 +76,14 @@ impl Reader {
                     let _ = reply.send(found);
                 }
             }
-            Err(error) => {
+            // A damaged page is the trouble of those alone whose records are there.
+            Err(Failed::Reading(error)) if places.len() > 1 && trouble::is_in_one_place(&error) => {
+                for (place, reply) in places.into_iter().zip(replies) {
+                    let _ = reply.send(self.find_one(place).await);
+                }
+            }
+            Err(failed) => {
+                let error = Error::from(failed);
                 for reply in replies {
                     let _ = reply.send(Err(trouble::again(&error)));
                 }
@@ -84,7 +91,12 @@ impl Reader {
         }
     }
 
-    async fn find(&self, places: &[Place]) -> Result<Vec<Result<Option<Found>>>> {
+    async fn find_one(&self, place: Place) -> Result<Option<Found>> {
+        let found = self.find(&[place]).await?;
+        found.into_iter().next().unwrap_or(Ok(None))
+    }
+
+    async fn find(&self, places: &[Place]) -> Result<Vec<Result<Option<Found>>>, Failed> {
         let mut connection = self.connect().await?;
         let found = find(&mut connection, &self.statements, places).await;
         self.settle(connection, found.map_err(Failed::Reading)).await
@@ -93,13 +105,13 @@ impl Reader {
     async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
         let mut connection = self.connect().await?;
         let listed = list(&mut connection, &self.statements, key).await;
-        self.settle(connection, listed).await
+        Ok(self.settle(connection, listed).await?)
     }
 
     async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         let mut connection = self.connect().await?;
         let page = scan(&mut connection, &self.statements, after, limit).await;
-        self.settle(connection, page).await
+        Ok(self.settle(connection, page).await?)
     }
 
     async fn connect(&self) -> Result<InUse> {
@@ -108,17 +120,13 @@ impl Reader {
     }
 
     /// Gives the connection up if a new one may do better.
-    async fn settle<T>(&self, connection: InUse, outcome: Result<T, Failed>) -> Result<T> {
-        match outcome {
-            Ok(value) => Ok(value),
-            Err(Failed::Row(error)) => Err(error),
-            Err(Failed::Reading(error)) => {
-                if trouble::spoils_the_connection(&error) {
-                    self.lane.give_up(connection).await;
-                }
-                Err(trouble::failed("reading sessions", error))
-            }
+    async fn settle<T>(&self, connection: InUse, outcome: Result<T, Failed>) -> Result<T, Failed> {
+        if let Err(Failed::Reading(error)) = &outcome
+            && trouble::spoils_the_connection(error)
+        {
+            self.lane.give_up(connection).await;
         }
+        outcome
     }
 }
 
@@ -126,7 +134,7 @@ impl Reader {
 #[derive(Debug)]
 pub(crate) enum Failed {
     Reading(sqlx::Error),
-    Row(jam_core::Error),
+    Row(Error),
 }
 
 impl From<sqlx::Error> for Failed {
@@ -135,9 +143,18 @@ impl From<sqlx::Error> for Failed {
     }
 }
 
-impl From<jam_core::Error> for Failed {
-    fn from(error: jam_core::Error) -> Self {
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
         Self::Row(error)
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Reading(error) => trouble::failed("reading sessions", error),
+            Failed::Row(error) => error,
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use jam_core::{Cursor, Entry, Page, Record, RecordId, Renewal, Result, SessionKey, Stored, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::patience::Queued;
+
 /// Where a record is, in a form that is bound without being copied.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -103,6 +105,7 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) request: Request,
+    pub(crate) queued: Queued,
     pub(crate) reply: oneshot::Sender<Result<Answer>>,
 }
 
@@ -111,7 +114,7 @@ pub(crate) struct Call {
 pub(crate) enum Message {
     Write(Call),
     /// Give free pages back to the file system, and tell whether there were any.
-    Shrink(oneshot::Sender<Result<bool>>),
+    Shrink(Queued, oneshot::Sender<Result<bool>>),
     /// Bring the file into its resting form and end.
     Close(oneshot::Sender<Result<()>>),
 }

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::SqliteOptions;
 use crate::lane::Lane;
+use crate::patience::LockWaits;
 use crate::reader::Reader;
 use crate::request::{Answer, Call, Found, Message, Place, Put, Read, Request};
 use crate::space::Space;
@@ -70,7 +71,7 @@ use crate::writer::Writer;
 ///   longer (a backup, a shell) lets it grow meanwhile.
 /// - A file that is no SQLite database, holds somebody else's tables, or a table of a later version is refused and left as it
 ///   is. SQLite keeps checksums in the log and none in the database file: damage there is an error where it breaks the
-///   structure (`Corrupt`), and goes unnoticed inside a value unless the data is sealed. A file cut to length 0 is a new one.
+///   structure (`Corrupt`; single reads of sessions that are elsewhere go on), and goes unnoticed inside a value unless the data is sealed. A file cut to length 0 is a new one.
 /// - A write that fails (disk full, I/O error, read-only file) is `Unavailable`, and the others of its transaction are tried
 ///   without it. If syncing failed, whether it is there after a crash is not known, and
 ///   [`outcome_unknown`](Error::outcome_unknown) is set. Later writes work once the cause is gone; connections are opened anew
@@ -80,8 +81,9 @@ use crate::writer::Writer;
 ///
 /// [`from_pool`](Self::from_pool) makes the table there, and changes no setting of the database: what a write survives, and how it
 /// waits for locks, is what the pool's connections are set to. Use the write-ahead log (`journal_mode = WAL`), or reads and
-/// writes wait for each other. Space is given back if the database has `auto_vacuum`. [`close`](SessionStore::close) leaves the
-/// pool open.
+/// writes wait for each other. Free pages go back to the file system by themselves with `auto_vacuum = FULL`; with `INCREMENTAL`
+/// they do when the application runs `PRAGMA incremental_vacuum`, since some may be its own.
+/// [`close`](SessionStore::close) leaves the pool open.
 ///
 /// # The runtime
 ///
@@ -93,6 +95,7 @@ pub struct SqliteStore {
     closed: AtomicBool,
     writer: mpsc::UnboundedSender<Message>,
     readers: mpsc::UnboundedSender<Read>,
+    waits: LockWaits,
     /// Each task holds the other end while it works.
     writing: watch::Sender<()>,
     reading: watch::Sender<()>,
@@ -145,6 +148,7 @@ impl SqliteStore {
         let (writing, written) = watch::channel(());
         let (reading, read) = watch::channel(());
         let reads = Arc::new(Mutex::new(reads));
+        let waits = LockWaits::default();
         for lane in tasks.readers {
             let reader = Reader {
                 lane,
@@ -162,6 +166,8 @@ impl SqliteStore {
             statements: tasks.statements,
             clock: Arc::clone(&tasks.clock),
             patience: tasks.patience,
+            waits: waits.clone(),
+            locked: None,
             lead: tasks.lead,
             space: tasks.space,
             inbox: writes,
@@ -175,6 +181,7 @@ impl SqliteStore {
             closed: AtomicBool::new(false),
             writer,
             readers,
+            waits,
             writing,
             reading,
         }
@@ -191,7 +198,8 @@ impl SqliteStore {
     async fn ask(&self, request: Request) -> Result<Answer> {
         self.check_open()?;
         let (reply, answer) = oneshot::channel();
-        let call = Call { request, reply };
+        let queued = self.waits.queued();
+        let call = Call { request, queued, reply };
         self.writer.send(Message::Write(call)).map_err(|_| self.not_taken())?;
         answer.await.map_err(|_| task_gone().with_outcome_unknown())?
     }
@@ -260,7 +268,8 @@ impl SqliteStore {
     async fn shrink(&self) -> Result<()> {
         loop {
             let (reply, more) = oneshot::channel();
-            self.writer.send(Message::Shrink(reply)).map_err(|_| self.not_taken())?;
+            let message = Message::Shrink(self.waits.queued(), reply);
+            self.writer.send(message).map_err(|_| self.not_taken())?;
             if !more.await.map_err(|_| self.not_taken())?? {
                 return Ok(());
             }

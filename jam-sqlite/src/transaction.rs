@@ -9,6 +9,7 @@ use sqlx::{Either, Executor, Row, SqliteConnection};
 use tokio::sync::oneshot;
 
 use crate::kind::{self, Decision, Explanation, Judged, Kind, Outcome};
+use crate::patience::{Patience, Queued};
 use crate::reader::{self, Failed};
 use crate::request::{Answer, Call, Request};
 use crate::row::Values;
@@ -19,6 +20,7 @@ use crate::trouble;
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) request: Request,
+    pub(crate) queued: Queued,
     pub(crate) reply: oneshot::Sender<Result<Answer>>,
     pub(crate) answer: Option<Result<Answer>>,
 }
@@ -27,6 +29,7 @@ impl From<Call> for Pending {
     fn from(call: Call) -> Self {
         Self {
             request: call.request,
+            queued: call.queued,
             reply: call.reply,
             answer: None,
         }
@@ -58,8 +61,8 @@ impl Halted {
 pub(crate) struct Pen<'a> {
     pub(crate) statements: &'a Statements,
     pub(crate) clock: &'a dyn Clock,
-    /// How long others may keep the database locked.
-    pub(crate) patience: Duration,
+    /// What is left of it to the oldest of the calls.
+    pub(crate) patience: Patience<'a>,
     /// See [`Pen::LEAD`].
     pub(crate) lead: Duration,
 }
@@ -67,9 +70,12 @@ pub(crate) struct Pen<'a> {
 impl Pen<'_> {
     /// Decides all calls in one transaction and commits it.
     pub(crate) async fn together(self, connection: &mut SqliteConnection, calls: &mut [Pending]) -> Result<(), Halted> {
-        let undone = Halted::Undone;
-        self.patiently(connection, "BEGIN IMMEDIATE").await.map_err(undone)?;
-        let mut outcome = self.decide_all(connection, calls).await.map_err(undone);
+        if let Err(error) = self.patiently(connection, "BEGIN IMMEDIATE").await {
+            // An application may have left a transaction open on a connection of its pool.
+            roll_back(connection).await;
+            return Err(Halted::Undone(error));
+        }
+        let mut outcome = self.decide_all(connection, calls).await.map_err(Halted::Undone);
         match outcome {
             Ok(()) => outcome = self.commit(connection).await,
             Err(_) => roll_back(connection).await,
@@ -245,11 +251,11 @@ impl Pen<'_> {
 
     /// Runs a statement that waits for others to let go of the database.
     async fn patiently(self, connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-        let since = Instant::now();
+        let mut began = Instant::now();
         loop {
             match connection.execute(sqlx::query(sql)).await {
                 // SQLite itself has waited for a moment.
-                Err(error) if trouble::is_busy(&error) && since.elapsed() < self.patience => {}
+                Err(error) if trouble::is_busy(&error) && self.patience.outlasts(&mut began) => {}
                 other => return other.map(drop),
             }
         }

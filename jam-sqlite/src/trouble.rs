@@ -12,6 +12,7 @@ mod code {
     pub(super) const LOCKED: i32 = 6;
     pub(super) const NO_MEMORY: i32 = 7;
     pub(super) const READ_ONLY: i32 = 8;
+    pub(super) const INTERRUPTED: i32 = 9;
     pub(super) const IO: i32 = 10;
     pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
@@ -31,6 +32,11 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
 /// Somebody else holds the lock; the same may be tried again.
 pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(code::BUSY | code::LOCKED))
+}
+
+/// It was told to stop.
+pub(crate) fn is_interrupted(error: &sqlx::Error) -> bool {
+    primary_code(error) == Some(code::INTERRUPTED)
 }
 
 /// A row of that key is there already, or must not be.
@@ -61,11 +67,16 @@ pub(crate) fn is_one_calls_own(error: &sqlx::Error) -> bool {
     )
 }
 
-/// Whether a fresh connection may do better.
+/// Whether what is read may be the reason, so that the rest can be read without it.
+pub(crate) fn is_in_one_place(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(code::CORRUPT | code::NO_MEMORY | code::IO))
+}
+
+/// Whether a fresh connection may do better. Where the application's database is in memory there is no other one.
 pub(crate) fn spoils_the_connection(error: &sqlx::Error) -> bool {
     !matches!(
         primary_code(error),
-        Some(code::BUSY | code::LOCKED | code::FULL | code::TOO_BIG)
+        Some(code::ERROR | code::BUSY | code::LOCKED | code::FULL | code::TOO_BIG | code::CONSTRAINT)
     )
 }
 

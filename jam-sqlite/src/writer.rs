@@ -1,18 +1,21 @@
 //! The writer: one task that takes what waits, decides it in one transaction, commits once, and answers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam_core::{Clock, Error, Result};
 use tokio::sync::mpsc;
 
 use crate::kind::Kind;
 use crate::lane::{InUse, Lane};
+use crate::patience::{LockWaits, Patience, Queued};
 use crate::request::{Call, Message};
 use crate::space::Space;
 use crate::statements::{Many, Statements};
 use crate::transaction::{Halted, Pen, Pending};
 use crate::trouble;
+
+const WRITING: &str = "writing sessions";
 
 /// The one task that changes the table, of those of this store.
 #[derive(Debug)]
@@ -20,7 +23,11 @@ pub(crate) struct Writer {
     pub(crate) lane: Lane,
     pub(crate) statements: Arc<Statements>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// How long others may keep the database locked while a call waits.
     pub(crate) patience: Duration,
+    pub(crate) waits: LockWaits,
+    /// What calls heard that waited so long, if the last ones did.
+    pub(crate) locked: Option<Error>,
     pub(crate) lead: Duration,
     pub(crate) space: Space,
     pub(crate) inbox: mpsc::UnboundedReceiver<Message>,
@@ -49,9 +56,9 @@ impl Writer {
                             bytes = 0;
                         }
                     }
-                    Message::Shrink(reply) => {
+                    Message::Shrink(queued, reply) => {
                         self.serve(std::mem::take(&mut batch)).await;
-                        let _ = reply.send(self.shrink().await);
+                        let _ = reply.send(self.shrink(queued).await);
                     }
                     Message::Close(reply) => {
                         // What is in the inbox now is done, nothing more gets in.
@@ -69,19 +76,19 @@ impl Writer {
         }
     }
 
-    async fn serve(&self, calls: Vec<Call>) {
+    async fn serve(&mut self, calls: Vec<Call>) {
         // Nobody waits for those any more, so they need not be made.
         let waited_for = calls.into_iter().filter(|call| !call.reply.is_closed());
         let mut pending: Vec<Pending> = waited_for.map(Pending::from).collect();
         if !self.space.is_in_place() {
             return refuse_with(pending, &trouble::removed());
         }
-        match self.decide(&mut pending).await {
+        match self.decide_in_time(&mut pending).await {
             // One of them may be the reason, so each is tried by itself.
             Err(Halted::Undone(error)) if pending.len() > 1 && trouble::is_one_calls_own(&error) => {
                 for call in pending {
                     let mut one = vec![call];
-                    if let Err(halted) = self.decide(&mut one).await {
+                    if let Err(halted) = self.decide_in_time(&mut one).await {
                         refuse(one, halted);
                     }
                 }
@@ -91,18 +98,47 @@ impl Writer {
         }
     }
 
+    /// Decides and answers these calls, except those who wait for a lock as long as they may: they are refused, and the
+    /// others go on.
+    async fn decide_in_time(&mut self, pending: &mut Vec<Pending>) -> Result<(), Halted> {
+        loop {
+            if let Some(error) = &self.locked {
+                // Trying for them once more would only make those behind them wait for longer.
+                refuse_with(pending.extract_if(.., |call| self.has_waited(call)), error);
+            }
+            let Some(oldest) = pending.first() else { return Ok(()) };
+            let pen = self.pen(oldest.queued);
+            let outcome = self.decide(pen, pending).await;
+            self.locked = None;
+            match outcome {
+                Err(Halted::Undone(error))
+                    if trouble::is_busy(&error) && pending.iter().any(|call| self.has_waited(call)) =>
+                {
+                    self.locked = Some(trouble::failed(WRITING, error));
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// For locks, as long as it may. Without waiting at all, nobody has.
+    fn has_waited(&self, call: &Pending) -> bool {
+        let waited = self.waits.of(call.queued);
+        !waited.is_zero() && waited >= self.patience
+    }
+
     /// Decides and answers these calls, by themselves if they are of one kind. Those that are left when it fails have
     /// changed nothing.
-    async fn decide(&self, pending: &mut Vec<Pending>) -> Result<(), Halted> {
+    async fn decide(&self, pen: Pen<'_>, pending: &mut Vec<Pending>) -> Result<(), Halted> {
         if let Some(kind) = only_kind(pending) {
             let mut connection = self.connect().await?;
-            let outcome = self.pen().alone(&mut connection, kind, pending).await;
+            let outcome = pen.alone(&mut connection, kind, pending).await;
             self.settle(connection, outcome).await?;
             answer_decided(pending);
         }
         if !pending.is_empty() {
             let mut connection = self.connect().await?;
-            let outcome = self.pen().together(&mut connection, pending).await;
+            let outcome = pen.together(&mut connection, pending).await;
             self.settle(connection, outcome).await?;
             answer_decided(pending);
         }
@@ -123,19 +159,35 @@ impl Writer {
         outcome
     }
 
-    fn pen(&self) -> Pen<'_> {
+    fn pen(&self, oldest: Queued) -> Pen<'_> {
         Pen {
             statements: &self.statements,
             clock: &*self.clock,
-            patience: self.patience,
+            patience: self.patience_since(oldest),
             lead: self.lead,
         }
     }
 
-    async fn shrink(&self) -> Result<bool> {
+    fn patience_since(&self, queued: Queued) -> Patience<'_> {
+        Patience {
+            waits: &self.waits,
+            queued,
+            most: self.patience,
+        }
+    }
+
+    async fn shrink(&mut self, queued: Queued) -> Result<bool> {
+        // Calls may wait behind it for long, so that what was is no reason to refuse them.
+        self.locked = None;
         let failed = |error| trouble::failed("giving free space back", error);
         let mut connection = self.lane.take().await.map_err(failed)?;
-        self.space.shrink(&mut connection).await.map_err(failed)
+        let mut began = Instant::now();
+        loop {
+            match self.space.shrink(&mut connection).await {
+                Err(error) if trouble::is_busy(&error) && self.patience_since(queued).outlasts(&mut began) => {}
+                outcome => return outcome.map_err(failed),
+            }
+        }
     }
 
     async fn keep_log_short(&mut self) {
@@ -176,7 +228,7 @@ fn answer_decided(pending: &mut Vec<Pending>) {
 
 fn refuse(calls: impl IntoIterator<Item = Pending>, halted: Halted) {
     let error = match halted {
-        Halted::Undone(error) => trouble::failed("writing sessions", error),
+        Halted::Undone(error) => trouble::failed(WRITING, error),
         Halted::Committing(error) => trouble::failed("making a write durable", error).with_outcome_unknown(),
     };
     refuse_with(calls, &error);

@@ -6,8 +6,9 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use jam_core::{Error, ErrorKind, Load, Result, SessionStore, Timestamp};
-use jam_sqlite::{Durability, SqliteStore};
+use futures_lite::future::poll_once;
+use jam_core::{Error, ErrorKind, Load, Result, SessionStore, Severity, StoreConfig, StoreFactory, Timestamp};
+use jam_sqlite::{Durability, SqliteFactory, SqliteStore};
 use sqlx::SqlitePool;
 use support::*;
 
@@ -162,6 +163,70 @@ async fn a_file_that_was_cut_off_anywhere_is_an_error_and_never_fewer_sessions()
             "cut off at {length}: {kind:?}"
         );
     }
+}
+
+/// Gives those of the 300 that may be on the page, and the others.
+fn damage_a_page(place: &Place) -> (Vec<usize>, Vec<usize>) {
+    let mut file = std::fs::read(place.path()).expect("read");
+    let page_size = usize::from(u16::from_be_bytes([file[16], file[17]]));
+    let holds = |page: &[u8], number: usize| {
+        let text = format!("{{\"n\":{number},");
+        page.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    let mut pages = file.chunks_mut(page_size);
+    let page = pages.find(|page| holds(page, 150)).expect("it is somewhere");
+    let (hit, sound): (Vec<_>, Vec<_>) = (0..300).partition(|number| holds(page, *number));
+    assert!(!hit.is_empty() && sound.len() > 200);
+    // No page has this type.
+    page[0] = 0xff;
+    std::fs::write(place.path(), file).expect("write");
+    (hit, sound)
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_the_trouble_of_those_sessions_alone_that_are_on_it() {
+    let place = filled().await;
+    let (hit, sound) = damage_a_page(&place);
+    let store = place.open().await;
+    let ids: Vec<_> = (0..300).map(|number| id("user1", &number.to_string())).collect();
+    // Queued before any is answered, so that they are read many at a time.
+    let mut loads: Vec<_> = ids.iter().map(|id| store.load(id, Load::new())).collect();
+    for load in &mut loads {
+        assert!(poll_once(load).await.is_none());
+    }
+    let mut outcomes = Vec::new();
+    for load in loads {
+        outcomes.push(load.await);
+    }
+    for number in sound {
+        let stored = outcomes[number].as_ref().expect("it is on another page");
+        let payload = &stored.as_ref().expect("there").payload;
+        assert!(payload.starts_with(format!("{{\"n\":{number},").as_bytes()));
+    }
+    for number in hit {
+        let error = outcomes[number].as_ref().expect_err("damaged");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_diagnosis_tells_of_a_damaged_page_that_nobody_has_read() {
+    let place = filled().await;
+    let diagnose = || async {
+        let url = format!("sqlite:{}", place.path().display());
+        let mut config = StoreConfig::from_url(&url).expect("url");
+        let findings = SqliteFactory.diagnose(&mut config).await.expect("diagnosis");
+        findings
+            .into_iter()
+            .filter(|finding| finding.severity == Severity::Wrong)
+    };
+    assert_eq!(diagnose().await.count(), 0);
+    damage_a_page(&place);
+    let wrong: Vec<_> = diagnose().await.collect();
+    assert!(
+        matches!(&wrong[..], [one] if one.found.contains("damaged")),
+        "{wrong:?}"
+    );
 }
 
 async fn scanned(store: &SqliteStore) -> Result<usize> {

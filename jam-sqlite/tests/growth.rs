@@ -68,6 +68,46 @@ async fn a_file_that_many_sessions_have_left_shrinks_and_churn_does_not_make_it_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn free_space_is_given_back_though_another_process_takes_the_lock_again_and_again() {
+    let place = Place::new();
+    let store = place.open().await;
+    // Enough for some thirty steps, between which the lock is free.
+    let record = Record::new(vec![b'x'; 100_000], Some(Timestamp::from_secs(2_000)));
+    for number in 0..300 {
+        let id = id("user1", &number.to_string());
+        store.insert(&id, &record).await.expect("insert");
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let options = SqliteConnectOptions::new().filename(place.path());
+    let mut other = options.busy_timeout(Duration::ZERO).connect().await.expect("connect");
+    let locking = tokio::spawn({
+        let done = Arc::clone(&done);
+        async move {
+            let mut locks = 0;
+            while !done.load(Ordering::SeqCst) {
+                // At once when it is free; SQLite itself would sleep in between.
+                if sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.is_ok() {
+                    locks += 1;
+                    // Longer than SQLite waits in a try of the writer.
+                    sleep(Duration::from_millis(20)).await;
+                    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("rollback");
+                    sleep(Duration::from_millis(2)).await;
+                }
+            }
+            locks
+        }
+    });
+    let removed = store.remove_expired(Timestamp::from_secs(9_000)).await;
+    done.store(true, Ordering::SeqCst);
+    assert_eq!(removed.expect("sweep"), 300);
+    let locks = locking.await.expect("no panic");
+    let free: u64 = place.query("PRAGMA freelist_count").await[0].parse().expect("a number");
+    println!("others had the lock {locks} times, {free} pages are free");
+    // So many are kept for what comes next, and fewer than a step gives back are not worth one.
+    assert!(free <= 2 * 256, "{free} pages are free");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_that_leave_no_gap_do_not_make_the_log_grow_for_ever() {
     let place = Place::new();
     let store = place.open().await;

@@ -6,10 +6,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::SessionStore;
+use jam_core::{Load, Record, SessionStore, Timestamp};
 use jam_sqlite::SqliteStore;
 use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use support::*;
 
 /// Everything that many tasks do at once, with reads among the writes.
@@ -83,6 +83,69 @@ async fn an_opening_that_is_given_up_leaves_no_transaction_behind() {
     let tables = query(&folder.path().join("app.db"), "SELECT name FROM sqlite_schema").await;
     assert_eq!(tables, ["orders"]);
     SqliteStore::from_pool(pool).await.expect("open");
+}
+
+/// With the pool's only connection such a database is gone.
+#[tokio::test]
+async fn what_the_database_refuses_costs_an_application_in_memory_nothing() {
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    let pool = pool.connect("sqlite::memory:").await.expect("pool");
+    let store = SqliteStore::from_pool(pool.clone()).await.expect("open");
+    let (kept, refused) = (id("user1", "kept"), id("refused", "a"));
+    store.insert(&kept, &record("{}")).await.expect("insert");
+    let own = "CREATE TABLE orders (id INTEGER PRIMARY KEY); \
+               CREATE TRIGGER picky BEFORE INSERT ON jam_sessions WHEN NEW.session_key = 'refused' \
+               BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    sqlx::raw_sql(own).execute(&pool).await.expect("create");
+    store.insert(&refused, &record("{}")).await.expect_err("a constraint");
+    assert!(payload(&store, &kept).await.is_some());
+    // A statement that is wrong: the writer's, and the readers'.
+    let broken = "DROP TRIGGER picky; ALTER TABLE jam_sessions RENAME COLUMN data TO dates";
+    sqlx::raw_sql(broken).execute(&pool).await.expect("alter");
+    store.insert(&refused, &record("{}")).await.expect_err("no such column");
+    store.load(&kept, Load::new()).await.expect_err("no such column");
+    let mended = "ALTER TABLE jam_sessions RENAME COLUMN dates TO data; INSERT INTO orders VALUES (1)";
+    sqlx::raw_sql(mended)
+        .execute(&pool)
+        .await
+        .expect("the tables are there");
+    assert!(payload(&store, &kept).await.is_some());
+}
+
+/// An application that forgot to end its own has no hold on the store for long.
+#[tokio::test]
+async fn a_transaction_that_was_left_open_in_a_pool_is_ended() {
+    let folder = tempfile::tempdir().expect("tempdir");
+    let options = SqliteConnectOptions::new().filename(folder.path().join("app.db"));
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    let pool = pool.connect_with(options.create_if_missing(true)).await.expect("pool");
+    let store = SqliteStore::from_pool(pool.clone()).await.expect("open");
+    sqlx::raw_sql("BEGIN").execute(&pool).await.expect("begin");
+    store
+        .clear(&key("user1"))
+        .await
+        .expect_err("a transaction in a transaction");
+    store.clear(&key("user1")).await.expect("it has ended");
+}
+
+#[tokio::test]
+async fn free_pages_of_an_application_go_when_its_own_setting_says() {
+    let folder = tempfile::tempdir().expect("tempdir");
+    for (setting, of_itself) in [(SqliteAutoVacuum::Full, true), (SqliteAutoVacuum::Incremental, false)] {
+        let path = folder.path().join(format!("{setting:?}.db"));
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let options = options.auto_vacuum(setting).journal_mode(SqliteJournalMode::Wal);
+        let pool = SqlitePool::connect_with(options).await.expect("pool");
+        let store = SqliteStore::from_pool(pool.clone()).await.expect("open");
+        let fill = Record::new(vec![b'x'; 4_000_000], Some(Timestamp::from_secs(1)));
+        store.insert(&id("user1", "a"), &fill).await.expect("insert");
+        assert_eq!(store.remove_expired(Timestamp::from_secs(2)).await.expect("sweep"), 1);
+        let free = query(&path, "PRAGMA freelist_count").await;
+        assert_eq!(free == ["0"], of_itself, "{setting:?}: {free:?}");
+        let vacuum = sqlx::raw_sql("PRAGMA incremental_vacuum").execute(&pool).await;
+        vacuum.expect("the application's own");
+        assert_eq!(query(&path, "PRAGMA freelist_count").await, ["0"]);
+    }
 }
 
 #[tokio::test]
