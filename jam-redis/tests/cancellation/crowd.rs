@@ -58,12 +58,22 @@ fn record(id: &RecordId, more: u64) -> Record {
 
 impl Crowd {
     pub(crate) async fn gather(store: RedisStore) -> Arc<Self> {
+        Self::fill(&store).await;
+        Self::around(store)
+    }
+
+    /// Makes the sessions, through a store that has the patience for it.
+    pub(crate) async fn fill(store: &RedisStore) {
         for user in 0..USERS {
             for number in 0..SESSIONS {
                 let id = id(user, &format!("session{number}"));
                 store.insert(&id, &record(&id, 0)).await.unwrap();
             }
         }
+    }
+
+    /// The crowd around a store on the same server, where they have been made.
+    pub(crate) fn around(store: RedisStore) -> Arc<Self> {
         Arc::new(Self {
             store,
             dropped: AtomicU64::new(0),

@@ -111,8 +111,9 @@ async fn late_replies_to_calls_that_timed_out_are_nobody_elses() {
     for kind in [Kind::Old, Kind::New] {
         let server = Server::start(kind);
         let timeout = Duration::from_millis(50);
+        Crowd::fill(&RedisStore::open(server.url()).await.unwrap()).await;
         let store = RedisStore::options(server.url()).response_timeout(timeout).open();
-        let crowd = Crowd::gather(store.await.unwrap()).await;
+        let crowd = Crowd::around(store.await.unwrap());
         let pauses = async {
             for round in 0..10 {
                 tokio::task::block_in_place(|| server.pause());
