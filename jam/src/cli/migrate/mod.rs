@@ -4,10 +4,12 @@
 //! notes too. So the two configurations must agree on the form of ids and payloads, and nothing else.
 //!
 //! What must not happen is that a session which ended in the target comes back by a second run. The target is marked
-//! before the first record goes in, and only the checkpoint that belongs to the mark may go on.
+//! before the first record goes in, and only the checkpoint that belongs to the mark may go on. Until the mark says that the
+//! migration is finished, the target is its own: a run that goes on makes it as the source is by then.
 
 mod checkpoint;
 mod copy;
+mod ended;
 mod mark;
 mod signal;
 mod verify;
@@ -19,6 +21,7 @@ use jam_core::{Clock, Cursor, IdFactory, Page, RecordId, SessionStore, SystemClo
 use serde_json::json;
 
 use self::checkpoint::Checkpoint;
+use self::copy::Begun;
 pub(super) use self::mark::is_mark;
 use self::mark::{Mark, State};
 use self::signal::Signals;
@@ -158,19 +161,23 @@ async fn migrate(
     let Some(target) = &stores.target else { return Ok(()) };
     Mark::refuse_half_filled_source(&stores.source).await?;
     let mark = may_begin(target, checkpoint.as_ref(), &wanted.checkpoint).await?;
-    let (mut checkpoint, mark) = match (checkpoint, mark) {
-        (Some(checkpoint), Some(mark)) if mark.state() == State::Running => (checkpoint.again(), mark),
-        (Some(checkpoint), Some(mark)) => (checkpoint, mark),
+    let (mut checkpoint, mark, begun) = match (checkpoint, mark) {
+        (Some(checkpoint), Some(mark)) if mark.state() == State::Running => (checkpoint.again(), mark, Begun::Earlier),
+        (Some(checkpoint), Some(mark)) => (checkpoint, mark, Begun::Earlier),
         (checkpoint, _) => {
             let checkpoint = checkpoint.unwrap_or_else(|| Checkpoint::new(UuidV4.next_id(), places));
             // First the checkpoint: a mark without one could only be refused.
             checkpoint.write(&wanted.checkpoint)?;
             let mark = Mark::set(target, &checkpoint.migration, SystemClock.now()).await?;
-            (checkpoint, mark)
+            (checkpoint, mark, Begun::Now)
         }
     };
+    let mut removed = 0;
     if mark.state() == State::Running {
-        copy::run(&stores.source, target, &mut checkpoint, &wanted.checkpoint).await?;
+        copy::run(&stores.source, target, &mut checkpoint, begun, &wanted.checkpoint).await?;
+        if begun == Begun::Earlier {
+            removed = ended::remove(&stores.source, target, &wanted.checkpoint).await?;
+        }
         let finished = mark.finish(target, SystemClock.now()).await;
         finished.map_err(|error| Failure::from(error).about("TO"))?;
     }
@@ -186,9 +193,14 @@ async fn migrate(
         expired,
         ..
     } = checkpoint;
-    let copied = json!({"sessions": sessions, "grace_notes": notes, "expired_meanwhile": expired});
+    let copied =
+        json!({"sessions": sessions, "grace_notes": notes, "expired_meanwhile": expired, "ended_meanwhile": removed});
+    let ended = match removed {
+        0 => String::new(),
+        removed => format!(", {removed} removed again that ended meanwhile"),
+    };
     let sentence = format!(
-        "{} and {} copied, {expired} expired meanwhile",
+        "{} and {} copied, {expired} expired meanwhile{ended}",
         count(sessions, "session"),
         count(notes, "grace note")
     );
