@@ -22,7 +22,7 @@
 //! | 3 | the configuration is wrong, or the store cannot do that |
 //! | 4 | the store is unavailable: not reached, in use by another process, full, read-only |
 //! | 5 | stored data is damaged, or does not open with these keys |
-//! | 6 | refused: a session key is full, a migration's target is not empty or was filled before |
+//! | 6 | refused: a session key is full, a migration's target is not empty or was filled before, or another run of it is at work |
 //! | 7 | a check found something wrong: `doctor`, `migrate --verify` |
 //! | 8 | a failure nobody foresaw, such as output that cannot be written |
 //! | 130 | interrupted; a migration goes on from its checkpoint |

@@ -406,6 +406,33 @@ fn two_migrations_into_one_store_do_not_both_begin() {
     assert_eq!(records(&to).len(), 300);
 }
 
+/// The late one would fill a target that the first has finished, and bring back what ended there since.
+#[test]
+fn a_second_run_of_a_migration_is_refused_while_the_first_is_at_work() {
+    let (shell, server) = (Shell::new(), Server::start(Kind::New));
+    let from = url("sqlite", &shell, "a.db");
+    fill(&from, 2000);
+    let proxy = Proxy::start(server.address());
+    proxy.delay(Duration::from_millis(100)..=Duration::from_millis(100));
+    let to = format!("{}?response_timeout=60", proxy.url());
+    let words = ["migrate", &from, &to];
+    let mut first = shell.command(&words).spawn().unwrap();
+    while server.command(&["EXISTS", "sessions:jam-migration"]).int() == 0 {
+        std::thread::yield_now();
+    }
+    // Held where it is for as long as the second takes.
+    proxy.black_hole();
+    let error = shell.run(&words).failed(6);
+    says(&error, &["another run", "jam-migration.json"]);
+    assert!(
+        first.try_wait().unwrap().is_none(),
+        "over before the second was refused"
+    );
+    proxy.heal();
+    assert_eq!(Ran::from(first.wait_with_output().unwrap()).code, 0);
+    assert!(records(&server.url()) == records(&from));
+}
+
 #[test]
 fn a_store_that_goes_away_is_named_and_the_rest_follows_later() {
     let shell = Shell::new();

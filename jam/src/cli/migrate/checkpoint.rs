@@ -1,9 +1,10 @@
 //! How far a migration is, in a file that is whole at every moment.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use jam_core::{IdFactory, UuidV4};
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Code, Failure};
@@ -134,23 +135,77 @@ impl Checkpoint {
     }
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// Held by the one run that goes on with a checkpoint, until it is dropped or the process ends. Its file stays: whoever removed it
+/// might take it from somebody who has just opened it.
+#[derive(Debug)]
+pub(super) struct Turn(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl Turn {
+    /// Takes the turn, without waiting for it.
+    ///
+    /// # Errors
+    /// `Refused` if another run has it, `Unforeseen` if there can be no such file.
+    pub(super) fn take(checkpoint: &Path) -> Result<Self, Failure> {
+        let path = beside(checkpoint, "lock");
+        let cannot = |error: io::Error| {
+            Failure::unforeseen(format!(
+                "the lock {} that keeps runs of one migration apart cannot be taken; --checkpoint FILE chooses another place\n  \
+                 because: {error}",
+                path.display()
+            ))
+        };
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let file = owners_alone(&mut options).open(&path).map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(Failure::refused(format!(
+                "another run goes on with {} at this moment; wait for its end",
+                checkpoint.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(cannot(error)),
+        }
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    let beside = PathBuf::from(beside);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    beside.push(".");
+    beside.push(ending);
+    PathBuf::from(beside)
+}
+
+fn owners_alone(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // A name that nobody can foresee, and a new file: in a directory that others write to, nothing of theirs is written through.
+    let temporary = beside(path, &format!("{}.tmp", UuidV4.next_id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    let mut file = owners_alone(&mut options).open(&temporary)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_folder(path)
+}
+
+/// Makes the file's own name durable, where a directory can be synced.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if cfg!(unix) {
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -181,5 +236,20 @@ mod tests {
         }
         let others = ("json:/a".to_owned(), "json:/c".to_owned());
         assert_eq!(Checkpoint::read(&path, &others).unwrap_err().code(), Code::Refused);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_link_beside_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("checkpoint"), folder.path().join("elsewhere"));
+        fs::write(&elsewhere, "as it was").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("checkpoint.tmp")).unwrap();
+        let places = ("json:/a".to_owned(), "json:/b".to_owned());
+        Checkpoint::new("m".to_owned(), &places).write(&path).unwrap();
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "as it was");
+        assert!(Checkpoint::read(&path, &places).unwrap().is_some());
+        let names = folder.path().read_dir().unwrap().count();
+        assert_eq!(names, 3, "nothing is left beside it");
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use jam_core::{Clock, Cursor, IdFactory, Page, RecordId, SessionStore, SystemClock, UuidV4};
 use serde_json::json;
 
-use self::checkpoint::Checkpoint;
+use self::checkpoint::{Checkpoint, Turn};
 use self::copy::Begun;
 pub(super) use self::mark::is_mark;
 use self::mark::{Mark, State};
@@ -49,6 +49,12 @@ pub(super) async fn run(wanted: args::Migrate, chosen: Chosen, output: Output) -
         )));
     }
     place::refuse_missing(&from).await?;
+    // A rehearsal writes nothing, so it waits for nobody.
+    let _turn = if wanted.dry_run {
+        None
+    } else {
+        Some(Turn::take(&wanted.checkpoint)?)
+    };
     let checkpoint = Checkpoint::read(&wanted.checkpoint, &places)?;
     let source = open(&from, "FROM").await?;
     // A rehearsal makes no files.
