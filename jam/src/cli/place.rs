@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::failure::{Code, Failure};
-use crate::config::Survey;
+use crate::config::{Survey, shown};
 
 /// Fields that say which of the stores of one backend it is.
 const TELLING: [&str; 6] = [
@@ -117,7 +117,7 @@ fn has_journal(path: &Path) -> bool {
 pub(super) async fn refuse_missing(survey: &Survey) -> Result<(), Failure> {
     let Some(path) = is_missing(survey) else { return Ok(()) };
     survey.check_fields().await?;
-    let path = path.display();
+    let path = shown(&path);
     Err(Failure::new(
         Code::Unavailable,
         format!("there is no store at {path}; is the path right? (`jam create` begins one)"),

@@ -16,6 +16,8 @@ use jam_core::{Clock, Error, ErrorKind, Registry, Result, Sessions, SessionsBuil
 use serde_json::{Map, Value};
 
 use self::cookie::Cookie;
+#[cfg(feature = "cli")]
+pub(crate) use self::document::shown;
 use self::environment::Environment;
 use self::settings::Settings;
 #[cfg(feature = "cli")]
@@ -94,7 +96,8 @@ impl Config {
     /// `.json`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if it cannot be read or parsed, or the format's feature is off.
+    /// [`ErrorKind::Config`] if it cannot be read or parsed, the format's feature is off, or it is a URL. A path that names no
+    /// file and looks like a URL, a session id or a key is not shown.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let root = document::read(path)?;
@@ -128,11 +131,10 @@ impl Config {
     /// As [`from_url`](Self::from_url) and [`from_file`](Self::from_file).
     pub fn from_url_or_file(url_or_path: impl AsRef<str>) -> Result<Self> {
         let text = url_or_path.as_ref();
-        let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-        match text.split_once(':') {
-            Some((scheme, _)) if scheme.len() > 1 && scheme.chars().all(is_scheme_char) => Self::from_url(text),
-            Some((_, rest)) if rest.starts_with("//") => Self::from_url(text),
-            _ => Self::from_file(text),
+        if document::is_url(text) {
+            Self::from_url(text)
+        } else {
+            Self::from_file(text)
         }
     }
 

@@ -156,6 +156,7 @@ fn no_mistake_shows_an_id_a_password_or_data() {
     let shell = Shell::on("json:sessions.json");
     let id = shell.ok(&["create", "user1", "{}"]);
     let secret = id.rsplit('.').next().unwrap();
+    let key = shell.ok(&["keys", "aes"]);
     for words in [
         &["get", &id, &id][..],
         &["get", &format!("--{id}")],
@@ -167,11 +168,45 @@ fn no_mistake_shows_an_id_a_password_or_data() {
         &["stats", "--url", "jsn://:hunter2@127.0.0.1"],
         &["stats", "--url", "redis://:hunter2@127.0.0.1/0?x=hunter2"],
         &["list", "hunter2", "hunter2"],
+        &["get", "--id-file", &id],
+        &["update", "--id-file", &id, "{}"],
+        &["get", "--id-file", &format!("J$_{secret}")],
+        &["get", "--id-file", &key],
+        &["stats", "--config", &id],
+        &["stats", "--config", &key],
+        &["stats", "--config", "redis://:hunter2@127.0.0.1:1/0"],
+        &["stats", "--config", "redis//user:hunter2@127.0.0.1/0"],
+        &["migrate", "redis//:hunter2@127.0.0.1/0", "json:b.json"],
+        &[
+            "migrate",
+            "json:sessions.json",
+            "json:b.json",
+            "--checkpoint",
+            "redis://:hunter2@127.0.0.1/0",
+        ],
     ] {
         let ran = shell.run(words);
         assert_ne!(ran.code, 0);
+        assert!(!ran.err.contains(&key), "{ran:?}");
         assert!(!ran.err.contains(secret) && !ran.err.contains("hunter2"), "{ran:?}");
     }
+}
+
+#[test]
+fn a_url_in_place_of_a_config_file_is_told_where_it_belongs() {
+    let error = Shell::new().run(&["stats", "--config", "json:sessions.json"]).failed(3);
+    says(&error, &["is a URL", "--url"]);
+    let shell = Shell::new();
+    shell.write("a:b@c.toml", "[jam.session]\nsession_type = \"memory\"\nx = 1\n");
+    // A file of an odd name is a file, and is named.
+    says(
+        &shell.run(&["stats", "--config", "./a:b@c.toml"]).failed(3),
+        &["a:b@c.toml"],
+    );
+    says(
+        &shell.run(&["stats", "--config", "missing.toml"]).failed(3),
+        &["missing.toml"],
+    );
 }
 
 #[test]

@@ -160,6 +160,15 @@ async fn no_error_shows_a_secret() {
         let error = config(wrong).open().await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
+    for wrong in [
+        format!("redis://user:{secret}@host/0"),
+        format!("redis:/user:{secret}@host/0.toml"),
+        format!("redis//:{secret}@host/0"),
+    ] {
+        let error = Config::from_file(&wrong).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
     assert!(
         !format!(
             "{:?}",

@@ -8,6 +8,7 @@ use jam_core::{IdFactory, UuidV4};
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Code, Failure};
+use crate::config::shown;
 
 const VERSION: u64 = 1;
 
@@ -60,7 +61,7 @@ impl Checkpoint {
     /// # Errors
     /// `Refused` if it is of another migration or no checkpoint at all.
     pub(super) fn read(path: &Path, (from, to): &(String, String)) -> Result<Option<Self>, Failure> {
-        let shown = path.display();
+        let shown = shown(path);
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -115,10 +116,7 @@ impl Checkpoint {
         replace(path, &format!("{value}\n")).map_err(|error| {
             Failure::new(
                 Code::Unforeseen,
-                format!(
-                    "the checkpoint {} cannot be written\n  because: {error}",
-                    path.display()
-                ),
+                format!("the checkpoint {} cannot be written\n  because: {error}", shown(path)),
             )
         })
     }
@@ -128,7 +126,7 @@ impl Checkpoint {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::unforeseen(format!(
                 "the migration is finished, but its checkpoint {} cannot be removed\n  because: {error}",
-                path.display()
+                shown(path)
             ))),
             _ => Ok(()),
         }
@@ -149,9 +147,9 @@ impl Turn {
         let path = beside(checkpoint, "lock");
         let cannot = |error: io::Error| {
             Failure::unforeseen(format!(
-                "the lock {} that keeps runs of one migration apart cannot be taken; --checkpoint FILE chooses another place\n  \
-                 because: {error}",
-                path.display()
+                "the lock beside the checkpoint {}, which keeps runs of one migration apart, cannot be taken; --checkpoint FILE \
+                 chooses another place\n  because: {error}",
+                shown(checkpoint)
             ))
         };
         let mut options = OpenOptions::new();
@@ -161,7 +159,7 @@ impl Turn {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(Failure::refused(format!(
                 "another run goes on with {} at this moment; wait for its end",
-                checkpoint.display()
+                shown(checkpoint)
             ))),
             Err(TryLockError::Error(error)) => Err(cannot(error)),
         }

@@ -10,6 +10,7 @@ use super::checkpoint::Checkpoint;
 use super::{Store, is_mark, is_session, scan};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::progress::Progress;
+use crate::config::shown;
 
 /// Inserts under way at a time; a page may be larger, as that of a user with many sessions.
 const AT_ONCE: usize = 256;
@@ -96,7 +97,7 @@ pub(super) async fn run(
 }
 
 pub(super) fn go_on(path: &Path) -> String {
-    format!("Run the same command again to go on with {}.", path.display())
+    format!("Run the same command again to go on with {}.", shown(path))
 }
 
 /// Which store it was, and what helps.

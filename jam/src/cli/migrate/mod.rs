@@ -30,7 +30,7 @@ use super::output::{Output, count};
 use super::store::Chosen;
 use super::{Done, args, place, rfc3339};
 use crate::Config;
-use crate::config::Survey;
+use crate::config::{Survey, shown};
 
 /// Records in memory at a time are two pages.
 const PAGE: usize = 500;
@@ -239,7 +239,7 @@ async fn may_begin(target: &Store, checkpoint: Option<&Checkpoint>, path: &Path)
     let mark = Mark::find(target)
         .await
         .map_err(|error| Failure::from(error).about("TO"))?;
-    let path = path.display();
+    let path = shown(path);
     match (&mark, checkpoint) {
         (Some(mark), Some(checkpoint)) if mark.is_of(&checkpoint.migration) => return Ok(Some(mark.clone())),
         (Some(mark), _) if mark.state() == State::Finished => {
