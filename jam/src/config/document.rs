@@ -7,6 +7,7 @@ use jam_core::{Result, did_you_mean};
 use serde_json::{Map, Value};
 
 use super::config_error;
+use super::unique::Unique;
 
 /// Whether a text is a URL: it begins with a scheme (two or more letters and a `:`) or holds `://`.
 pub(super) fn is_url(text: &str) -> bool {
@@ -68,8 +69,16 @@ pub(super) fn read(path: &Path) -> Result<Value> {
 type Parsed = Result<Value, String>;
 
 fn parse_json(text: &str) -> Parsed {
-    serde_json::from_str(text)
-        .map_err(|error| format!("not valid JSON at line {}, column {}", error.line(), error.column()))
+    let value = serde_json::from_str(text)
+        .map_err(|error| format!("not valid JSON at line {}, column {}", error.line(), error.column()))?;
+    match serde_json::from_str::<Unique>(text) {
+        Ok(Unique) => Ok(value),
+        Err(error) => Err(format!(
+            "a field is there twice, for the second time at line {}, column {}; leave one out",
+            error.line(),
+            error.column()
+        )),
+    }
 }
 
 #[cfg(feature = "toml")]

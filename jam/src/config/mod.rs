@@ -7,6 +7,7 @@ mod environment;
 mod settings;
 #[cfg(feature = "cli")]
 mod survey;
+mod unique;
 
 use std::fmt;
 use std::path::Path;
@@ -96,7 +97,7 @@ impl Config {
     /// `.json`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if it cannot be read or parsed, the format's feature is off, or it is a URL. A path that names no
+    /// [`ErrorKind::Config`] if it cannot be read or parsed, a table has a field twice, the format's feature is off, or it is a URL. A path that names no
     /// file and looks like a URL, a session id or a key is not shown.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();

@@ -276,6 +276,46 @@ async fn files_are_read_by_their_ending_and_pointer() {
     }
 }
 
+/// The last one would count in silence, and switch encryption off, say.
+#[test]
+fn a_field_that_is_there_twice_is_refused_in_every_format() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        (
+            "a.json",
+            r#"{"jam": {"session": {"type": "memory", "is_session_crypt": true, "ttl": 60, "is_session_crypt": false}}}"#,
+        ),
+        (
+            "b.json",
+            r#"{"jam": {"session": {"type": "memory"}}, "jam": {"session": {"type": "memory"}}}"#,
+        ),
+        (
+            "c.json",
+            r#"{"jam": {"session": {"type": "memory", "cookie": [{"name": "a", "n\u0061me": "b"}]}}}"#,
+        ),
+        #[cfg(feature = "toml")]
+        (
+            "a.toml",
+            "[jam.session]\ntype = 'memory'\nis_session_crypt = true\nttl = 60\nis_session_crypt = false\n",
+        ),
+        #[cfg(feature = "yaml")]
+        (
+            "a.yaml",
+            "jam:\n  session:\n    type: memory\n    is_session_crypt: true\n    ttl: 60\n    is_session_crypt: false\n",
+        ),
+    ] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let error = Config::from_file(&path).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(
+            error.message().contains(name) && error.message().contains("line "),
+            "{error}"
+        );
+        assert!(!name.ends_with("json") || error.message().contains("twice"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_url_or_a_path_is_told_apart() {
     assert!(jam::open("memory:").await.is_ok());
