@@ -286,6 +286,20 @@ fn a_rehearsal_writes_nothing() {
 }
 
 #[test]
+fn verifying_against_a_target_that_is_not_there_is_no_success() {
+    let shell = Shell::new();
+    shell.ok(&["--url", "json:a.json", "create", "user1", "{}"]);
+    let before = shell.names();
+    for to in ["sqlite:typo.db", "json:typo.json"] {
+        let error = shell
+            .run(&["migrate", "json:a.json", to, "--dry-run", "--verify"])
+            .failed(4);
+        says(&error, &["TO: ", "no store at typo"]);
+    }
+    assert_eq!(shell.names(), before);
+}
+
+#[test]
 fn verifying_finds_what_is_missing_changed_or_added() {
     let shell = Shell::new();
     let (from, to) = (url("json", &shell, "a.json"), url("sqlite", &shell, "b.db"));

@@ -49,6 +49,10 @@ pub(super) async fn run(wanted: args::Migrate, chosen: Chosen, output: Output) -
         )));
     }
     place::refuse_missing(&from).await?;
+    if wanted.dry_run && wanted.verify {
+        let there = place::refuse_missing(&to).await;
+        there.map_err(|failure| failure.about("TO"))?;
+    }
     // A rehearsal writes nothing, so it waits for nobody.
     let _turn = if wanted.dry_run {
         None
