@@ -20,7 +20,7 @@
 //! | 1 | there is no such session |
 //! | 2 | the command line is wrong: an unknown option, a session key out of bounds, data that is no JSON object |
 //! | 3 | the configuration is wrong, or the store cannot do that |
-//! | 4 | the store is unavailable: not reached, in use by another process, full, read-only |
+//! | 4 | the store is unavailable: not there, not reached, in use by another process, full, read-only |
 //! | 5 | stored data is damaged, or does not open with these keys |
 //! | 6 | refused: a session key is full, a migration's target is not empty or was filled before, or another run of it is at work |
 //! | 7 | a check found something wrong: `doctor`, `migrate --verify` |

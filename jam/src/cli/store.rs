@@ -72,11 +72,11 @@ impl Chosen {
 
     /// Opens the sessions. A store that is to be there already is not made by looking at it.
     pub(super) async fn open(&self, may_be_new: bool) -> Result<Sessions, Failure> {
-        let config = self.config()?;
+        let config = self.config()?.must_exist(!may_be_new);
         if !may_be_new {
             place::refuse_missing(&config.survey()?).await?;
         }
-        Ok(config.open().await?)
+        config.open().await.map_err(Failure::of_opening)
     }
 }
 

@@ -87,6 +87,8 @@ pub struct Config {
     registry: Registry,
     clock: Arc<dyn Clock>,
     environment: Environment,
+    #[cfg(feature = "cli")]
+    must_exist: bool,
 }
 
 impl Config {
@@ -147,6 +149,8 @@ impl Config {
             registry: crate::registry(),
             clock: Arc::new(SystemClock),
             environment: Environment::process(),
+            #[cfg(feature = "cli")]
+            must_exist: false,
         }
     }
 
@@ -226,6 +230,8 @@ impl Config {
         let (origin, fields, secret_from_environment) = self.fields()?;
         let settings = Settings::take(&origin, fields, secret_from_environment, &self.registry)?;
         let store = settings.store.with_clock(Arc::clone(&self.clock));
+        #[cfg(feature = "cli")]
+        let store = self.for_the_command(&settings.backend, store);
         // Everything the manager can find fault with is checked before files and connections are opened.
         let manager = settings.manager;
         manager.check()?;

@@ -38,14 +38,35 @@ impl Config {
         settings.manager.check()?;
         self.registry.get(&settings.backend)?;
         Ok(Survey {
+            store: self.for_the_command(&settings.backend, settings.store.with_clock(Arc::clone(&self.clock))),
             backend: settings.backend,
-            store: settings.store.with_clock(Arc::clone(&self.clock)),
             form: Form {
                 layout: settings.manager.layout,
                 encryption: settings.manager.encryption,
             },
             registry: self.registry.clone(),
         })
+    }
+}
+
+impl Config {
+    /// Whether the store has to be there already, for commands that only look: they shall make none by a mistyped name.
+    pub(crate) fn must_exist(mut self, must_exist: bool) -> Self {
+        self.must_exist = must_exist;
+        self
+    }
+
+    /// Of the backends, SQLite alone makes something inside of what is there: a table. (Paths are looked at before.)
+    pub(super) fn for_the_command(&self, backend: &str, store: StoreConfig) -> StoreConfig {
+        let in_memory = [store.location(), store.peek("sqlite_path").and_then(Value::as_str)]
+            .into_iter()
+            .flatten()
+            .any(|path| path.trim_start_matches('/') == ":memory:");
+        if self.must_exist && cfg!(feature = "sqlite") && backend == "sqlite" && !in_memory {
+            store.with_field("must_exist", true)
+        } else {
+            store
+        }
     }
 }
 

@@ -102,6 +102,47 @@ fn looking_at_a_store_that_is_not_there_makes_none() {
 }
 
 #[test]
+fn looking_at_a_table_that_is_not_there_makes_none() {
+    let shell = Shell::on("sqlite:sessions.db?sqlite_table=sesions");
+    shell.ok(&["--url", "sqlite:sessions.db", "create", "user1", "{}"]);
+    shell.ok(&["--url", "json:a.json", "create", "user1", "{}"]);
+    for words in [
+        &["stats"][..],
+        &["list", "user1"],
+        &["get", "user1:b"],
+        &["sweep"],
+        &["clear", "user1"],
+        &["migrate", "sqlite:sessions.db?sqlite_table=sesions", "json:b.json"],
+        &[
+            "migrate",
+            "json:a.json",
+            "sqlite:sessions.db?sqlite_table=sesions",
+            "--dry-run",
+            "--verify",
+        ],
+    ] {
+        let error = shell.run(words).failed(4);
+        says(&error, &["no table \"sesions\"", "jam_sessions", "is the name right?"]);
+    }
+    let ran = shell.run(&["doctor"]);
+    assert_eq!(ran.code, 7);
+    says(&ran.out, &["no table \"sesions\"", "jam_sessions"]);
+    // A rehearsal needs no target.
+    let to = "sqlite:sessions.db?sqlite_table=fresh";
+    assert_eq!(
+        shell.ok(&["migrate", "json:a.json", to, "--dry-run"]),
+        "1 session and 0 grace notes would be copied"
+    );
+    // Nothing of it has made a table: `create` does, and then it is the second.
+    shell.ok(&["create", "user1", "{}"]);
+    let error = shell
+        .run(&["stats", "--url", "sqlite:sessions.db?sqlite_table=x"])
+        .failed(4);
+    says(&error, &["those it has: jam_sessions, sesions\n"]);
+    assert_eq!(shell.json(&["stats"])["sessions"], 1);
+}
+
+#[test]
 fn a_store_that_is_away_or_in_use_is_code_4() {
     let server = Server::start(Kind::New);
     let shell = Shell::on(&server.url());

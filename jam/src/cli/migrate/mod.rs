@@ -17,7 +17,7 @@ mod verify;
 use std::path::Path;
 use std::sync::Arc;
 
-use jam_core::{Clock, Cursor, IdFactory, Page, RecordId, SessionStore, SystemClock, UuidV4};
+use jam_core::{Clock, Cursor, ErrorKind, IdFactory, Page, RecordId, SessionStore, SystemClock, UuidV4};
 use serde_json::json;
 
 use self::checkpoint::{Checkpoint, Turn};
@@ -60,12 +60,9 @@ pub(super) async fn run(wanted: args::Migrate, chosen: Chosen, output: Output) -
         Some(Turn::take(&wanted.checkpoint)?)
     };
     let checkpoint = Checkpoint::read(&wanted.checkpoint, &places)?;
-    let source = open(&from, "FROM").await?;
-    // A rehearsal makes no files.
-    let target = match place::is_missing(&to) {
-        Some(_) if wanted.dry_run => None,
-        _ => Some(open(&to, "TO").await?),
-    };
+    let opened = from.open().await;
+    let source = opened.map_err(|error| Failure::of_opening(error).about("FROM"))?;
+    let target = open_target(&to, &wanted).await?;
     let stores = Stores { source, target };
     let mut signals = Signals::listen()
         .map_err(|error| Failure::unforeseen(format!("signals cannot be listened to\n  because: {error}")))?;
@@ -94,8 +91,16 @@ fn interrupted(wanted: &args::Migrate) -> Failure {
     }
 }
 
-async fn open(survey: &Survey, name: &str) -> Result<Store, Failure> {
-    survey.open().await.map_err(|error| Failure::from(error).about(name))
+/// A rehearsal makes no target, and only needs one if it is to compare.
+async fn open_target(to: &Survey, wanted: &args::Migrate) -> Result<Option<Store>, Failure> {
+    let may_be_none = wanted.dry_run && !wanted.verify;
+    if may_be_none && place::is_missing(to).is_some() {
+        return Ok(None);
+    }
+    match to.open().await {
+        Err(error) if may_be_none && error.kind() == ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some).map_err(|error| Failure::of_opening(error).about("TO")),
+    }
 }
 
 /// Both configurations, which the environment must not make the same.
@@ -113,17 +118,20 @@ fn surveys(wanted: &args::Migrate, chosen: &Chosen) -> Result<(Survey, Survey), 
             )));
         }
     }
-    let survey = |text: &str, pointer: &Option<String>| {
+    let survey = |text: &str, pointer: &Option<String>, must_exist: bool| {
         let config = Config::from_url_or_file(text)?;
         let config = match pointer {
             Some(pointer) => config.pointer(pointer),
             None => config,
         };
-        config.registry(chosen.registry().clone()).survey()
+        config
+            .must_exist(must_exist)
+            .registry(chosen.registry().clone())
+            .survey()
     };
     Ok((
-        survey(&wanted.from, &wanted.from_pointer)?,
-        survey(&wanted.to, &wanted.to_pointer)?,
+        survey(&wanted.from, &wanted.from_pointer, true)?,
+        survey(&wanted.to, &wanted.to_pointer, wanted.dry_run)?,
     ))
 }
 
