@@ -16,6 +16,8 @@ pub(crate) struct Survey {
     pub(crate) backend: String,
     /// What the backend is told.
     pub(crate) store: StoreConfig,
+    /// The names of the fields it is told.
+    pub(crate) names: Vec<String>,
     /// The form of its ids and payloads.
     pub(crate) form: Form,
     registry: Registry,
@@ -34,10 +36,14 @@ impl Config {
     /// As [`open`](Self::open), without those of the store.
     pub(crate) fn survey(&self) -> Result<Survey> {
         let (origin, fields, secret_from_environment) = self.fields()?;
+        let mut names: Vec<_> = fields.keys().cloned().collect();
         let settings = Settings::take(&origin, fields, secret_from_environment, &self.registry)?;
         settings.manager.check()?;
         self.registry.get(&settings.backend)?;
+        names.retain(|name| settings.store.peek(name).is_some());
+        names.sort_unstable();
         Ok(Survey {
+            names,
             store: self.for_the_command(&settings.backend, settings.store.with_clock(Arc::clone(&self.clock))),
             backend: settings.backend,
             form: Form {

@@ -8,6 +8,7 @@ use jam_core::{IdFactory, UuidV4};
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Code, Failure};
+use crate::cli::place::Place;
 use crate::config::shown;
 
 const VERSION: u64 = 1;
@@ -17,8 +18,8 @@ const VERSION: u64 = 1;
 #[derive(Clone, Debug)]
 pub(super) struct Checkpoint {
     pub(super) migration: String,
-    from: String,
-    to: String,
+    from: Place,
+    to: Place,
     pages: u64,
     pub(super) sessions: u64,
     pub(super) notes: u64,
@@ -26,7 +27,7 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(super) fn new(migration: String, (from, to): &(String, String)) -> Self {
+    pub(super) fn new(migration: String, (from, to): &(Place, Place)) -> Self {
         Self {
             migration,
             from: from.clone(),
@@ -60,7 +61,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// `Refused` if it is of another migration or no checkpoint at all.
-    pub(super) fn read(path: &Path, (from, to): &(String, String)) -> Result<Option<Self>, Failure> {
+    pub(super) fn read(path: &Path, (from, to): &(Place, Place)) -> Result<Option<Self>, Failure> {
         let shown = shown(path);
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -72,25 +73,35 @@ impl Checkpoint {
                 "{shown} is no checkpoint of this version of jam; name another file with --checkpoint"
             )));
         };
-        if (&checkpoint.from, &checkpoint.to) != (from, to) {
-            return Err(Failure::refused(format!(
-                "{shown} is the checkpoint of a migration from {} to {}; this one is from {from} to {to}. Name another file \
-                 with --checkpoint",
-                checkpoint.from, checkpoint.to
-            )));
+        if (&checkpoint.from, &checkpoint.to) == (from, to) {
+            return Ok(Some(checkpoint));
         }
-        Ok(Some(checkpoint))
+        let this = if (&checkpoint.from.text, &checkpoint.to.text) == (&from.text, &to.text) {
+            "has other settings".to_owned()
+        } else {
+            format!("is from {from} to {to}")
+        };
+        Err(Failure::refused(format!(
+            "{shown} is the checkpoint of a migration from {} to {}; this one {this}. Name another file with --checkpoint",
+            checkpoint.from, checkpoint.to
+        )))
     }
 
     fn parse(text: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
         let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
         let number = |name: &str| value.get(name)?.as_u64();
+        let place = |name: &str| {
+            Some(Place {
+                text: text(name)?,
+                settings: text(&format!("{name}_settings")),
+            })
+        };
         (number("jam_checkpoint")? == VERSION).then_some(())?;
         Some(Self {
             migration: text("migration")?,
-            from: text("from")?,
-            to: text("to")?,
+            from: place("from")?,
+            to: place("to")?,
             pages: number("pages")?,
             sessions: number("sessions")?,
             notes: number("grace_notes")?,
@@ -106,8 +117,10 @@ impl Checkpoint {
         let value = json!({
             "jam_checkpoint": VERSION,
             "migration": self.migration,
-            "from": self.from,
-            "to": self.to,
+            "from": self.from.text,
+            "from_settings": self.from.settings,
+            "to": self.to.text,
+            "to_settings": self.to.settings,
             "pages": self.pages,
             "sessions": self.sessions,
             "grace_notes": self.notes,
@@ -210,11 +223,18 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn place(text: &str, settings: Option<&str>) -> Place {
+        Place {
+            text: text.to_owned(),
+            settings: settings.map(str::to_owned),
+        }
+    }
+
     #[test]
     fn a_checkpoint_comes_back_from_its_file_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint");
-        let places = ("json:/a".to_owned(), "json:/b".to_owned());
+        let places = (place("json:/a", None), place("x:", Some("hash")));
         assert!(Checkpoint::read(&path, &places).unwrap().is_none());
         let mut checkpoint = Checkpoint::new("m".to_owned(), &places);
         checkpoint.add(7, 2, 1);
@@ -232,8 +252,10 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        let others = ("json:/a".to_owned(), "json:/c".to_owned());
-        assert_eq!(Checkpoint::read(&path, &others).unwrap_err().code(), Code::Refused);
+        for other in [place("y:", Some("hash")), place("x:", Some("other")), place("x:", None)] {
+            let others = (place("json:/a", None), other);
+            assert_eq!(Checkpoint::read(&path, &others).unwrap_err().code(), Code::Refused);
+        }
     }
 
     #[cfg(unix)]
@@ -243,7 +265,7 @@ mod tests {
         let (path, elsewhere) = (folder.path().join("checkpoint"), folder.path().join("elsewhere"));
         fs::write(&elsewhere, "as it was").unwrap();
         std::os::unix::fs::symlink(&elsewhere, folder.path().join("checkpoint.tmp")).unwrap();
-        let places = ("json:/a".to_owned(), "json:/b".to_owned());
+        let places = (place("json:/a", None), place("x:", Some("hash")));
         Checkpoint::new("m".to_owned(), &places).write(&path).unwrap();
         assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "as it was");
         assert!(Checkpoint::read(&path, &places).unwrap().is_some());

@@ -27,8 +27,9 @@ use self::mark::{Mark, State};
 use self::signal::Signals;
 use super::failure::{Code, Failure};
 use super::output::{Output, count};
+use super::place::{self, Place};
 use super::store::Chosen;
-use super::{Done, args, place, rfc3339};
+use super::{Done, args, rfc3339};
 use crate::Config;
 use crate::config::{Survey, shown};
 
@@ -39,7 +40,7 @@ type Store = Arc<dyn SessionStore>;
 
 pub(super) async fn run(wanted: args::Migrate, chosen: Chosen, output: Output) -> Done {
     let (from, to) = surveys(&wanted, &chosen)?;
-    let places = (place::of(&from), place::of(&to));
+    let places = (Place::of(&from), Place::of(&to));
     if places.0 == places.1 {
         return Err(Failure::usage("FROM and TO are the same store"));
     }
@@ -173,7 +174,7 @@ async fn migrate(
     stores: &Stores,
     wanted: &args::Migrate,
     checkpoint: Option<Checkpoint>,
-    places: &(String, String),
+    places: &(Place, Place),
     output: Output,
 ) -> Done {
     let Some(target) = &stores.target else { return Ok(()) };
