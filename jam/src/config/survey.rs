@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jam_core::{Finding, Layout, Registry, Result, SessionStore, StoreConfig};
 use serde_json::Value;
 
+use super::environment::Environment;
 use super::settings::{Encryption, Settings};
 use super::{Config, document};
 
@@ -77,6 +78,17 @@ impl Config {
 }
 
 impl Config {
+    /// Whether variables alone say which store, under whichever name.
+    ///
+    /// # Errors
+    /// [`Config`](jam_core::ErrorKind::Config) if two of them say it differently.
+    pub(crate) fn is_in_environment() -> Result<bool> {
+        let overrides = Environment::process().overrides()?;
+        Ok(["url", "session_type"]
+            .iter()
+            .any(|field| overrides.contains_key(*field)))
+    }
+
     /// Whether a key or a password stands in the table itself, rather than in a variable or a file of its own.
     pub(crate) fn holds_secrets(&self) -> bool {
         let Ok(fields) = document::section(&self.origin, self.root.clone(), self.pointer.as_deref()) else {

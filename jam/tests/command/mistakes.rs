@@ -36,6 +36,15 @@ fn a_store_is_named_by_file_url_or_environment() {
     let shell = Shell::new().set("JAM_SESSION_URL", "json:e.json");
     shell.ok(&["create", "a", "{}"]);
     assert_eq!(shell.json(&["stats"])["users"], 1);
+    // Under each name that the library takes.
+    for name in ["TYPE", "SESSION_TYPE", "SESSIONS_TYPE"] {
+        let shell = Shell::new().set(&format!("JAM_SESSION_{name}"), "json");
+        shell.ok(&["create", "a", "{}"]);
+        assert_eq!(shell.names(), ["sessions.json", "sessions.json.lock"], "{name}");
+    }
+    // One that says something else alone is no store.
+    let error = Shell::new().set("JAM_SESSION_TTL", "60").run(&["stats"]).failed(3);
+    says(&error, &["which sessions?"]);
 }
 
 #[test]
