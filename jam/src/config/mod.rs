@@ -117,7 +117,7 @@ impl Config {
     }
 
     /// From a URL: `scheme:location?field=value&...`, where the scheme is the backend's name and every setting can
-    /// stand as a field: `json:sessions.json?ttl=600&durability=os`.
+    /// stand as a field: `json:sessions.json?ttl=600&durability=os`. A path follows the `:` as it is, without `//`.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if there is no scheme.

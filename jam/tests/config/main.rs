@@ -114,6 +114,13 @@ async fn a_mistake_is_named_with_field_and_expectation() {
             "`session_type` names another backend than the URL (`memory:`)",
         ),
         (json!({"type": "custom"}), "needs `custom_module`"),
+        // It would be a file in the root directory.
+        (
+            json!({"url": "json://sessions.json"}),
+            "`json:sessions.json` is a path from the working directory, `json:/sessions.json` one from the root",
+        ),
+        (json!({"url": "json-dir://tmp/a?ttl=5"}), "`json-dir:tmp/a`"),
+        (json!({"url": "file://tmp/a"}), "`file:/tmp/a`"),
         (json!({"type": 5}), "`session_type` must be a text"),
         (
             json!({"type": "memory", "session_aes_secret": 5}),
@@ -156,6 +163,7 @@ async fn no_error_shows_a_secret() {
         json!({"url": format!("memory://user:pa?{secret}@host/0")}),
         json!({"url": format!("memory://user:pa${}@host/0", secret.replace('-', "_"))}),
         json!({"type": format!("memory://user:{secret}@host/0")}),
+        json!({"url": format!("json://user:{secret}@host/0")}),
     ] {
         let error = config(wrong).open().await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
@@ -361,6 +369,7 @@ async fn the_file_stores_open_by_name_and_url() {
         json!({"url": format!("json:{}?durability=os", file.display())}),
         json!({"type": "json-dir", "storage_path": directory.path().join("a"), "file_prefix": "s_"}),
         json!({"url": format!("json-dir:{}", directory.path().join("b").display())}),
+        json!({"url": format!("json://{}", directory.path().join("c.json").display())}),
     ] {
         let sessions = config(value.clone())
             .open()
