@@ -19,6 +19,7 @@ use crate::{files, health};
 /// | `sqlite_table` | the table | `"jam_sessions"` |
 /// | `durability` | `"sync"`: a write survives a power cut; `"os"`: a crash of the process | `"sync"` |
 /// | `busy_timeout` | how many seconds a write waits for other processes | 10 |
+/// | `must_exist` | whether file and table must be there already; else opening makes them | false |
 ///
 /// ```
 /// use jam_core::{Registry, StoreConfig};
@@ -98,6 +99,7 @@ fn read(config: &mut StoreConfig) -> Result<(String, Durability, SqliteOptions)>
     if let Some(seconds) = config.seconds("busy_timeout")? {
         options = options.busy_timeout(seconds.min(Duration::from_hours(24)));
     }
+    options = options.must_exist(config.boolean("must_exist")?.unwrap_or(false));
     config.finish()?;
     Ok((path, durability, options))
 }

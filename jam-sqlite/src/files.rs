@@ -60,6 +60,20 @@ impl Settings {
         }
     }
 
+    /// Looks for the file and makes none.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub(crate) fn find_file(&self) -> Result<()> {
+        match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let missing = Error::new(ErrorKind::NotFound, "there is no database file");
+                Err(missing.with("path", self.path.display().to_string()))
+            }
+            _ => self.check_length(),
+        }
+    }
+
     /// SQLite takes a file that was cut off near its beginning for a new one. (Opening the file here, to look at what is
     /// in it, would take away the locks that other connections of this process have on it.)
     fn check_length(&self) -> Result<()> {

@@ -29,6 +29,7 @@ pub struct SqliteOptions {
     busy_timeout: Duration,
     page_cache: usize,
     readers: usize,
+    must_exist: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +66,7 @@ impl SqliteOptions {
             busy_timeout: Duration::from_secs(10),
             page_cache: 64 * 1024 * 1024,
             readers: 2,
+            must_exist: false,
         }
     }
 
@@ -115,9 +117,17 @@ impl SqliteOptions {
         self
     }
 
+    /// Whether file and table must be there already, for who only wants to look and shall make none by a mistyped name;
+    /// false by default.
+    pub fn must_exist(mut self, must_exist: bool) -> Self {
+        self.must_exist = must_exist;
+        self
+    }
+
     /// Opens the store, and makes the file and the tables if there are none yet.
     ///
     /// # Errors
+    /// - [`NotFound`](jam_core::ErrorKind::NotFound) if they [must exist](Self::must_exist) and do not. Nothing is changed then.
     /// - [`Config`](jam_core::ErrorKind::Config) if the path cannot be one of a database, the file is none, holds
     ///   somebody else's tables or one of that name that jam did not make, the name is none for a table, the number of
     ///   readers is out of bounds, or there is no tokio runtime. Nothing is changed then.
@@ -158,7 +168,11 @@ impl SqliteOptions {
         match &self.place {
             Place::File(path) => {
                 let settings = Settings::new(path, self.durability, self.busy_timeout, self.page_cache)?;
-                settings.make_file()?;
+                if self.must_exist {
+                    settings.find_file()?;
+                } else {
+                    settings.make_file()?;
+                }
                 let mut connection = connect(&settings.for_writing()).await?;
                 self.prepare(&mut connection, table, Owner::Jam).await?;
                 settings.sync_directory()?;
@@ -183,7 +197,7 @@ impl SqliteOptions {
     }
 
     async fn prepare(&self, connection: &mut SqliteConnection, table: &TableName, owner: Owner) -> Result<()> {
-        schema::prepare(connection, table, owner, self.busy_timeout).await
+        schema::prepare(connection, table, owner, self.must_exist, self.busy_timeout).await
     }
 }
 

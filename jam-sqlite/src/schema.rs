@@ -29,14 +29,15 @@ pub(crate) enum Owner {
     Application,
 }
 
-/// Makes the tables or checks them.
+/// Makes the tables or checks them. Where they `must_exist`, none is made.
 ///
 /// # Errors
-/// `Config` if the file, or a table of that name, is somebody else's; `Unsupported` if a later jam made it.
+/// `NotFound` if they must be there and are not; `Config` if the file, or a table of that name, is somebody else's; `Unsupported` if a later jam made it.
 pub(crate) async fn prepare(
     connection: &mut SqliteConnection,
     table: &TableName,
     owner: Owner,
+    must_exist: bool,
     patience: Duration,
 ) -> Result<()> {
     let encoding: String = one(connection, "PRAGMA encoding").await.map_err(trouble::opening)?;
@@ -46,7 +47,7 @@ pub(crate) async fn prepare(
     }
     let since = Instant::now();
     loop {
-        match make_or_check(connection, table, owner).await {
+        match make_or_check(connection, table, owner, must_exist).await {
             Err(Halted::Database(error)) if trouble::is_busy(&error) && since.elapsed() < patience => {}
             Err(Halted::Database(error)) => return Err(trouble::opening(error)),
             Err(Halted::Refused(error)) => return Err(error),
@@ -72,7 +73,12 @@ impl From<Error> for Halted {
     }
 }
 
-async fn make_or_check(connection: &mut SqliteConnection, table: &TableName, owner: Owner) -> Result<(), Halted> {
+async fn make_or_check(
+    connection: &mut SqliteConnection,
+    table: &TableName,
+    owner: Owner,
+    must_exist: bool,
+) -> Result<(), Halted> {
     // Looked at before anything is changed.
     let tables: i64 = one(connection, "SELECT count(*) FROM sqlite_schema").await?;
     let known = exists(connection, TableName::SCHEMA).await?;
@@ -84,9 +90,12 @@ async fn make_or_check(connection: &mut SqliteConnection, table: &TableName, own
             )
             .into());
         }
-        if tables == 0 {
+        if tables == 0 && !must_exist {
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL").await?;
             connection.execute(APPLICATION_ID).await?;
+        }
+        if !known && must_exist {
+            return Err(missing(connection, table, known).await?.into());
         }
         let mode: String = one(connection, "PRAGMA journal_mode = WAL").await?;
         if mode != "wal" {
@@ -97,6 +106,9 @@ async fn make_or_check(connection: &mut SqliteConnection, table: &TableName, own
     }
     if known && check(connection, table).await? {
         return Ok(());
+    }
+    if must_exist {
+        return Err(missing(connection, table, known).await?.into());
     }
     // As a transaction that sqlx knows of: where this future is dropped, it is rolled back before anybody else has the connection,
     // which may be one of the application's pool.
@@ -109,6 +121,24 @@ async fn make_or_check(connection: &mut SqliteConnection, table: &TableName, own
             Err(halted)
         }
     }
+}
+
+/// That the table is not there, with those of jam that are.
+async fn missing(connection: &mut SqliteConnection, table: &TableName, known: bool) -> Result<Error, sqlx::Error> {
+    let mut names = Vec::new();
+    if known {
+        let look = "SELECT table_name FROM jam_schema ORDER BY table_name LIMIT 20";
+        for row in connection.fetch_all(look).await? {
+            names.push(row.try_get::<String, _>(0)?);
+        }
+    }
+    let there = if names.is_empty() {
+        "none at all".to_owned()
+    } else {
+        names.join(", ")
+    };
+    let message = format!("the database has no table {table} with sessions; those it has: {there}");
+    Ok(Error::new(ErrorKind::NotFound, message))
 }
 
 /// Whether the table is there, of this version and shape.

@@ -319,6 +319,40 @@ async fn a_config_opens_a_store_by_name() {
 }
 
 #[tokio::test]
+async fn what_must_exist_is_not_made() {
+    let place = Place::new();
+    let looking = || place.options().must_exist(true);
+    let missing = |opened: jam_core::Result<SqliteStore>| {
+        let error = opened.expect_err("there is none");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        error.to_string()
+    };
+    missing(looking().open().await);
+    assert!(place.names().is_empty(), "{:?}", place.names());
+    // A file without a table is as good as none, and stays as it is.
+    std::fs::write(place.path(), "").expect("write");
+    assert!(missing(looking().open().await).contains("none at all"));
+    assert_eq!(std::fs::metadata(place.path()).expect("there").len(), 0);
+    place.open().await.close().await.expect("close");
+    let schema = "SELECT name FROM sqlite_schema UNION ALL SELECT table_name FROM jam_schema ORDER BY 1";
+    let before = place.query(schema).await;
+    let said = missing(looking().table("logins").open().await);
+    assert!(said.contains("logins") && said.contains("jam_sessions"), "{said}");
+    assert_eq!(place.query(schema).await, before);
+    let store = looking().open().await.expect("it is there");
+    store.insert(&id("user1", "a"), &record("{}")).await.expect("insert");
+    store.close().await.expect("close");
+
+    let folder = tempfile::tempdir().expect("tempdir");
+    let path = folder.path().join("app.db").display().to_string();
+    let mut registry = Registry::new();
+    registry.register(SqliteFactory);
+    let config = StoreConfig::from_url(&format!("sqlite:{path}?must_exist=true")).expect("url");
+    let error = registry.open("sqlite", config).await.expect_err("there is none");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn a_mistake_in_the_config_is_named_and_leaves_no_file() {
     let folder = tempfile::tempdir().expect("tempdir");
     let path = folder.path().join("app.db").display().to_string();

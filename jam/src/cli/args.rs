@@ -132,7 +132,7 @@ pub(super) struct Id {
 }
 
 /// Stop the services of both stores first: what changes while it runs is not carried over. An interrupted run goes on
-/// when it is started again with its checkpoint file, which is removed at the end. A target that holds sessions, or that
+/// when it is started again with its checkpoint file, which is removed at the end; it then makes TO as FROM is by then. A target that holds sessions, or that
 /// a migration has filled before, is refused: running it twice would bring back what has ended since.
 #[derive(Debug, clap::Args)]
 pub(super) struct Migrate {

@@ -10,7 +10,7 @@ use super::place;
 use super::store::Chosen;
 
 pub(super) async fn run(chosen: Chosen, output: Output) -> Done {
-    let config = chosen.config()?;
+    let config = chosen.config()?.must_exist(true);
     let survey = config.survey()?;
     let mut findings = vec![Finding::fine("store", place::of(&survey))];
     if config.holds_secrets()

@@ -72,6 +72,16 @@ impl Failure {
         Self::new(Code::Unforeseen, message)
     }
 
+    /// Why a store could not be opened.
+    pub(super) fn of_opening(error: Error) -> Self {
+        if error.kind() == ErrorKind::NotFound {
+            // The store, and not a session in it.
+            let hint = "is the name right? (`jam create` begins one)";
+            return Self::new(Code::Unavailable, Self::from(error).message).hint(hint);
+        }
+        error.into()
+    }
+
     #[cfg(test)]
     pub(super) fn code(&self) -> Code {
         self.code

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::args::Id;
 use super::failure::{Code, Failure};
+use crate::config::shown;
 
 /// What stands for standard input.
 const STDIN: &str = "-";
@@ -50,7 +51,7 @@ fn id_in(path: &Path) -> Result<String, Failure> {
     if path == Path::new(STDIN) {
         return first_line("standard input", std::io::stdin().lock());
     }
-    let name = format!("the file of --id-file ({})", path.display());
+    let name = format!("the file of --id-file ({})", shown(path));
     let file = std::fs::File::open(path)
         .map_err(|error| Failure::usage(format!("{name} cannot be read\n  because: {error}")))?;
     first_line(&name, BufReader::new(file))

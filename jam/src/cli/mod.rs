@@ -20,9 +20,9 @@
 //! | 1 | there is no such session |
 //! | 2 | the command line is wrong: an unknown option, a session key out of bounds, data that is no JSON object |
 //! | 3 | the configuration is wrong, or the store cannot do that |
-//! | 4 | the store is unavailable: not reached, in use by another process, full, read-only |
+//! | 4 | the store is unavailable: not there, not reached, in use by another process, full, read-only |
 //! | 5 | stored data is damaged, or does not open with these keys |
-//! | 6 | refused: a session key is full, a migration's target is not empty or was filled before |
+//! | 6 | refused: a session key is full, a migration's target is not empty or was filled before, or another run of it is at work |
 //! | 7 | a check found something wrong: `doctor`, `migrate --verify` |
 //! | 8 | a failure nobody foresaw, such as output that cannot be written |
 //! | 130 | interrupted; a migration goes on from its checkpoint |
@@ -117,8 +117,62 @@ fn is_mark(id: &jam_core::RecordId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+
+    use jam_core::{
+        MemoryStore, Record, RecordId, Result as Stores, SessionKey, SessionStore, StoreConfig, StoreFactory,
+    };
+
     use super::failure::Code;
     use super::*;
+
+    /// Somebody's backend, whose stores differ in a field that jam does not know.
+    #[derive(Clone, Debug, Default)]
+    struct Theirs(Arc<Mutex<BTreeMap<String, Arc<MemoryStore>>>>);
+
+    impl Theirs {
+        fn store(&self, dsn: &str) -> Arc<MemoryStore> {
+            let mut stores = self.0.lock().unwrap();
+            Arc::clone(stores.entry(dsn.to_owned()).or_default())
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl StoreFactory for Theirs {
+        fn names(&self) -> &'static [&'static str] {
+            &["theirs"]
+        }
+
+        async fn open(&self, config: &mut StoreConfig) -> Stores<Arc<dyn SessionStore>> {
+            let dsn = config.string("dsn")?.unwrap_or_default();
+            config.finish()?;
+            Ok(self.store(&dsn))
+        }
+    }
+
+    #[test]
+    fn two_stores_of_a_backend_that_jam_does_not_know_are_told_apart_by_every_field() {
+        let (theirs, folder) = (Theirs::default(), tempfile::tempdir().unwrap());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let id = RecordId::new(SessionKey::new("user1").unwrap(), "h.t5o2k9.x").unwrap();
+        let record = Record::new("{}", None);
+        runtime
+            .block_on(theirs.store("hunter2@one").insert(&id, &record))
+            .unwrap();
+        let migrate = |to: &str| {
+            let checkpoint = folder.path().join("checkpoint");
+            let from = "theirs:?dsn=hunter2@one&ttl=5";
+            let words = ["jam", "migrate", from, to, "--verify", "--checkpoint"];
+            let words = words.iter().map(OsString::from).chain([checkpoint.into_os_string()]);
+            let mut registry = Registry::new();
+            registry.register(theirs.clone());
+            run(parse(words).unwrap(), registry)
+        };
+        let same = migrate("theirs:?ttl=6&dsn=hunter2@one").unwrap_err();
+        assert_eq!(same.code(), Code::Usage, "{same:?}");
+        migrate("theirs:?dsn=hunter2@two").unwrap();
+    }
 
     #[test]
     fn the_arguments_are_well_formed() {

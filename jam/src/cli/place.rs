@@ -1,11 +1,15 @@
 //! Where a store is, as text that holds no password, and whether its files are there.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::failure::{Code, Failure};
-use crate::config::Survey;
+use crate::config::{Survey, shown};
 
 /// Fields that say which of the stores of one backend it is.
 const TELLING: [&str; 6] = [
@@ -16,6 +20,57 @@ const TELLING: [&str; 6] = [
     "storage_path",
     "file_prefix",
 ];
+
+/// Which store it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Where it is, as [`of`] says it.
+    pub(super) text: String,
+    /// A hash of all there is to say about it, where nobody here knows what of it says where the store is. A hash, since it is
+    /// kept in a file and may be made of a password.
+    pub(super) settings: Option<String>,
+}
+
+impl Place {
+    pub(super) fn of(survey: &Survey) -> Self {
+        Self {
+            text: of(survey),
+            settings: (!is_known(&survey.backend)).then(|| hash(survey)),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Whether it is one of jam's own backends.
+fn is_known(backend: &str) -> bool {
+    let family = backend.split('+').next().unwrap_or_default();
+    matches!(backend, "json" | "json-dir" | "file" | "sqlite" | "memory")
+        || matches!(family, "redis" | "rediss" | "valkey" | "valkeys" | "unix")
+}
+
+fn hash(survey: &Survey) -> String {
+    let mut hasher = Sha256::new();
+    let mut add = |text: &str| {
+        hasher.update((text.len() as u64).to_be_bytes());
+        hasher.update(text);
+    };
+    add(survey.store.location().unwrap_or_default());
+    for name in &survey.names {
+        add(name);
+        // A URL holds numbers as text.
+        match survey.store.peek(name) {
+            Some(Value::String(text)) => add(text),
+            Some(other) => add(&other.to_string()),
+            None => {}
+        }
+    }
+    URL_SAFE_NO_PAD.encode(&hasher.finalize()[..16])
+}
 
 /// Where the store is: the same text for the same settings, from wherever the command is run.
 pub(super) fn of(survey: &Survey) -> String {
@@ -117,7 +172,7 @@ fn has_journal(path: &Path) -> bool {
 pub(super) async fn refuse_missing(survey: &Survey) -> Result<(), Failure> {
     let Some(path) = is_missing(survey) else { return Ok(()) };
     survey.check_fields().await?;
-    let path = path.display();
+    let path = shown(&path);
     Err(Failure::new(
         Code::Unavailable,
         format!("there is no store at {path}; is the path right? (`jam create` begins one)"),

@@ -1,6 +1,6 @@
 //! The commands on sessions: thin wrappers around what an application calls.
 
-use jam_core::{ErrorKind, SessionInfo, Sessions};
+use jam_core::{ErrorKind, SessionId, SessionInfo, Sessions};
 use serde_json::{Value, json};
 
 use super::args::Command;
@@ -84,7 +84,7 @@ impl Work {
             Self::Clear { key } => ended(sessions.clear(&key).await?, output),
             Self::Rework { id } => {
                 let new_id = sessions.rework(&id).await.map_err(missing_or_failed)?;
-                output.value("id", new_id.as_str())
+                print_id(sessions, &new_id, output).await
             }
             Self::List { key } => list(&sessions.list(&key).await?, output),
             Self::Revoke { key, handle } => {
@@ -105,10 +105,14 @@ impl Work {
 
 async fn create(sessions: &Sessions, key: &str, data: &Value, output: Output) -> Done {
     let id = sessions.create(key, data).await?;
+    print_id(sessions, &id, output).await
+}
+
+/// Prints a new id, alone. Where that fails nobody knows it: the session would only be in the way until it expires.
+async fn print_id(sessions: &Sessions, id: &SessionId, output: Output) -> Done {
     let printed = output.value("id", id.as_str());
     if printed.is_err() {
-        // Nobody knows its id: it would only be in the way until it expires.
-        sessions.delete(&id).await?;
+        sessions.delete(id).await?;
     }
     printed
 }

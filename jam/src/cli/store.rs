@@ -11,8 +11,6 @@ use crate::Config;
 
 /// The variable that names a config file or a URL.
 const VARIABLE: &str = "JAM_CONFIG";
-/// Variables that alone say which store.
-const SAYING_WHICH: [&str; 2] = ["JAM_SESSION_URL", "JAM_SESSION_TYPE"];
 
 /// What the command line says about the store.
 #[derive(Debug)]
@@ -72,11 +70,11 @@ impl Chosen {
 
     /// Opens the sessions. A store that is to be there already is not made by looking at it.
     pub(super) async fn open(&self, may_be_new: bool) -> Result<Sessions, Failure> {
-        let config = self.config()?;
+        let config = self.config()?.must_exist(!may_be_new);
         if !may_be_new {
             place::refuse_missing(&config.survey()?).await?;
         }
-        Ok(config.open().await?)
+        config.open().await.map_err(Failure::of_opening)
     }
 }
 
@@ -84,9 +82,7 @@ fn from_environment() -> Result<Config, Failure> {
     match std::env::var(VARIABLE) {
         Ok(text) if !text.is_empty() => Ok(Config::from_url_or_file(text)?),
         Err(std::env::VarError::NotUnicode(_)) => Err(Failure::config(format!("{VARIABLE} is not UTF-8"))),
-        _ if SAYING_WHICH.iter().any(|name| std::env::var_os(name).is_some()) => {
-            Ok(Config::from_value(serde_json::Map::new()))
-        }
+        _ if Config::is_in_environment()? => Ok(Config::from_value(serde_json::Map::new())),
         _ => Err(Failure::new(
             Code::Config,
             format!("which sessions? Give --config FILE or --url URL, or set {VARIABLE} to either"),

@@ -1,15 +1,50 @@
 //! Reading a config file into a value, and finding the section in it.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use jam_core::{Result, did_you_mean};
 use serde_json::{Map, Value};
 
 use super::config_error;
+use super::unique::Unique;
+
+/// Whether a text is a URL: it begins with a scheme (two or more letters and a `:`) or holds `://`.
+pub(super) fn is_url(text: &str) -> bool {
+    let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    text.split_once(':').is_some_and(|(scheme, rest)| {
+        (scheme.len() > 1 && scheme.chars().all(is_scheme_char)) || rest.starts_with("//")
+    })
+}
+
+/// A path for an error message. What names no file may be there by mistake: a URL with its password, a session id, a key.
+pub(crate) fn shown(path: &Path) -> Cow<'_, str> {
+    let text = path.to_string_lossy();
+    if is_telling(&text) && !path.exists() {
+        Cow::Borrowed("(not shown, since it names no file and may hold a secret)")
+    } else {
+        text
+    }
+}
+
+/// Whether it is shaped like a URL, a session id (`key:unique.life.secret`, or encrypted `J$_...`) or a key of 32 base64 bytes.
+fn is_telling(text: &str) -> bool {
+    let text = match text.split_once(":\\") {
+        Some((drive, rest)) if cfg!(windows) && drive.len() == 1 => rest,
+        _ => text,
+    };
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'=');
+    text.contains([':', '@', '$']) || (text.len() >= 32 && text.bytes().all(is_base64))
+}
 
 /// Reads a file by the format its ending names.
 pub(super) fn read(path: &Path) -> Result<Value> {
-    let shown = path.display();
+    if path.to_str().is_some_and(is_url) && !path.exists() {
+        return Err(config_error(
+            "that is a URL and no config file (not shown, since it may hold a password); use `--url` or `Config::from_url`",
+        ));
+    }
+    let shown = shown(path);
     let ending = path
         .extension()
         .and_then(|ending| ending.to_str())
@@ -34,8 +69,16 @@ pub(super) fn read(path: &Path) -> Result<Value> {
 type Parsed = Result<Value, String>;
 
 fn parse_json(text: &str) -> Parsed {
-    serde_json::from_str(text)
-        .map_err(|error| format!("not valid JSON at line {}, column {}", error.line(), error.column()))
+    let value = serde_json::from_str(text)
+        .map_err(|error| format!("not valid JSON at line {}, column {}", error.line(), error.column()))?;
+    match serde_json::from_str::<Unique>(text) {
+        Ok(Unique) => Ok(value),
+        Err(error) => Err(format!(
+            "a field is there twice, for the second time at line {}, column {}; leave one out",
+            error.line(),
+            error.column()
+        )),
+    }
 }
 
 #[cfg(feature = "toml")]

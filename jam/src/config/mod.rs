@@ -7,6 +7,7 @@ mod environment;
 mod settings;
 #[cfg(feature = "cli")]
 mod survey;
+mod unique;
 
 use std::fmt;
 use std::path::Path;
@@ -16,6 +17,8 @@ use jam_core::{Clock, Error, ErrorKind, Registry, Result, Sessions, SessionsBuil
 use serde_json::{Map, Value};
 
 use self::cookie::Cookie;
+#[cfg(feature = "cli")]
+pub(crate) use self::document::shown;
 use self::environment::Environment;
 use self::settings::Settings;
 #[cfg(feature = "cli")]
@@ -84,6 +87,8 @@ pub struct Config {
     registry: Registry,
     clock: Arc<dyn Clock>,
     environment: Environment,
+    #[cfg(feature = "cli")]
+    must_exist: bool,
 }
 
 impl Config {
@@ -94,7 +99,8 @@ impl Config {
     /// `.json`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if it cannot be read or parsed, or the format's feature is off.
+    /// [`ErrorKind::Config`] if it cannot be read or parsed, a table has a field twice, the format's feature is off, or it is a URL. A path that names no
+    /// file and looks like a URL, a session id or a key is not shown.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let root = document::read(path)?;
@@ -111,7 +117,7 @@ impl Config {
     }
 
     /// From a URL: `scheme:location?field=value&...`, where the scheme is the backend's name and every setting can
-    /// stand as a field: `json:sessions.json?ttl=600&durability=os`.
+    /// stand as a field: `json:sessions.json?ttl=600&durability=os`. A path follows the `:` as it is, without `//`.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if there is no scheme.
@@ -128,11 +134,10 @@ impl Config {
     /// As [`from_url`](Self::from_url) and [`from_file`](Self::from_file).
     pub fn from_url_or_file(url_or_path: impl AsRef<str>) -> Result<Self> {
         let text = url_or_path.as_ref();
-        let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-        match text.split_once(':') {
-            Some((scheme, _)) if scheme.len() > 1 && scheme.chars().all(is_scheme_char) => Self::from_url(text),
-            Some((_, rest)) if rest.starts_with("//") => Self::from_url(text),
-            _ => Self::from_file(text),
+        if document::is_url(text) {
+            Self::from_url(text)
+        } else {
+            Self::from_file(text)
         }
     }
 
@@ -144,6 +149,8 @@ impl Config {
             registry: crate::registry(),
             clock: Arc::new(SystemClock),
             environment: Environment::process(),
+            #[cfg(feature = "cli")]
+            must_exist: false,
         }
     }
 
@@ -223,6 +230,8 @@ impl Config {
         let (origin, fields, secret_from_environment) = self.fields()?;
         let settings = Settings::take(&origin, fields, secret_from_environment, &self.registry)?;
         let store = settings.store.with_clock(Arc::clone(&self.clock));
+        #[cfg(feature = "cli")]
+        let store = self.for_the_command(&settings.backend, store);
         // Everything the manager can find fault with is checked before files and connections are opened.
         let manager = settings.manager;
         manager.check()?;

@@ -56,6 +56,7 @@ impl Settings {
         let session_type = config.string("session_type")?;
         if let Some(url) = config.string("url")? {
             config = config.with_url(&url)?;
+            refuse_host(&config)?;
         }
         let backend = match (session_type, config.scheme()) {
             (Some(name), Some(scheme)) if !registry.get(scheme)?.names().contains(&name.as_str()) => {
@@ -90,6 +91,24 @@ impl Settings {
             cookie,
             cache,
         })
+    }
+}
+
+/// `json://sessions.json` would be a file of the root directory: after `//` a URL has a host, and a file has none.
+fn refuse_host(config: &StoreConfig) -> Result<()> {
+    let (Some(scheme @ ("json" | "json-dir" | "file")), Some(location)) = (config.scheme(), config.location()) else {
+        return Ok(());
+    };
+    match location.strip_prefix("//") {
+        Some(path) if !path.starts_with('/') => {
+            let path = if path.contains(['@', ':']) { "PATH" } else { path };
+            Err(config_error(format!(
+                "{}: what does `//` stand for? `{scheme}:{path}` is a path from the working directory, `{scheme}:/{path}` one \
+                 from the root",
+                config.origin()
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jam_core::{Finding, Layout, Registry, Result, SessionStore, StoreConfig};
 use serde_json::Value;
 
+use super::environment::Environment;
 use super::settings::{Encryption, Settings};
 use super::{Config, document};
 
@@ -16,6 +17,8 @@ pub(crate) struct Survey {
     pub(crate) backend: String,
     /// What the backend is told.
     pub(crate) store: StoreConfig,
+    /// The names of the fields it is told.
+    pub(crate) names: Vec<String>,
     /// The form of its ids and payloads.
     pub(crate) form: Form,
     registry: Registry,
@@ -34,12 +37,16 @@ impl Config {
     /// As [`open`](Self::open), without those of the store.
     pub(crate) fn survey(&self) -> Result<Survey> {
         let (origin, fields, secret_from_environment) = self.fields()?;
+        let mut names: Vec<_> = fields.keys().cloned().collect();
         let settings = Settings::take(&origin, fields, secret_from_environment, &self.registry)?;
         settings.manager.check()?;
         self.registry.get(&settings.backend)?;
+        names.retain(|name| settings.store.peek(name).is_some());
+        names.sort_unstable();
         Ok(Survey {
+            names,
+            store: self.for_the_command(&settings.backend, settings.store.with_clock(Arc::clone(&self.clock))),
             backend: settings.backend,
-            store: settings.store.with_clock(Arc::clone(&self.clock)),
             form: Form {
                 layout: settings.manager.layout,
                 encryption: settings.manager.encryption,
@@ -50,6 +57,38 @@ impl Config {
 }
 
 impl Config {
+    /// Whether the store has to be there already, for commands that only look: they shall make none by a mistyped name.
+    pub(crate) fn must_exist(mut self, must_exist: bool) -> Self {
+        self.must_exist = must_exist;
+        self
+    }
+
+    /// Of the backends, SQLite alone makes something inside of what is there: a table. (Paths are looked at before.)
+    pub(super) fn for_the_command(&self, backend: &str, store: StoreConfig) -> StoreConfig {
+        let in_memory = [store.location(), store.peek("sqlite_path").and_then(Value::as_str)]
+            .into_iter()
+            .flatten()
+            .any(|path| path.trim_start_matches('/') == ":memory:");
+        if self.must_exist && cfg!(feature = "sqlite") && backend == "sqlite" && !in_memory {
+            store.with_field("must_exist", true)
+        } else {
+            store
+        }
+    }
+}
+
+impl Config {
+    /// Whether variables alone say which store, under whichever name.
+    ///
+    /// # Errors
+    /// [`Config`](jam_core::ErrorKind::Config) if two of them say it differently.
+    pub(crate) fn is_in_environment() -> Result<bool> {
+        let overrides = Environment::process().overrides()?;
+        Ok(["url", "session_type"]
+            .iter()
+            .any(|field| overrides.contains_key(*field)))
+    }
+
     /// Whether a key or a password stands in the table itself, rather than in a variable or a file of its own.
     pub(crate) fn holds_secrets(&self) -> bool {
         let Ok(fields) = document::section(&self.origin, self.root.clone(), self.pointer.as_deref()) else {

@@ -3,11 +3,11 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use jam::{Clock, ErrorKind, Record, RecordId, SessionKey, SystemClock, Timestamp};
+use jam::{Clock, Load, Record, RecordId, Rename, SessionKey, SystemClock, Timestamp};
 use jam_test_servers::{Kind, Proxy, Server};
 use serde_json::json;
 
-use crate::support::{Shell, block_on, fill, insert_expired, records, store, url};
+use crate::support::{Ran, Shell, block_on, fill, insert_expired, records, store, url};
 
 fn says(error: &str, parts: &[&str]) {
     for part in parts {
@@ -145,7 +145,7 @@ fn an_interrupted_migration_goes_on_with_its_checkpoint_and_no_other() {
 /// A migration into this server, killed when some of it is there.
 fn broken_off(shell: &Shell, from: &str, server: &Server) -> Proxy {
     let proxy = Proxy::start(server.address());
-    proxy.delay(Duration::from_millis(20)..=Duration::from_millis(20));
+    proxy.delay(Duration::from_millis(100)..=Duration::from_millis(100));
     fill(from, 2000);
     let mut migration = shell.command(&["migrate", from, &proxy.url()]);
     let mut child = migration.stderr(Stdio::null()).spawn().unwrap();
@@ -181,6 +181,50 @@ fn what_the_target_has_lost_since_it_is_copied_again() {
     assert_eq!(server.command(&["DEL", lost.unwrap().text()]).int(), 1);
     shell.ok(&["migrate", &from, &proxy.url(), "--verify"]);
     assert!(records(&proxy.url()) == records(&from));
+}
+
+/// The service ran on its old store again, between an interruption and the next run.
+#[test]
+fn a_migration_that_goes_on_makes_the_target_as_the_source_is_by_then() {
+    let (shell, server) = (Shell::new(), Server::start(Kind::New));
+    let from = url("json", &shell, "a.json");
+    let proxy = broken_off(&shell, &from, &server);
+    let copied: Vec<_> = records(&server.url()).into_iter().collect();
+    let id = |at: usize| {
+        let ((key, id), _) = &copied[at];
+        RecordId::new(SessionKey::new(key.as_str()).unwrap(), id.as_str()).unwrap()
+    };
+    let expiring: Vec<_> = (0..copied.len()).filter(|at| copied[*at].1.1.is_some()).collect();
+    let later = Timestamp::from_millis(SystemClock.now().as_millis() + 9_000_000);
+    let sooner = Timestamp::from_millis(SystemClock.now().as_millis() + 1_800_000);
+    let renamed = RecordId::new(id(expiring[1]).key().clone(), "renamed.t5o2k9.x").unwrap();
+    block_on(async {
+        let store = store(&from).await;
+        assert!(store.remove(&id(expiring[0])).await.unwrap());
+        let before = id(expiring[1]);
+        let old = store.load(&before, Load::new()).await.unwrap().unwrap();
+        let record = Record::new(old.payload.clone(), Some(later));
+        let rename = Rename::new(&before, &old.version, &renamed, &record);
+        store.rename(rename).await.unwrap();
+        store
+            .replace(&id(expiring[2]), None, &Record::new("{}", Some(later)))
+            .await
+            .unwrap();
+        assert!(store.touch(&id(expiring[3]), later).await.unwrap());
+        let payload = copied[expiring[4]].1.0.clone();
+        store
+            .replace(&id(expiring[4]), None, &Record::new(payload.clone(), Some(sooner)))
+            .await
+            .unwrap();
+        store
+            .replace(&id(expiring[5]), None, &Record::new("{}", None))
+            .await
+            .unwrap();
+        store.close().await.unwrap();
+    });
+    let said = shell.ok(&["migrate", &from, &proxy.url()]);
+    says(&said, &["copied", "2 removed again that ended meanwhile"]);
+    assert!(records(&server.url()) == records(&from));
 }
 
 /// They are one page, so all of it is copied once more, into a hash that the second process has never seen.
@@ -238,6 +282,20 @@ fn a_rehearsal_writes_nothing() {
     let before = shell.names();
     let said = shell.ok(&["migrate", &from, "sqlite:b.db", "--dry-run"]);
     assert_eq!(said, "98 sessions and 2 grace notes would be copied");
+    assert_eq!(shell.names(), before);
+}
+
+#[test]
+fn verifying_against_a_target_that_is_not_there_is_no_success() {
+    let shell = Shell::new();
+    shell.ok(&["--url", "json:a.json", "create", "user1", "{}"]);
+    let before = shell.names();
+    for to in ["sqlite:typo.db", "json:typo.json"] {
+        let error = shell
+            .run(&["migrate", "json:a.json", to, "--dry-run", "--verify"])
+            .failed(4);
+        says(&error, &["TO: ", "no store at typo"]);
+    }
     assert_eq!(shell.names(), before);
 }
 
@@ -362,6 +420,33 @@ fn two_migrations_into_one_store_do_not_both_begin() {
     assert_eq!(records(&to).len(), 300);
 }
 
+/// The late one would fill a target that the first has finished, and bring back what ended there since.
+#[test]
+fn a_second_run_of_a_migration_is_refused_while_the_first_is_at_work() {
+    let (shell, server) = (Shell::new(), Server::start(Kind::New));
+    let from = url("sqlite", &shell, "a.db");
+    fill(&from, 2000);
+    let proxy = Proxy::start(server.address());
+    proxy.delay(Duration::from_millis(100)..=Duration::from_millis(100));
+    let to = format!("{}?response_timeout=60", proxy.url());
+    let words = ["migrate", &from, &to];
+    let mut first = shell.command(&words).spawn().unwrap();
+    while server.command(&["EXISTS", "sessions:jam-migration"]).int() == 0 {
+        std::thread::yield_now();
+    }
+    // Held where it is for as long as the second takes.
+    proxy.black_hole();
+    let error = shell.run(&words).failed(6);
+    says(&error, &["another run", "jam-migration.json"]);
+    assert!(
+        first.try_wait().unwrap().is_none(),
+        "over before the second was refused"
+    );
+    proxy.heal();
+    assert_eq!(Ran::from(first.wait_with_output().unwrap()).code, 0);
+    assert!(records(&server.url()) == records(&from));
+}
+
 #[test]
 fn a_store_that_goes_away_is_named_and_the_rest_follows_later() {
     let shell = Shell::new();
@@ -377,27 +462,28 @@ fn a_store_that_goes_away_is_named_and_the_rest_follows_later() {
 }
 
 #[test]
-fn an_id_that_somebody_else_took_meanwhile_stops_the_migration() {
-    let shell = Shell::new();
-    let server = Server::start(Kind::New);
+fn an_id_that_somebody_else_takes_in_an_empty_target_stops_the_migration() {
+    let (shell, server) = (Shell::new(), Server::start(Kind::New));
     let from = url("json", &shell, "a.json");
-    fill(&from, 5);
-    // A migration that was broken off right after its mark was set, into a store that somebody writes to.
-    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    shell.run(&["migrate", &from, &server.url()]).failed(4);
-    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    let mark = std::fs::read_to_string(shell.path("jam-migration.json")).unwrap();
-    let mark: serde_json::Value = serde_json::from_str(&mark).unwrap();
+    fill(&from, 6000);
+    let proxy = Proxy::start(server.address());
+    proxy.delay(Duration::from_millis(100)..=Duration::from_millis(100));
+    let child = shell.command(&["migrate", &from, &proxy.url()]).spawn().unwrap();
+    while server.command(&["EXISTS", "sessions:jam-migration"]).int() == 0 {
+        std::thread::yield_now();
+    }
     block_on(async {
         let store = store(&server.url()).await;
-        let mark = json!({"jam_migration": 1, "migration": mark["migration"], "state": "running", "at": 1});
-        let at = RecordId::new(SessionKey::new("jam-migration").unwrap(), "target~").unwrap();
-        store.insert(&at, &Record::new(mark.to_string(), None)).await.unwrap();
-        let taken = RecordId::new(SessionKey::new("user4").unwrap(), "h4.t5o2k9.4").unwrap();
-        store.insert(&taken, &Record::new("{}", None)).await.unwrap();
-        let error = store.insert(&taken, &Record::new("{}", None)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        // One that is not there yet.
+        for at in (4..6000).rev().step_by(10) {
+            let key = SessionKey::new(format!("user{at}")).unwrap();
+            let id = RecordId::new(key, format!("h{at}.t5o2k9.{at}")).unwrap();
+            if store.insert(&id, &Record::new("{}", None)).await.is_ok() {
+                return;
+            }
+        }
+        panic!("all of it was copied before");
     });
-    let error = shell.run(&["migrate", &from, &server.url()]).failed(6);
+    let error = Ran::from(child.wait_with_output().unwrap()).failed(6);
     says(&error, &["TO holds another session under an id of FROM"]);
 }

@@ -36,6 +36,15 @@ fn a_store_is_named_by_file_url_or_environment() {
     let shell = Shell::new().set("JAM_SESSION_URL", "json:e.json");
     shell.ok(&["create", "a", "{}"]);
     assert_eq!(shell.json(&["stats"])["users"], 1);
+    // Under each name that the library takes.
+    for name in ["TYPE", "SESSION_TYPE", "SESSIONS_TYPE"] {
+        let shell = Shell::new().set(&format!("JAM_SESSION_{name}"), "json");
+        shell.ok(&["create", "a", "{}"]);
+        assert_eq!(shell.names(), ["sessions.json", "sessions.json.lock"], "{name}");
+    }
+    // One that says something else alone is no store.
+    let error = Shell::new().set("JAM_SESSION_TTL", "60").run(&["stats"]).failed(3);
+    says(&error, &["which sessions?"]);
 }
 
 #[test]
@@ -102,6 +111,47 @@ fn looking_at_a_store_that_is_not_there_makes_none() {
 }
 
 #[test]
+fn looking_at_a_table_that_is_not_there_makes_none() {
+    let shell = Shell::on("sqlite:sessions.db?sqlite_table=sesions");
+    shell.ok(&["--url", "sqlite:sessions.db", "create", "user1", "{}"]);
+    shell.ok(&["--url", "json:a.json", "create", "user1", "{}"]);
+    for words in [
+        &["stats"][..],
+        &["list", "user1"],
+        &["get", "user1:b"],
+        &["sweep"],
+        &["clear", "user1"],
+        &["migrate", "sqlite:sessions.db?sqlite_table=sesions", "json:b.json"],
+        &[
+            "migrate",
+            "json:a.json",
+            "sqlite:sessions.db?sqlite_table=sesions",
+            "--dry-run",
+            "--verify",
+        ],
+    ] {
+        let error = shell.run(words).failed(4);
+        says(&error, &["no table \"sesions\"", "jam_sessions", "is the name right?"]);
+    }
+    let ran = shell.run(&["doctor"]);
+    assert_eq!(ran.code, 7);
+    says(&ran.out, &["no table \"sesions\"", "jam_sessions"]);
+    // A rehearsal needs no target.
+    let to = "sqlite:sessions.db?sqlite_table=fresh";
+    assert_eq!(
+        shell.ok(&["migrate", "json:a.json", to, "--dry-run"]),
+        "1 session and 0 grace notes would be copied"
+    );
+    // Nothing of it has made a table: `create` does, and then it is the second.
+    shell.ok(&["create", "user1", "{}"]);
+    let error = shell
+        .run(&["stats", "--url", "sqlite:sessions.db?sqlite_table=x"])
+        .failed(4);
+    says(&error, &["those it has: jam_sessions, sesions\n"]);
+    assert_eq!(shell.json(&["stats"])["sessions"], 1);
+}
+
+#[test]
 fn a_store_that_is_away_or_in_use_is_code_4() {
     let server = Server::start(Kind::New);
     let shell = Shell::on(&server.url());
@@ -156,6 +206,7 @@ fn no_mistake_shows_an_id_a_password_or_data() {
     let shell = Shell::on("json:sessions.json");
     let id = shell.ok(&["create", "user1", "{}"]);
     let secret = id.rsplit('.').next().unwrap();
+    let key = shell.ok(&["keys", "aes"]);
     for words in [
         &["get", &id, &id][..],
         &["get", &format!("--{id}")],
@@ -167,11 +218,45 @@ fn no_mistake_shows_an_id_a_password_or_data() {
         &["stats", "--url", "jsn://:hunter2@127.0.0.1"],
         &["stats", "--url", "redis://:hunter2@127.0.0.1/0?x=hunter2"],
         &["list", "hunter2", "hunter2"],
+        &["get", "--id-file", &id],
+        &["update", "--id-file", &id, "{}"],
+        &["get", "--id-file", &format!("J$_{secret}")],
+        &["get", "--id-file", &key],
+        &["stats", "--config", &id],
+        &["stats", "--config", &key],
+        &["stats", "--config", "redis://:hunter2@127.0.0.1:1/0"],
+        &["stats", "--config", "redis//user:hunter2@127.0.0.1/0"],
+        &["migrate", "redis//:hunter2@127.0.0.1/0", "json:b.json"],
+        &[
+            "migrate",
+            "json:sessions.json",
+            "json:b.json",
+            "--checkpoint",
+            "redis://:hunter2@127.0.0.1/0",
+        ],
     ] {
         let ran = shell.run(words);
         assert_ne!(ran.code, 0);
+        assert!(!ran.err.contains(&key), "{ran:?}");
         assert!(!ran.err.contains(secret) && !ran.err.contains("hunter2"), "{ran:?}");
     }
+}
+
+#[test]
+fn a_url_in_place_of_a_config_file_is_told_where_it_belongs() {
+    let error = Shell::new().run(&["stats", "--config", "json:sessions.json"]).failed(3);
+    says(&error, &["is a URL", "--url"]);
+    let shell = Shell::new();
+    shell.write("a:b@c.toml", "[jam.session]\nsession_type = \"memory\"\nx = 1\n");
+    // A file of an odd name is a file, and is named.
+    says(
+        &shell.run(&["stats", "--config", "./a:b@c.toml"]).failed(3),
+        &["a:b@c.toml"],
+    );
+    says(
+        &shell.run(&["stats", "--config", "missing.toml"]).failed(3),
+        &["missing.toml"],
+    );
 }
 
 #[test]

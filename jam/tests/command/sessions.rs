@@ -1,5 +1,6 @@
 //! Sessions from a script.
 
+use std::io::Write;
 use std::process::Stdio;
 
 use jam_test_servers::{Kind, Server};
@@ -166,6 +167,20 @@ fn a_reader_that_goes_away_is_no_panic_and_leaves_no_session_behind() {
     let ran: crate::support::Ran = child.wait_with_output().unwrap().into();
     assert_eq!((ran.code, ran.err.as_str()), (141, ""));
     assert_eq!(shell.json(&["list", "user1"]), json!([]));
+}
+
+#[test]
+fn a_rework_whose_new_id_nobody_reads_leaves_no_session_behind() {
+    let shell = Shell::on("json:sessions.json?grace=60");
+    let id = shell.ok(&["create", "user1", "{}"]);
+    let mut child = shell.command(&["rework", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    // The reader is gone before the id is known.
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(id.as_bytes()).unwrap();
+    let ran: crate::support::Ran = child.wait_with_output().unwrap().into();
+    assert_eq!((ran.code, ran.err.as_str()), (141, ""));
+    assert_eq!(shell.json(&["list", "user1"]), json!([]));
+    shell.run(&["get", &id]).failed(1);
 }
 
 #[cfg(target_os = "linux")]

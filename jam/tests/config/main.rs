@@ -114,6 +114,13 @@ async fn a_mistake_is_named_with_field_and_expectation() {
             "`session_type` names another backend than the URL (`memory:`)",
         ),
         (json!({"type": "custom"}), "needs `custom_module`"),
+        // It would be a file in the root directory.
+        (
+            json!({"url": "json://sessions.json"}),
+            "`json:sessions.json` is a path from the working directory, `json:/sessions.json` one from the root",
+        ),
+        (json!({"url": "json-dir://tmp/a?ttl=5"}), "`json-dir:tmp/a`"),
+        (json!({"url": "file://tmp/a"}), "`file:/tmp/a`"),
         (json!({"type": 5}), "`session_type` must be a text"),
         (
             json!({"type": "memory", "session_aes_secret": 5}),
@@ -156,8 +163,18 @@ async fn no_error_shows_a_secret() {
         json!({"url": format!("memory://user:pa?{secret}@host/0")}),
         json!({"url": format!("memory://user:pa${}@host/0", secret.replace('-', "_"))}),
         json!({"type": format!("memory://user:{secret}@host/0")}),
+        json!({"url": format!("json://user:{secret}@host/0")}),
     ] {
         let error = config(wrong).open().await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
+    for wrong in [
+        format!("redis://user:{secret}@host/0"),
+        format!("redis:/user:{secret}@host/0.toml"),
+        format!("redis//:{secret}@host/0"),
+    ] {
+        let error = Config::from_file(&wrong).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
     assert!(
@@ -267,6 +284,46 @@ async fn files_are_read_by_their_ending_and_pointer() {
     }
 }
 
+/// The last one would count in silence, and switch encryption off, say.
+#[test]
+fn a_field_that_is_there_twice_is_refused_in_every_format() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        (
+            "a.json",
+            r#"{"jam": {"session": {"type": "memory", "is_session_crypt": true, "ttl": 60, "is_session_crypt": false}}}"#,
+        ),
+        (
+            "b.json",
+            r#"{"jam": {"session": {"type": "memory"}}, "jam": {"session": {"type": "memory"}}}"#,
+        ),
+        (
+            "c.json",
+            r#"{"jam": {"session": {"type": "memory", "cookie": [{"name": "a", "n\u0061me": "b"}]}}}"#,
+        ),
+        #[cfg(feature = "toml")]
+        (
+            "a.toml",
+            "[jam.session]\ntype = 'memory'\nis_session_crypt = true\nttl = 60\nis_session_crypt = false\n",
+        ),
+        #[cfg(feature = "yaml")]
+        (
+            "a.yaml",
+            "jam:\n  session:\n    type: memory\n    is_session_crypt: true\n    ttl: 60\n    is_session_crypt: false\n",
+        ),
+    ] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let error = Config::from_file(&path).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(
+            error.message().contains(name) && error.message().contains("line "),
+            "{error}"
+        );
+        assert!(!name.ends_with("json") || error.message().contains("twice"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_url_or_a_path_is_told_apart() {
     assert!(jam::open("memory:").await.is_ok());
@@ -312,6 +369,7 @@ async fn the_file_stores_open_by_name_and_url() {
         json!({"url": format!("json:{}?durability=os", file.display())}),
         json!({"type": "json-dir", "storage_path": directory.path().join("a"), "file_prefix": "s_"}),
         json!({"url": format!("json-dir:{}", directory.path().join("b").display())}),
+        json!({"url": format!("json://{}", directory.path().join("c.json").display())}),
     ] {
         let sessions = config(value.clone())
             .open()

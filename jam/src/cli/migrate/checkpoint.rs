@@ -1,12 +1,15 @@
 //! How far a migration is, in a file that is whole at every moment.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use jam_core::{IdFactory, UuidV4};
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Code, Failure};
+use crate::cli::place::Place;
+use crate::config::shown;
 
 const VERSION: u64 = 1;
 
@@ -15,8 +18,8 @@ const VERSION: u64 = 1;
 #[derive(Clone, Debug)]
 pub(super) struct Checkpoint {
     pub(super) migration: String,
-    from: String,
-    to: String,
+    from: Place,
+    to: Place,
     pages: u64,
     pub(super) sessions: u64,
     pub(super) notes: u64,
@@ -24,7 +27,7 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(super) fn new(migration: String, (from, to): &(String, String)) -> Self {
+    pub(super) fn new(migration: String, (from, to): &(Place, Place)) -> Self {
         Self {
             migration,
             from: from.clone(),
@@ -58,8 +61,8 @@ impl Checkpoint {
     ///
     /// # Errors
     /// `Refused` if it is of another migration or no checkpoint at all.
-    pub(super) fn read(path: &Path, (from, to): &(String, String)) -> Result<Option<Self>, Failure> {
-        let shown = path.display();
+    pub(super) fn read(path: &Path, (from, to): &(Place, Place)) -> Result<Option<Self>, Failure> {
+        let shown = shown(path);
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -70,25 +73,35 @@ impl Checkpoint {
                 "{shown} is no checkpoint of this version of jam; name another file with --checkpoint"
             )));
         };
-        if (&checkpoint.from, &checkpoint.to) != (from, to) {
-            return Err(Failure::refused(format!(
-                "{shown} is the checkpoint of a migration from {} to {}; this one is from {from} to {to}. Name another file \
-                 with --checkpoint",
-                checkpoint.from, checkpoint.to
-            )));
+        if (&checkpoint.from, &checkpoint.to) == (from, to) {
+            return Ok(Some(checkpoint));
         }
-        Ok(Some(checkpoint))
+        let this = if (&checkpoint.from.text, &checkpoint.to.text) == (&from.text, &to.text) {
+            "has other settings".to_owned()
+        } else {
+            format!("is from {from} to {to}")
+        };
+        Err(Failure::refused(format!(
+            "{shown} is the checkpoint of a migration from {} to {}; this one {this}. Name another file with --checkpoint",
+            checkpoint.from, checkpoint.to
+        )))
     }
 
     fn parse(text: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
         let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
         let number = |name: &str| value.get(name)?.as_u64();
+        let place = |name: &str| {
+            Some(Place {
+                text: text(name)?,
+                settings: text(&format!("{name}_settings")),
+            })
+        };
         (number("jam_checkpoint")? == VERSION).then_some(())?;
         Some(Self {
             migration: text("migration")?,
-            from: text("from")?,
-            to: text("to")?,
+            from: place("from")?,
+            to: place("to")?,
             pages: number("pages")?,
             sessions: number("sessions")?,
             notes: number("grace_notes")?,
@@ -104,8 +117,10 @@ impl Checkpoint {
         let value = json!({
             "jam_checkpoint": VERSION,
             "migration": self.migration,
-            "from": self.from,
-            "to": self.to,
+            "from": self.from.text,
+            "from_settings": self.from.settings,
+            "to": self.to.text,
+            "to_settings": self.to.settings,
             "pages": self.pages,
             "sessions": self.sessions,
             "grace_notes": self.notes,
@@ -114,10 +129,7 @@ impl Checkpoint {
         replace(path, &format!("{value}\n")).map_err(|error| {
             Failure::new(
                 Code::Unforeseen,
-                format!(
-                    "the checkpoint {} cannot be written\n  because: {error}",
-                    path.display()
-                ),
+                format!("the checkpoint {} cannot be written\n  because: {error}", shown(path)),
             )
         })
     }
@@ -127,41 +139,102 @@ impl Checkpoint {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::unforeseen(format!(
                 "the migration is finished, but its checkpoint {} cannot be removed\n  because: {error}",
-                path.display()
+                shown(path)
             ))),
             _ => Ok(()),
         }
     }
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// Held by the one run that goes on with a checkpoint, until it is dropped or the process ends. Its file stays: whoever removed it
+/// might take it from somebody who has just opened it.
+#[derive(Debug)]
+pub(super) struct Turn(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl Turn {
+    /// Takes the turn, without waiting for it.
+    ///
+    /// # Errors
+    /// `Refused` if another run has it, `Unforeseen` if there can be no such file.
+    pub(super) fn take(checkpoint: &Path) -> Result<Self, Failure> {
+        let path = beside(checkpoint, "lock");
+        let cannot = |error: io::Error| {
+            Failure::unforeseen(format!(
+                "the lock beside the checkpoint {}, which keeps runs of one migration apart, cannot be taken; --checkpoint FILE \
+                 chooses another place\n  because: {error}",
+                shown(checkpoint)
+            ))
+        };
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let file = owners_alone(&mut options).open(&path).map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(Failure::refused(format!(
+                "another run goes on with {} at this moment; wait for its end",
+                shown(checkpoint)
+            ))),
+            Err(TryLockError::Error(error)) => Err(cannot(error)),
+        }
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    let beside = PathBuf::from(beside);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    beside.push(".");
+    beside.push(ending);
+    PathBuf::from(beside)
+}
+
+fn owners_alone(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // A name that nobody can foresee, and a new file: in a directory that others write to, nothing of theirs is written through.
+    let temporary = beside(path, &format!("{}.tmp", UuidV4.next_id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    let mut file = owners_alone(&mut options).open(&temporary)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_folder(path)
+}
+
+/// Makes the file's own name durable, where a directory can be synced.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if cfg!(unix) {
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn place(text: &str, settings: Option<&str>) -> Place {
+        Place {
+            text: text.to_owned(),
+            settings: settings.map(str::to_owned),
+        }
+    }
+
     #[test]
     fn a_checkpoint_comes_back_from_its_file_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint");
-        let places = ("json:/a".to_owned(), "json:/b".to_owned());
+        let places = (place("json:/a", None), place("x:", Some("hash")));
         assert!(Checkpoint::read(&path, &places).unwrap().is_none());
         let mut checkpoint = Checkpoint::new("m".to_owned(), &places);
         checkpoint.add(7, 2, 1);
@@ -179,7 +252,24 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        let others = ("json:/a".to_owned(), "json:/c".to_owned());
-        assert_eq!(Checkpoint::read(&path, &others).unwrap_err().code(), Code::Refused);
+        for other in [place("y:", Some("hash")), place("x:", Some("other")), place("x:", None)] {
+            let others = (place("json:/a", None), other);
+            assert_eq!(Checkpoint::read(&path, &others).unwrap_err().code(), Code::Refused);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_link_beside_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("checkpoint"), folder.path().join("elsewhere"));
+        fs::write(&elsewhere, "as it was").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("checkpoint.tmp")).unwrap();
+        let places = (place("json:/a", None), place("x:", Some("hash")));
+        Checkpoint::new("m".to_owned(), &places).write(&path).unwrap();
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "as it was");
+        assert!(Checkpoint::read(&path, &places).unwrap().is_some());
+        let names = folder.path().read_dir().unwrap().count();
+        assert_eq!(names, 3, "nothing is left beside it");
     }
 }

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jam_core::{Clock, Entry, ErrorKind, Load, Page, Record, SystemClock};
+use jam_core::{Clock, Entry, ErrorKind, Load, Page, Record, Result as Stores, Stored, SystemClock};
 use tokio::task::JoinSet;
 
 use super::checkpoint::Checkpoint;
 use super::{Store, is_mark, is_session, scan};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::progress::Progress;
+use crate::config::shown;
 
 /// Inserts under way at a time; a page may be larger, as that of a user with many sessions.
 const AT_ONCE: usize = 256;
@@ -43,7 +44,16 @@ pub(super) async fn tally(store: &Store) -> Result<Tally, Failure> {
     }
 }
 
-/// Copies all of it, but what is there already.
+/// What to make of a record that is in the target already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// By this run: the target was empty, so another payload is somebody else's.
+    Now,
+    /// By an earlier run: the target is this migration's own, and what is there may be older than the source.
+    Earlier,
+}
+
+/// Copies all of it. Where an earlier run began, what is there already becomes as the source has it now.
 ///
 /// It may be dropped at any point.
 ///
@@ -53,6 +63,7 @@ pub(super) async fn run(
     source: &Store,
     target: &Store,
     checkpoint: &mut Checkpoint,
+    begun: Begun,
     path: &Path,
 ) -> Result<(), Failure> {
     // Only a bar needs to know the end beforehand.
@@ -73,7 +84,7 @@ pub(super) async fn run(
                 None => Ok(None),
             }
         };
-        let (copied, following) = tokio::join!(copy(target, entries), ahead);
+        let (copied, following) = tokio::join!(copy(target, entries, begun), ahead);
         let copied = copied.map_err(|failure| broken_off(failure, "TO", path))?;
         checkpoint.add(copied.sessions, copied.notes, copied.expired);
         checkpoint.write(path)?;
@@ -86,11 +97,11 @@ pub(super) async fn run(
 }
 
 pub(super) fn go_on(path: &Path) -> String {
-    format!("Run the same command again to go on with {}.", path.display())
+    format!("Run the same command again to go on with {}.", shown(path))
 }
 
 /// Which store it was, and what helps.
-fn broken_off(failure: Failure, store: &str, path: &Path) -> Failure {
+pub(super) fn broken_off(failure: Failure, store: &str, path: &Path) -> Failure {
     let failure = failure.about(store);
     if failure.is(Code::Unavailable) {
         failure.hint(&go_on(path))
@@ -107,7 +118,7 @@ struct Copied {
     expired: u64,
 }
 
-async fn copy(target: &Store, entries: Vec<Entry>) -> Result<Copied, Failure> {
+async fn copy(target: &Store, entries: Vec<Entry>, begun: Begun) -> Result<Copied, Failure> {
     let mut copied = Copied::default();
     let mut under_way = JoinSet::new();
     let mut entries = entries.into_iter().filter(|entry| !is_mark(&entry.id));
@@ -117,7 +128,7 @@ async fn copy(target: &Store, entries: Vec<Entry>) -> Result<Copied, Failure> {
         {
             let is_session = is_session(&entry.id);
             let target = Arc::clone(target);
-            under_way.spawn(async move { (is_session, insert(&target, entry).await) });
+            under_way.spawn(async move { (is_session, put(&target, entry, begun).await) });
         }
         let Some(inserted) = under_way.join_next().await else {
             return Ok(copied);
@@ -132,9 +143,8 @@ async fn copy(target: &Store, entries: Vec<Entry>) -> Result<Copied, Failure> {
     }
 }
 
-/// Inserts one record, unless it has expired meanwhile. One that is there already, byte for byte, came before this migration was
-/// interrupted: the target was empty when its mark was set.
-async fn insert(target: &Store, entry: Entry) -> Result<bool, Failure> {
+/// Puts one record there, unless it has expired meanwhile.
+async fn put(target: &Store, entry: Entry, begun: Begun) -> Result<bool, Failure> {
     let is_over = || entry.expires_at.is_some_and(|at| at <= SystemClock.now());
     if is_over() {
         return Ok(false);
@@ -143,14 +153,34 @@ async fn insert(target: &Store, entry: Entry) -> Result<bool, Failure> {
     match target.insert(&entry.id, &record).await {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            match target.load(&entry.id, Load::new().fresh()).await? {
-                Some(there) if there.payload == record.payload => Ok(true),
-                Some(_) => Err(Failure::refused(
-                    "TO holds another session under an id of FROM; nothing was overwritten. Somebody else writes to TO",
-                )),
-                None => Ok(!is_over()),
+            let Some(there) = target.load(&entry.id, Load::new().fresh().with_expiry()).await? else {
+                return Ok(!is_over());
+            };
+            if there.payload != record.payload && begun == Begun::Now {
+                return Err(somebody_else());
+            }
+            match bring_up_to_date(target, &entry, &there, &record).await {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == ErrorKind::Conflict => Err(somebody_else()),
+                // It has expired between the two calls.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(!is_over()),
+                Err(error) => Err(error.into()),
             }
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// An earlier run copied it, and it was written to in the source since.
+async fn bring_up_to_date(target: &Store, entry: &Entry, there: &Stored, record: &Record) -> Stores<()> {
+    if there.payload == record.payload && there.ends.at() == record.expires_at {
+        return Ok(());
+    }
+    target.replace(&entry.id, Some(&there.version), record).await
+}
+
+fn somebody_else() -> Failure {
+    Failure::refused(
+        "TO holds another session under an id of FROM; nothing was overwritten. Somebody else writes to TO",
+    )
 }

@@ -4,10 +4,12 @@
 //! notes too. So the two configurations must agree on the form of ids and payloads, and nothing else.
 //!
 //! What must not happen is that a session which ended in the target comes back by a second run. The target is marked
-//! before the first record goes in, and only the checkpoint that belongs to the mark may go on.
+//! before the first record goes in, and only the checkpoint that belongs to the mark may go on. Until the mark says that the
+//! migration is finished, the target is its own: a run that goes on makes it as the source is by then.
 
 mod checkpoint;
 mod copy;
+mod ended;
 mod mark;
 mod signal;
 mod verify;
@@ -15,19 +17,21 @@ mod verify;
 use std::path::Path;
 use std::sync::Arc;
 
-use jam_core::{Clock, Cursor, IdFactory, Page, RecordId, SessionStore, SystemClock, UuidV4};
+use jam_core::{Clock, Cursor, ErrorKind, IdFactory, Page, RecordId, SessionStore, SystemClock, UuidV4};
 use serde_json::json;
 
-use self::checkpoint::Checkpoint;
+use self::checkpoint::{Checkpoint, Turn};
+use self::copy::Begun;
 pub(super) use self::mark::is_mark;
 use self::mark::{Mark, State};
 use self::signal::Signals;
 use super::failure::{Code, Failure};
 use super::output::{Output, count};
+use super::place::{self, Place};
 use super::store::Chosen;
-use super::{Done, args, place, rfc3339};
+use super::{Done, args, rfc3339};
 use crate::Config;
-use crate::config::Survey;
+use crate::config::{Survey, shown};
 
 /// Records in memory at a time are two pages.
 const PAGE: usize = 500;
@@ -36,7 +40,7 @@ type Store = Arc<dyn SessionStore>;
 
 pub(super) async fn run(wanted: args::Migrate, chosen: Chosen, output: Output) -> Done {
     let (from, to) = surveys(&wanted, &chosen)?;
-    let places = (place::of(&from), place::of(&to));
+    let places = (Place::of(&from), Place::of(&to));
     if places.0 == places.1 {
         return Err(Failure::usage("FROM and TO are the same store"));
     }
@@ -46,13 +50,20 @@ pub(super) async fn run(wanted: args::Migrate, chosen: Chosen, output: Output) -
         )));
     }
     place::refuse_missing(&from).await?;
-    let checkpoint = Checkpoint::read(&wanted.checkpoint, &places)?;
-    let source = open(&from, "FROM").await?;
-    // A rehearsal makes no files.
-    let target = match place::is_missing(&to) {
-        Some(_) if wanted.dry_run => None,
-        _ => Some(open(&to, "TO").await?),
+    if wanted.dry_run && wanted.verify {
+        let there = place::refuse_missing(&to).await;
+        there.map_err(|failure| failure.about("TO"))?;
+    }
+    // A rehearsal writes nothing, so it waits for nobody.
+    let _turn = if wanted.dry_run {
+        None
+    } else {
+        Some(Turn::take(&wanted.checkpoint)?)
     };
+    let checkpoint = Checkpoint::read(&wanted.checkpoint, &places)?;
+    let opened = from.open().await;
+    let source = opened.map_err(|error| Failure::of_opening(error).about("FROM"))?;
+    let target = open_target(&to, &wanted).await?;
     let stores = Stores { source, target };
     let mut signals = Signals::listen()
         .map_err(|error| Failure::unforeseen(format!("signals cannot be listened to\n  because: {error}")))?;
@@ -81,8 +92,16 @@ fn interrupted(wanted: &args::Migrate) -> Failure {
     }
 }
 
-async fn open(survey: &Survey, name: &str) -> Result<Store, Failure> {
-    survey.open().await.map_err(|error| Failure::from(error).about(name))
+/// A rehearsal makes no target, and only needs one if it is to compare.
+async fn open_target(to: &Survey, wanted: &args::Migrate) -> Result<Option<Store>, Failure> {
+    let may_be_none = wanted.dry_run && !wanted.verify;
+    if may_be_none && place::is_missing(to).is_some() {
+        return Ok(None);
+    }
+    match to.open().await {
+        Err(error) if may_be_none && error.kind() == ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some).map_err(|error| Failure::of_opening(error).about("TO")),
+    }
 }
 
 /// Both configurations, which the environment must not make the same.
@@ -100,17 +119,20 @@ fn surveys(wanted: &args::Migrate, chosen: &Chosen) -> Result<(Survey, Survey), 
             )));
         }
     }
-    let survey = |text: &str, pointer: &Option<String>| {
+    let survey = |text: &str, pointer: &Option<String>, must_exist: bool| {
         let config = Config::from_url_or_file(text)?;
         let config = match pointer {
             Some(pointer) => config.pointer(pointer),
             None => config,
         };
-        config.registry(chosen.registry().clone()).survey()
+        config
+            .must_exist(must_exist)
+            .registry(chosen.registry().clone())
+            .survey()
     };
     Ok((
-        survey(&wanted.from, &wanted.from_pointer)?,
-        survey(&wanted.to, &wanted.to_pointer)?,
+        survey(&wanted.from, &wanted.from_pointer, true)?,
+        survey(&wanted.to, &wanted.to_pointer, wanted.dry_run)?,
     ))
 }
 
@@ -152,25 +174,29 @@ async fn migrate(
     stores: &Stores,
     wanted: &args::Migrate,
     checkpoint: Option<Checkpoint>,
-    places: &(String, String),
+    places: &(Place, Place),
     output: Output,
 ) -> Done {
     let Some(target) = &stores.target else { return Ok(()) };
     Mark::refuse_half_filled_source(&stores.source).await?;
     let mark = may_begin(target, checkpoint.as_ref(), &wanted.checkpoint).await?;
-    let (mut checkpoint, mark) = match (checkpoint, mark) {
-        (Some(checkpoint), Some(mark)) if mark.state() == State::Running => (checkpoint.again(), mark),
-        (Some(checkpoint), Some(mark)) => (checkpoint, mark),
+    let (mut checkpoint, mark, begun) = match (checkpoint, mark) {
+        (Some(checkpoint), Some(mark)) if mark.state() == State::Running => (checkpoint.again(), mark, Begun::Earlier),
+        (Some(checkpoint), Some(mark)) => (checkpoint, mark, Begun::Earlier),
         (checkpoint, _) => {
             let checkpoint = checkpoint.unwrap_or_else(|| Checkpoint::new(UuidV4.next_id(), places));
             // First the checkpoint: a mark without one could only be refused.
             checkpoint.write(&wanted.checkpoint)?;
             let mark = Mark::set(target, &checkpoint.migration, SystemClock.now()).await?;
-            (checkpoint, mark)
+            (checkpoint, mark, Begun::Now)
         }
     };
+    let mut removed = 0;
     if mark.state() == State::Running {
-        copy::run(&stores.source, target, &mut checkpoint, &wanted.checkpoint).await?;
+        copy::run(&stores.source, target, &mut checkpoint, begun, &wanted.checkpoint).await?;
+        if begun == Begun::Earlier {
+            removed = ended::remove(&stores.source, target, &wanted.checkpoint).await?;
+        }
         let finished = mark.finish(target, SystemClock.now()).await;
         finished.map_err(|error| Failure::from(error).about("TO"))?;
     }
@@ -186,9 +212,14 @@ async fn migrate(
         expired,
         ..
     } = checkpoint;
-    let copied = json!({"sessions": sessions, "grace_notes": notes, "expired_meanwhile": expired});
+    let copied =
+        json!({"sessions": sessions, "grace_notes": notes, "expired_meanwhile": expired, "ended_meanwhile": removed});
+    let ended = match removed {
+        0 => String::new(),
+        removed => format!(", {removed} removed again that ended meanwhile"),
+    };
     let sentence = format!(
-        "{} and {} copied, {expired} expired meanwhile",
+        "{} and {} copied, {expired} expired meanwhile{ended}",
         count(sessions, "session"),
         count(notes, "grace note")
     );
@@ -221,7 +252,7 @@ async fn may_begin(target: &Store, checkpoint: Option<&Checkpoint>, path: &Path)
     let mark = Mark::find(target)
         .await
         .map_err(|error| Failure::from(error).about("TO"))?;
-    let path = path.display();
+    let path = shown(path);
     match (&mark, checkpoint) {
         (Some(mark), Some(checkpoint)) if mark.is_of(&checkpoint.migration) => return Ok(Some(mark.clone())),
         (Some(mark), _) if mark.state() == State::Finished => {

@@ -79,7 +79,7 @@ pub(super) async fn run(source: &Store, target: &Store) -> Result<Differences, F
 }
 
 /// The sessions of some users.
-type Listed = HashMap<SessionKey, HashMap<RecordId, Entry>>;
+pub(super) type Listed = HashMap<SessionKey, HashMap<RecordId, Entry>>;
 
 /// Shows each record of one store beside that of the other, and counts the sessions.
 async fn walk(
@@ -109,7 +109,7 @@ async fn walk(
 
 /// The sessions of the users on this page. A user's sessions may be spread over pages, so what the page before needed is
 /// taken over.
-async fn list(store: &Store, page: &[Entry], mut before: Listed) -> Result<Listed, Failure> {
+pub(super) async fn list(store: &Store, page: &[Entry], mut before: Listed) -> Result<Listed, Failure> {
     let mut listed = Listed::new();
     let mut under_way = JoinSet::new();
     let keys: HashSet<_> = page.iter().map(|entry| entry.id.key()).collect();
