@@ -274,6 +274,14 @@ pub(crate) fn no_connection_within(timeout: Duration) -> Error {
     )
 }
 
+/// So many calls wait for replicas that one more had no turn in time; nothing was sent.
+pub(crate) fn too_many_wait() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "too many calls wait for replicas already, which do not confirm in time; look at the replicas",
+    )
+}
+
 /// The store was closed while a connection was opened; nothing was sent.
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the store is closed")

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
@@ -265,27 +265,30 @@ impl Node {
         }
     }
 
-    /// A connection beside the main one, and the right to have it.
-    async fn beside(&self, main: &Arc<Live>) -> Result<(SemaphorePermit<'_>, Live)> {
+    /// The right to have a connection beside the main one.
+    async fn right(&self, timeout: Duration) -> Result<SemaphorePermit<'_>> {
+        let right = tokio::time::timeout(timeout, self.waiting.acquire()).await;
         // The semaphore is never closed.
-        let right = self.waiting.acquire().await.map_err(|_| error::closed())?;
+        right.map_err(|_| error::too_many_wait())?.map_err(|_| error::closed())
+    }
+
+    async fn beside(&self, main: &Arc<Live>) -> Result<Live> {
         let spare = {
             let mut spare = self.lock_spare();
             spare.retain(|spare| spare.beside == main.name);
             spare.pop()
         };
-        let live = match spare {
-            Some(spare) if !spare.live.was_idle(self.timeouts.idle) => spare.live,
+        match spare {
+            Some(spare) if !spare.live.was_idle(self.timeouts.idle) => Ok(spare.live),
             _ => {
                 let spare = Live::quiet(self.dial_beside(main).await?.into());
                 // Behind a main connection that is lost there may be another server by now, or a newer one.
                 if !Live::check(main).await {
                     return Err(error::no_connection_within(self.timeouts.connect));
                 }
-                spare
+                Ok(spare)
             }
-        };
-        Ok((right, live))
+        }
     }
 
     /// Makes a call on a connection of its own, to the server that the `main` one leads to, and has the server say how many
@@ -301,9 +304,11 @@ impl Node {
         Replicas { count, within }: Replicas,
         asking: bool,
     ) -> Result<Result<(Value, u64), Trouble>> {
-        let connect = self.timeouts.connect;
-        let opened = tokio::time::timeout(connect, self.beside(main)).await;
-        let (_right, live) = opened.map_err(|_| error::no_connection_within(connect))??;
+        let (connect, begun) = (self.timeouts.connect, Instant::now());
+        let _right = self.right(connect).await?;
+        let opening = self.beside(main);
+        let opened = tokio::time::timeout(connect.saturating_sub(begun.elapsed()), opening).await;
+        let live = opened.map_err(|_| error::no_connection_within(connect))??;
         let patience = self.timeouts.response.saturating_add(within);
         let answer = live.call_and_wait(call, count, within, patience, asking).await;
         // A connection that failed, or whose caller went away, is not used again.
