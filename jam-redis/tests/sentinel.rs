@@ -300,6 +300,35 @@ async fn what_replicas_confirm_is_ended_where_it_is_read() {
     }
 }
 
+/// The connection goes on answering, and nothing that would meet a refusal is sent over it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_only_ends_sessions_comes_to_the_next_primary_too() {
+    let (old, new) = (Server::start(Kind::New), Server::start(Kind::New));
+    let follow = format!("127.0.0.1 {}", new.port());
+    let replica = Server::options(Kind::New).arg("replicaof", &follow).start();
+    let named = Arc::new(StdMutex::new(old.address()));
+    let url = format!("redis+sentinel://{}/jam", stubborn(&named));
+    let store = options(url, &path()).wait_replicas(1, IN_TIME).open().await.unwrap();
+    let one = id(&tagged("one", ""), "there");
+    assert!(store.load(&one, How::new()).await.unwrap().is_none());
+
+    assert!(
+        old.command(&["REPLICAOF", "127.0.0.1", &new.port().to_string()])
+            .is_ok()
+    );
+    *named.lock().unwrap() = new.address();
+    let begun = Instant::now();
+    while let Err(error) = store.remove(&one).await {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{error}");
+        assert!(
+            store.load(&one, How::new()).await.is_ok(),
+            "it is read from all the time"
+        );
+    }
+    drop(replica);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_wrong_with_the_url_is_said() {
     let cast = Stage::set().await;

@@ -73,7 +73,8 @@ impl Link {
             };
             let (mut made, mut insists) = made_for(&live)?;
             let mut look = None;
-            if made.converts() && live.learns() {
+            // Not while replicas are waited for: those who read would wait for them as well.
+            if made.converts() && live.learns() && replicas.is_none() {
                 look = Look::begin(&live, key);
                 if look.is_none() {
                     look = Box::pin(Look::wait(&live, key, node.patience())).await;
@@ -120,6 +121,11 @@ impl Link {
             match (&trouble, self) {
                 // Nothing was done. The server may have no memory left to convert the hash, and the call can do without.
                 (Trouble::Refused(_), _) if insists => lenient = true,
+                // A replica can be read from.
+                (Trouble::ReadOnly, _) if insists && !writes => {
+                    lenient = true;
+                    (at, node, live) = Box::pin(self.reach(key)).await?;
+                }
                 (Trouble::OtherGeneration, _) if hops <= Self::HOPS => Box::pin(live.probe(key)).await?,
                 (Trouble::Moved(to) | Trouble::Ask(to), Self::Many(cluster)) if hops <= Self::HOPS => {
                     asking = matches!(trouble, Trouble::Ask(_));

@@ -281,7 +281,12 @@ impl Node {
         match spare {
             Some(spare) if !spare.live.was_idle(self.timeouts.idle) => Ok(spare.live),
             _ => {
-                let spare = Live::quiet(self.dial_beside(main).await?.into());
+                let dialled = self.dial_beside(main).await;
+                if dialled.is_err() {
+                    // It may be a replica by now, which goes on answering.
+                    self.question(main).await;
+                }
+                let spare = Live::quiet(dialled?.into());
                 // Behind a main connection that is lost there may be another server by now, or a newer one.
                 if !Live::check(main).await {
                     return Err(error::no_connection_within(self.timeouts.connect));
@@ -312,9 +317,9 @@ impl Node {
         let patience = self.timeouts.response.saturating_add(within);
         let answer = live.call_and_wait(call, count, within, patience, asking).await;
         // A connection that failed, or whose caller went away, is not used again.
-        if answer.is_ok() && !self.closed.load(Ordering::Acquire) {
+        if answer.is_ok() {
             let mut spare = self.lock_spare();
-            if spare.len() < Self::SPARES {
+            if spare.len() < Self::SPARES && !self.closed.load(Ordering::Acquire) {
                 let beside = main.name;
                 spare.push(Spare { beside, live });
             }
@@ -330,18 +335,20 @@ impl Node {
         }
         let question = Reconsidering(Arc::clone(self));
         let main = Arc::clone(main);
-        tokio::spawn(async move {
-            let Reconsidering(node) = &question;
-            let Target::Sentinel(sentinels) = &node.target else {
-                return;
-            };
-            let config = node.config();
-            let named = tokio::time::timeout(node.timeouts.connect, sentinels.named(&config)).await;
-            let named = named.unwrap_or_default();
-            if !named.is_empty() && main.led_to().is_some_and(|at| !named.contains(at)) {
-                main.give_up();
-            }
-        });
+        tokio::spawn(async move { question.0.question(&main).await });
+    }
+
+    /// The same at once.
+    async fn question(&self, main: &Live) {
+        let Target::Sentinel(sentinels) = &self.target else {
+            return;
+        };
+        let config = self.config();
+        let named = tokio::time::timeout(self.timeouts.connect, sentinels.named(&config)).await;
+        let named = named.unwrap_or_default();
+        if !named.is_empty() && main.led_to().is_some_and(|at| !named.contains(at)) {
+            main.give_up();
+        }
     }
 
     /// How long a reply may take.
