@@ -177,55 +177,6 @@ async fn a_closed_store_refuses_and_may_be_closed_again() {
 
 /// Removes the journals of a store that is open.
 #[cfg(unix)]
-fn remove_journals(place: &Place) {
-    for name in place.names().iter().filter(|name| name.contains(".journal-")) {
-        std::fs::remove_file(place.folder.path().join(name)).expect("remove");
-    }
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_journal_that_was_removed_is_noticed_and_nothing_acknowledged_is_lost() {
-    for (written_again, copied) in [(true, false), (false, false), (false, true)] {
-        let place = Place::new();
-        let store = place.open().await;
-        store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
-        remove_journals(&place);
-        let error = store
-            .insert(&id("u", "b"), &record("{}"))
-            .await
-            .expect_err("no journal");
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.outcome_unknown());
-        if written_again {
-            store.insert(&id("u", "c"), &record("{}")).await.expect("begins anew");
-        }
-        // It writes nothing, and has its turn after what the failure led to.
-        assert!(!store.remove(&id("u", "none")).await.expect("remove"));
-        let before = all(&store).await;
-        assert_eq!(before.len(), 1 + usize::from(written_again));
-        let other = Place::new();
-        if copied {
-            // What a crash would leave now.
-            place.copy_to(other.folder.path());
-            assert_eq!(all(&other.open().await).await, before, "after a crash");
-        }
-        drop(store);
-        assert_eq!(all(&place.open().await).await, before, "written again: {written_again}");
-    }
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_journal_that_was_removed_before_the_store_is_dropped_costs_nothing() {
-    let place = Place::new();
-    let store = place.open().await;
-    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
-    remove_journals(&place);
-    drop(store);
-    assert_eq!(all(&place.open().await).await.len(), 1);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_call_that_meets_a_close_is_made_or_refused_and_never_unknown() {
     for _ in 0..150 {
@@ -296,67 +247,6 @@ async fn what_is_asked_for_before_a_drop_is_durable() {
     }
     drop(store);
     assert_eq!(all(&place.open().await).await.len(), 100);
-}
-
-#[tokio::test]
-async fn the_journal_is_folded_into_the_document_while_writes_go_on() {
-    let place = Place::new();
-    let store = place.options().compact_after(2_000).open().await.expect("open");
-    for number in 0..500 {
-        let session = id("u", &format!("{}", number % 20));
-        let content = record(format!("{{\"n\":{number}}}"));
-        if number < 20 {
-            store.insert(&session, &content).await.expect("insert");
-        } else {
-            store.replace(&session, None, &content).await.expect("replace");
-        }
-    }
-    store.compact().await.expect("compact");
-    let before = all(&store).await;
-    assert_eq!(before.len(), 20);
-    let journals: Vec<_> = place
-        .names()
-        .into_iter()
-        .filter(|name| name.contains("journal"))
-        .collect();
-    assert_eq!(journals.len(), 1, "{journals:?}");
-    let generation: u64 = journals[0]
-        .rsplit('-')
-        .next()
-        .expect("generation")
-        .parse()
-        .expect("number");
-    assert!(generation > 2, "it was compacted {generation} times");
-    drop(store);
-    let store = place.open().await;
-    assert_eq!(store.recovery().replayed, 0);
-    assert_eq!(all(&store).await, before);
-}
-
-#[tokio::test]
-async fn a_journal_that_may_grow_for_ever_is_compacted_when_asked() {
-    let place = Place::new();
-    let store = place.options().compact_after(u64::MAX).open().await.expect("open");
-    for name in ["a", "b"] {
-        store.insert(&id("u", name), &record("{}")).await.expect("insert");
-        store.compact().await.expect("compact");
-        assert!(std::fs::read_to_string(place.path()).expect("read").contains(name));
-    }
-}
-
-#[tokio::test]
-async fn compaction_leaves_out_what_has_expired() {
-    let place = Place::new();
-    let store = place.open().await;
-    store
-        .insert(&id("u", "old"), &crate::file_support::until("{}", 1_010))
-        .await
-        .expect("insert");
-    store.insert(&id("u", "new"), &record("{}")).await.expect("insert");
-    place.clock.set(jam_core::Timestamp::from_secs(1_010));
-    store.compact().await.expect("compact");
-    let text = std::fs::read_to_string(place.path()).expect("read");
-    assert!(text.contains("\"new\"") && !text.contains("\"old\""), "{text}");
 }
 
 #[tokio::test]

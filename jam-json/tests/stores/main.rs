@@ -14,6 +14,7 @@ mod file_damage;
 mod file_files;
 mod file_golden;
 mod file_jamlib;
+mod file_journals;
 mod file_model;
 mod file_support;
 #[cfg(unix)]

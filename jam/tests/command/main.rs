@@ -5,6 +5,7 @@ mod docs;
 mod doctor;
 mod far;
 mod migrate;
+mod migrate_again;
 mod mistakes;
 mod sessions;
 mod support;
