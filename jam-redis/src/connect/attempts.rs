@@ -19,28 +19,32 @@ struct State {
     /// How many were begun.
     begun: u64,
     under_way: Option<UnderWay>,
-    failure: Option<Failure>,
+    failure: Option<Arc<Failure>>,
 }
 
 struct UnderWay {
     since: Instant,
-    /// Closed when it is over.
-    over: watch::Receiver<()>,
+    over: watch::Receiver<Option<Outcome>>,
 }
+
+type Outcome = Result<(), Arc<Failure>>;
 
 /// An attempt that failed: for a while, whoever asks hears of it again.
 struct Failure {
     at: Instant,
     kind: ErrorKind,
     message: String,
+    /// The error itself, for whoever began the attempt; the others hear its words.
+    original: Mutex<Option<Error>>,
 }
 
 impl Failure {
-    fn of(error: &Error) -> Self {
+    fn of(error: Error) -> Self {
         Self {
             at: Instant::now(),
             kind: error.kind(),
             message: error.message().to_owned(),
+            original: Mutex::new(Some(error)),
         }
     }
 
@@ -54,7 +58,8 @@ impl Attempts {
     const SLACK: Duration = Duration::from_secs(1);
 
     /// Waits for the attempt that is under way, or begins one that may take until `limit`, unless it is `needless`. For a `pause`
-    /// after one that failed there is no other.
+    /// after one that failed there is no other. One that ends with the runtime of whoever began it says nothing, so whoever waited
+    /// for it makes their own.
     ///
     /// # Errors
     /// That of the attempt.
@@ -63,84 +68,92 @@ impl Attempts {
         limit: Duration,
         pause: Duration,
         needless: impl Fn() -> bool,
-        attempt: impl FnOnce() -> F,
+        attempt: impl Fn() -> F,
     ) -> Result<()>
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let original = Arc::new(Mutex::new(None));
-        let (begun, mut over) = {
-            let mut state = lock(&self.0);
-            if needless() {
-                return Ok(());
-            }
-            match &state.under_way {
-                Some(other) if other.since.elapsed() <= limit.saturating_add(Self::SLACK) => (None, other.over.clone()),
-                _ => {
-                    if let Some(failure) = state.failure.as_ref().filter(|failure| failure.at.elapsed() < pause) {
-                        return Err(failure.error());
-                    }
-                    let (tell, over) = watch::channel(());
-                    state.begun += 1;
-                    state.under_way = Some(UnderWay {
-                        since: Instant::now(),
-                        over: over.clone(),
-                    });
-                    let end = End {
-                        attempts: Arc::clone(&self.0),
-                        number: state.begun,
-                        outcome: Err(error::no_connection_within(limit)),
-                        original: Arc::clone(&original),
-                        _tell: tell,
-                    };
-                    (Some(end), over)
+        loop {
+            let (begun, mut over) = {
+                let mut state = lock(&self.0);
+                if needless() {
+                    return Ok(());
                 }
+                match &state.under_way {
+                    Some(other) if other.since.elapsed() <= limit.saturating_add(Self::SLACK) => {
+                        (None, other.over.clone())
+                    }
+                    _ => {
+                        if let Some(failure) = state.failure.as_ref().filter(|failure| failure.at.elapsed() < pause) {
+                            return Err(failure.error());
+                        }
+                        let (end, over) = self.begin(&mut state);
+                        (Some(end), over)
+                    }
+                }
+            };
+            let is_own = begun.is_some();
+            // Not under the lock: a runtime that has ended drops the task at once.
+            if let Some(end) = begun {
+                tokio::spawn(run(end, limit, attempt()));
             }
+            match over.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(Err(failure))) => {
+                    let original = is_own.then(|| lock(&failure.original).take()).flatten();
+                    return Err(original.unwrap_or_else(|| failure.error()));
+                }
+                Ok(_) => return Ok(()),
+                Err(_) if is_own => return Err(error::no_connection_within(limit)),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn begin(&self, state: &mut State) -> (End, watch::Receiver<Option<Outcome>>) {
+        let (tell, over) = watch::channel(None);
+        state.begun += 1;
+        state.under_way = Some(UnderWay {
+            since: Instant::now(),
+            over: over.clone(),
+        });
+        let end = End {
+            attempts: Arc::clone(&self.0),
+            number: state.begun,
+            outcome: None,
+            tell,
         };
-        // Not under the lock: a runtime that has ended drops the task at once.
-        if let Some(end) = begun {
-            tokio::spawn(run(end, limit, attempt()));
-        }
-        // Nothing is ever sent: it ends with the sender.
-        drop(over.changed().await);
-        // Whoever began it hears the error itself, the others its words.
-        if let Some(error) = lock(&original).take() {
-            return Err(error);
-        }
-        lock(&self.0)
-            .failure
-            .as_ref()
-            .map_or(Ok(()), |failure| Err(failure.error()))
+        (end, over)
     }
 }
 
 async fn run(mut end: End, limit: Duration, attempt: impl Future<Output = Result<()>>) {
-    if let Ok(outcome) = tokio::time::timeout(limit, attempt).await {
-        end.outcome = outcome;
-    }
+    let outcome = tokio::time::timeout(limit, attempt).await;
+    let outcome = outcome.unwrap_or_else(|_| Err(error::no_connection_within(limit)));
+    end.outcome = Some(outcome.map_err(|error| Arc::new(Failure::of(error))));
 }
 
 /// The end of an attempt, whichever way it comes.
 struct End {
     attempts: Arc<Mutex<State>>,
     number: u64,
-    outcome: Result<()>,
-    original: Arc<Mutex<Option<Error>>>,
-    /// Dropped last, when the outcome is there.
-    _tell: watch::Sender<()>,
+    /// None if the runtime ended first.
+    outcome: Option<Outcome>,
+    tell: watch::Sender<Option<Outcome>>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        let mut state = lock(&self.attempts);
-        // One that was taken for ended has a successor.
-        if state.begun != self.number {
-            return;
+        let outcome = self.outcome.take();
+        {
+            let mut state = lock(&self.attempts);
+            // One that was taken for ended has a successor.
+            if state.begun == self.number {
+                state.under_way = None;
+                state.failure = outcome.as_ref().and_then(|outcome| outcome.as_ref().err().cloned());
+            }
         }
-        state.under_way = None;
-        state.failure = self.outcome.as_ref().err().map(Failure::of);
-        if let Err(error) = std::mem::replace(&mut self.outcome, Ok(())) {
-            *lock(&self.original) = Some(error);
+        if outcome.is_some() {
+            self.tell.send_replace(outcome);
         }
     }
 }
@@ -165,11 +178,13 @@ mod tests {
         let (attempts, gate) = (Attempts::default(), Arc::new(Notify::new()));
         let done = Arc::new(AtomicU32::new(0));
         let join = || {
-            let (gate, done) = (Arc::clone(&gate), Arc::clone(&done));
-            let attempt = move || async move {
-                gate.notified().await;
-                done.fetch_add(1, Ordering::SeqCst);
-                Ok(())
+            let attempt = || {
+                let (gate, done) = (Arc::clone(&gate), Arc::clone(&done));
+                async move {
+                    gate.notified().await;
+                    done.fetch_add(1, Ordering::SeqCst);
+                    Ok(())
+                }
             };
             attempts.join(LIMIT, Duration::ZERO, || false, attempt)
         };
@@ -218,5 +233,31 @@ mod tests {
             assert!(join().now_or_never().expect("it is over at once").is_err());
         }
         assert!(join().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_attempt_whose_runtime_ends_makes_their_own() {
+        let attempts = Attempts::default();
+        let done = Arc::new(AtomicU32::new(0));
+        let join = || {
+            let attempt = || {
+                let done = Arc::clone(&done);
+                async move {
+                    done.fetch_add(1, Ordering::SeqCst);
+                    Ok(())
+                }
+            };
+            attempts.join(LIMIT, LIMIT, || false, attempt)
+        };
+        let other = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        {
+            let _elsewhere = other.enter();
+            assert!(join().now_or_never().is_none());
+        }
+        let end = async { other.shutdown_background() };
+        let (first, second, ()) = tokio::join!(join(), join(), end);
+        first.unwrap();
+        second.unwrap();
+        assert_eq!(done.load(Ordering::SeqCst), 1);
     }
 }

@@ -207,9 +207,6 @@ async fn send_together(mut waiting: Vec<Waiting>, mut connection: MultiplexedCon
 
 #[cfg(test)]
 mod tests {
-    use futures_util::future::join_all;
-    use jam_test_servers::{Kind, Server};
-
     use super::*;
 
     fn waiting() -> Waiting {
@@ -242,7 +239,7 @@ mod tests {
     #[cfg(feature = "near-cache")]
     #[tokio::test]
     async fn each_call_gets_its_own_reply_alone_or_in_pairs() {
-        let server = Server::start(Kind::New);
+        let server = jam_test_servers::Server::start(jam_test_servers::Kind::New);
         let client = redis::Client::open(server.url()).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let batches = Batches::here();
@@ -261,6 +258,6 @@ mod tests {
                 }
             }
         });
-        join_all(calls).await;
+        futures_util::future::join_all(calls).await;
     }
 }

@@ -199,14 +199,16 @@ impl Cluster {
 
     /// Asks every node that is known, until one tells who serves what.
     async fn refresh(self: &Arc<Self>) -> Result<()> {
-        let cluster = Arc::clone(self);
-        let attempt = || async move {
-            // Counted before the question: a hint that comes during it makes the answer stale again.
-            let hints = cluster.hints.load(Ordering::Acquire);
-            cluster.keep(cluster.ask_all().await?);
-            cluster.heeded.store(hints, Ordering::Release);
-            *cluster.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            Ok(())
+        let attempt = || {
+            let cluster = Arc::clone(self);
+            async move {
+                // Counted before the question: a hint that comes during it makes the answer stale again.
+                let hints = cluster.hints.load(Ordering::Acquire);
+                cluster.keep(cluster.ask_all().await?);
+                cluster.heeded.store(hints, Ordering::Release);
+                *cluster.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                Ok(())
+            }
         };
         let needless = || {
             let read = *self.read.lock().unwrap_or_else(PoisonError::into_inner);

@@ -138,8 +138,10 @@ impl Node {
 
     /// One attempt, and everybody waits for what comes of it.
     async fn connect(self: &Arc<Self>) -> Result<Arc<Live>> {
-        let node = Arc::clone(self);
-        let attempt = || async move { node.settle().await };
+        let attempt = || {
+            let node = Arc::clone(self);
+            async move { node.settle().await }
+        };
         let is_open = || self.open().is_some();
         self.connecting
             .join(self.timeouts.connect, Self::PAUSE, is_open, attempt)

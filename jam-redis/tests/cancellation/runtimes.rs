@@ -66,7 +66,8 @@ fn a_store_outlives_the_runtime_that_its_connection_was_opened_on() {
             let store = Arc::clone(&store);
             async move { all_come_back(&store).await }
         });
-        home.shutdown_background();
+        // Until it has ended: a connection of its own could still come about.
+        home.shutdown_timeout(20 * LIMIT);
         runtime.block_on(calls).unwrap();
         // The first one notices, and the connection is opened again.
         runtime.block_on(all_come_back(&store));
