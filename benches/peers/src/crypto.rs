@@ -41,7 +41,7 @@ pub(crate) async fn measure(tasks: usize) -> Result<(), Failure> {
     ];
     compete(
         Part::new("crypto").on(version(&server)),
-        &Settings::with_tasks(tasks),
+        &Settings::in_memory(tasks),
         contestants,
     )
     .await
