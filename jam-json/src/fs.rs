@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     /// Creates a file that must not exist, for writing.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// The same in a directory of root's own, which has no other owner to give it to.
+    fn create_new_own(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        self.create_new(path)
+    }
     /// Opens a file for appending, creating it if it is not there.
     fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
     /// Reads a whole file.
@@ -219,6 +223,10 @@ fn wait_for(file: File) -> io::Result<LockFile> {
 impl Fs for RealFs {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         Ok(Box::new(create(private().write(true), path)?))
+    }
+
+    fn create_new_own(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        Ok(Box::new(private().write(true).create_new(true).open(path)?))
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {

@@ -44,6 +44,12 @@ pub(crate) fn hand_over_like(file: &File, other: &Path) {
     let _ = hand_over();
 }
 
+/// Whether everything in a directory is root's: nobody else may create anything there.
+pub(crate) fn is_roots_alone(dir: &Path) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    fs::metadata(dir).is_ok_and(|meta| meta.uid() == ROOT && meta.mode() & OTHERS_WRITE == 0)
+}
+
 fn give(file: &File, meta: &Metadata, path: &Path) -> io::Result<()> {
     if meta.uid() != ROOT {
         return Ok(());

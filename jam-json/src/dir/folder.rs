@@ -244,14 +244,14 @@ impl<'a> Folder<'a> {
 
     fn create(&self, home: Home, temp: &Path) -> io::Result<Box<dyn FsFile>> {
         let fs = &self.disk.fs;
-        match fs.create_new(temp) {
+        match self.disk.create_new(temp) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs.remove_file(temp)?;
-                fs.create_new(temp)
+                self.disk.create_new(temp)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && home == Home::MayBeMissing => {
                 fs.create_dir(&self.dir)?;
-                fs.create_new(temp)
+                self.disk.create_new(temp)
             }
             result => result,
         }

@@ -1,7 +1,7 @@
 //! What root leaves in a directory of another user: nothing that shuts that user out, and nothing that was not theirs.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use jam_core::SessionStore;
@@ -18,16 +18,20 @@ fn of_the_service() -> Option<TempDir> {
     chown(folder.path(), Some(SERVICE), Some(SERVICE)).ok().map(|()| folder)
 }
 
-/// Tells how many there are.
 fn all_are_the_services(folder: &Path) -> usize {
+    all_are_of(folder, SERVICE)
+}
+
+/// Tells how many there are.
+fn all_are_of(folder: &Path, owner: u32) -> usize {
     let mut count = 0;
     for entry in fs::read_dir(folder).expect("listed") {
         let path = entry.expect("entry").path();
         let meta = path.symlink_metadata().expect("there");
-        assert_eq!((meta.uid(), meta.gid()), (SERVICE, SERVICE), "{}", path.display());
+        assert_eq!((meta.uid(), meta.gid()), (owner, owner), "{}", path.display());
         count += 1;
         if meta.is_dir() {
-            count += all_are_the_services(&path);
+            count += all_are_of(&path, owner);
         }
     }
     count
@@ -97,6 +101,29 @@ async fn what_root_creates_in_a_directory_of_another_user_is_that_users() {
     store.clear(id("u", "a").key()).await.expect("clear");
     store.close().await.expect("close");
     assert!(all_are_the_services(folder.path()) >= 2);
+}
+
+#[tokio::test]
+async fn in_a_directory_of_its_own_that_others_may_write_to_root_looks_whose_each_key_is() {
+    let Some(folder) = of_the_service() else { return };
+    let root = folder.path().join("sessions");
+    fs::create_dir(&root).expect("created");
+    fs::set_permissions(&root, Permissions::from_mode(0o777)).expect("root's right");
+    let key_dir = || {
+        let mut entries = fs::read_dir(&root)
+            .expect("listed")
+            .map(|entry| entry.expect("entry").path());
+        entries.find(|path| path.is_dir()).expect("there")
+    };
+    use_it(&JsonDir::open(&root).await.expect("open")).await;
+    assert_eq!(all_are_of(&key_dir(), 0), 1);
+    for entry in fs::read_dir(key_dir()).expect("listed") {
+        chown(entry.expect("entry").path(), Some(SERVICE), Some(SERVICE)).expect("root's right");
+    }
+    chown(key_dir(), Some(SERVICE), Some(SERVICE)).expect("root's right");
+    let store = JsonDir::open(&root).await.expect("open");
+    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    assert_eq!(all_are_of(&key_dir(), SERVICE), 2);
 }
 
 #[tokio::test]
