@@ -28,17 +28,11 @@ impl RedisStore {
                 how,
                 exact,
             };
+            let mut answer = self.ask(&hash, &ask).await?;
+            answer.note(&[hash.as_bytes()]);
             let Answer {
-                value,
-                live,
-                looked,
-                converts,
-                look,
-            } = self.ask(&hash, &ask).await?;
-            if converts {
-                live.learn(hash.as_bytes());
-            }
-            drop(look);
+                value, live, looked, ..
+            } = answer;
             match Self::told(&hash, value, &live, looked, how, exact)? {
                 Read::Found(stored) => return Ok(Some(stored)),
                 Read::Gone => return Ok(None),
@@ -91,18 +85,9 @@ impl RedisStore {
 
     /// The live sessions of a hash.
     pub(crate) async fn entries(&self, key: &SessionKey, hash: &str) -> Result<Vec<Entry>> {
-        let Answer {
-            value,
-            live,
-            converts,
-            look,
-            ..
-        } = self.ask(hash, &Ask::List).await?;
-        if converts {
-            live.learn(hash.as_bytes());
-        }
-        drop(look);
-        let Value::Array(parts) = value else {
+        let mut answer = self.ask(hash, &Ask::List).await?;
+        answer.note(&[hash.as_bytes()]);
+        let Value::Array(parts) = answer.value else {
             return Err(error::unexpected(
                 "the Redis server answered a listing with something else",
             ));

@@ -155,23 +155,12 @@ impl RedisStore {
         Self::decided(hash, ask, answer)
     }
 
-    fn decided(hash: &str, ask: &Ask<'_>, answer: Answer) -> Result<i64> {
-        let Answer {
-            value,
-            live,
-            looked,
-            converts,
-            look,
-        } = answer;
-        // To remove, the hash need not have been converted.
-        if converts || (looked.is_some() && !matches!(ask, Ask::Remove { .. })) {
-            live.learn(hash.as_bytes());
-            if let Ask::Rename { to_hash, .. } = ask {
-                live.learn(to_hash);
-            }
+    fn decided(hash: &str, ask: &Ask<'_>, mut answer: Answer) -> Result<i64> {
+        match ask {
+            Ask::Rename { to_hash, .. } => answer.note(&[hash.as_bytes(), to_hash]),
+            _ => answer.note(&[hash.as_bytes()]),
         }
-        drop(look);
-        match value {
+        match answer.value {
             Value::Int(number) => Ok(number),
             // What HGETDEL took: one value, or none.
             Value::Array(taken) if matches!(taken[..], [Value::BulkString(_)]) => Ok(1),

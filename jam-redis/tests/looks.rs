@@ -146,6 +146,37 @@ async fn waiting_for_looks_that_are_refused_ends_with_the_response_timeout() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
+#[tokio::test]
+async fn a_call_that_waits_for_replicas_keeps_nobody_from_looking() {
+    let server = Server::start(Kind::New);
+    let (ended, kept) = (id("user1", "ended"), id("user1", "kept"));
+    let other = patient(&server.url()).await;
+    for id in [&ended, &kept] {
+        other.insert(id, &record("{}", Some(60_000))).await.expect("insert");
+    }
+    let long = Duration::from_mins(1);
+    let options = RedisStore::options(server.url())
+        .response_timeout(long)
+        .wait_replicas(1, long);
+    let store = Arc::new(options.open().await.expect("the server answers"));
+    // There is no replica, so it waits for all of that time.
+    let removing = tokio::spawn({
+        let (store, ended) = (Arc::clone(&store), ended.clone());
+        async move { store.remove(&ended).await }
+    });
+    while payload(&other, &ended).await.is_some() {
+        tokio::task::yield_now().await;
+    }
+    let listing = tokio::time::timeout(Duration::from_secs(20), store.list(kept.key()));
+    let listed = listing
+        .await
+        .expect("it waits for the replicas as well")
+        .expect("a listing");
+    assert_eq!(listed.len(), 1);
+    assert!(!removing.is_finished());
+    removing.abort();
+}
+
 /// Of a user with many sessions that takes the server a while, in which it serves nobody else.
 #[tokio::test]
 async fn who_only_reads_and_who_waits_for_replicas_look_at_a_hash_once_too() {

@@ -13,7 +13,8 @@ impl Session {
     ///
     /// A visitor's data goes along, and so does that of the same user who authenticates again. The session of *another*
     /// user ends, and none of its data goes over; so does one that cannot be read, whatever
-    /// [`Undecodable`](crate::Undecodable) says, so that a key that was lost locks nobody out. Field changes of this request go along in any case.
+    /// [`Undecodable`](crate::Undecodable) says, so that a key that was lost locks nobody out. Field changes of this request go
+    /// along in any case.
     ///
     /// A login that fails leaves the session that there is, another user's too, and the client's cookie. (One that cannot be
     /// read may have ended.)

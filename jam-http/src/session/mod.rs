@@ -46,11 +46,11 @@ use crate::{Error, Result, SessionConfig};
 /// **Once the headers have left, or the client has hung up** (a streaming body, a spawned task), the session can be read if
 /// the handler has looked at it (an extractor such as `User` is enough): else the headers have left without saying that the
 /// page is for this client alone, and the first look is [`Error::Late`]. Changing it is `Late` in any case. A connection
-/// that went over to another protocol (a WebSocket, over HTTP/2 as well) may be the first to look. What is read is the session as it was when it was
-/// first looked at. Only after this request wrote to it or gave it a new id is it loaded once more, which may give newer data,
-/// none, or [`Error::Unavailable`]. Whether a connection that stays open for long still belongs to anybody is for the manager to
-/// say, such as by whether [`list`](jam_core::Sessions::list) still has the [`handle`](Self::handle), which stays through every
-/// rework.
+/// that went over to another protocol (a WebSocket, over HTTP/2 as well) may be the first to look. What is read is the session
+/// as it was when it was first looked at. Only after this request wrote to it or gave it a new id is it loaded once more, which
+/// may give newer data, none, or [`Error::Unavailable`]. Whether a connection that stays open for long still belongs to anybody
+/// is for the manager to say, such as by whether [`list`](jam_core::Sessions::list) still has the [`handle`](Self::handle), which
+/// stays through every rework.
 ///
 /// **Calls take turns.** The calls of one request wait for each other, to the store and back, and what is written after the
 /// handler waits for them. So a call that was begun is to be awaited to its end, or dropped: one that is kept half-way, such as

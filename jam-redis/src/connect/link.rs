@@ -36,9 +36,21 @@ pub(crate) struct Answer {
     /// When a script was sent, which looked at all of the hash or at the server's clock; `None` for a plain command.
     pub(crate) looked: Option<Moment>,
     /// It has left the hash without emulated values, if there were any.
-    pub(crate) converts: bool,
+    converts: bool,
     /// While it is kept, others who do not know the hash wait for what is learned of it.
-    pub(crate) look: Option<Look>,
+    look: Option<Look>,
+}
+
+impl Answer {
+    /// Takes note of what it shows about the hash, or the hashes, and lets go on who waits for that.
+    pub(crate) fn note(&mut self, hashes: &[&[u8]]) {
+        if self.converts {
+            for hash in hashes {
+                self.live.learn(hash);
+            }
+        }
+        self.look = None;
+    }
 }
 
 impl Link {
