@@ -288,6 +288,28 @@ async fn a_store_that_sees_its_servers_data_replaced_believes_nothing_it_knew() 
     assert_eq!(new.command(&["PTTL", "sessions:user2"]).int(), -1);
 }
 
+/// As between a failover and the next one, or where a store is opened at a replica's address.
+#[tokio::test]
+async fn a_replica_that_can_convert_nothing_is_read_from_all_the_same() {
+    let new = Server::start(Kind::New);
+    for (field, value) in [("over", "\0@001600000000000{}"), ("live", "\0@999999999999999{}")] {
+        new.command(&["HSET", "sessions:user1", field, value]);
+    }
+    let store = store(&new).await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = nobody.local_addr().expect("bound").port().to_string();
+    assert!(new.command(&["REPLICAOF", "127.0.0.1", &port]).is_ok());
+
+    let listed = store.list(&key("user1")).await.expect("list");
+    assert_eq!(listed.iter().map(|entry| entry.id.id()).collect::<Vec<_>>(), ["live"]);
+    assert_eq!(payload(&store, &id("user1", "live")).await.as_deref(), Some("{}"));
+    assert_eq!(payload(&store, &id("user1", "over")).await, None);
+    let refused = store.remove(&id("user1", "live")).await.expect_err("a replica");
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert!(!refused.outcome_unknown());
+    assert_eq!(new.command(&["HLEN", "sessions:user1"]).int(), 2);
+}
+
 /// What Python's jamlib wrote without a ttl is bare; what jam wrote beside it says when it ends.
 #[tokio::test]
 async fn a_hash_of_bare_and_of_dated_values_is_converted_whatever_is_seen_first() {

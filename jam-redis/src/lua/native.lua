@@ -51,7 +51,7 @@ end
 -- A hash from a server without field expiry: every value carries its expiry, and the hash one of its own. Turned
 -- into what this server would have held, before anything else is done with it. Every value is looked at, for with the
 -- layout of Python's jamlib there may be bare ones beside them. Gives what the server says if it has no memory left for
--- that; then the hash is as it was, but for the sessions that had ended.
+-- that, or is a replica; then the hash is as it was, but for the sessions that had ended.
 local function adopt(key)
   local all = redis.call('HGETALL', key)
   local emulated = false
@@ -64,8 +64,9 @@ local function adopt(key)
   local moment = now()
   for i = 1, #all, 2 do
     local id, value = all[i], all[i + 1]
+    local done
     if lapsed(value, moment) then
-      redis.call('HDEL', key, id)
+      done = redis.pcall('HDEL', key, id)
     elseif kind(value) == '@' then
       local at = tonumber(string.sub(value, 3, 17))
       local own = payload(value)
@@ -74,13 +75,13 @@ local function adopt(key)
       elseif string.byte(own, 1) == 0 then
         own = '\0=' .. own
       end
-      local done = redis.pcall('HSET', key, id, own)
-      if type(done) == 'table' and done.err then
-        return done
-      end
-      if at ~= 0 and at <= LATEST then
+      done = redis.pcall('HSET', key, id, own)
+      if type(done) ~= 'table' and at ~= 0 and at <= LATEST then
         redis.call('HPEXPIREAT', key, whole(at), 'FIELDS', 1, id)
       end
+    end
+    if type(done) == 'table' then
+      return done
     end
   end
   redis.call('PERSIST', key)
