@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     /// Creates a file that must not exist, for writing.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
-    /// The same in a directory of root's own, which has no other owner to give it to.
+    /// The same in a directory that is known to be root's, if this is root: there is no other owner to give it to.
     fn create_new_own(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         self.create_new(path)
     }
@@ -83,6 +83,8 @@ pub(crate) trait FsFile: fmt::Debug + Send {
 pub(crate) struct LockFile {
     file: Option<File>,
     identity: Option<Identity>,
+    /// It was seen to be root's.
+    is_roots: bool,
 }
 
 impl LockFile {
@@ -90,7 +92,13 @@ impl LockFile {
         Self {
             file: Some(file),
             identity,
+            is_roots: false,
         }
+    }
+
+    /// Whether it is known to be root's.
+    pub(crate) const fn is_roots(&self) -> bool {
+        self.is_roots
     }
 
     /// Lets go of the lock, and keeps the file open for the next time. `None` where that cannot be, or where nobody could
@@ -148,6 +156,16 @@ fn identity(_: &fs::Metadata) -> Option<Identity> {
     None
 }
 
+#[cfg(unix)]
+fn is_roots(meta: &fs::Metadata) -> bool {
+    crate::owner::is_roots(meta)
+}
+
+#[cfg(not(unix))]
+fn is_roots(_: &fs::Metadata) -> bool {
+    false
+}
+
 impl KeptLock {
     /// [`Fs::lock_again`].
     pub(crate) fn lock(self, path: &Path) -> io::Result<Option<LockFile>> {
@@ -160,10 +178,13 @@ impl KeptLock {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let lock = LockFile::held(self.file, Some(self.identity));
+        let mut lock = LockFile::held(self.file, Some(self.identity));
         // Under the lock, so that who removes the file and makes it anew is noticed if that was before.
         match fs::metadata(path) {
-            Ok(meta) if identity(&meta) == Some(self.identity) => Ok(Some(lock)),
+            Ok(meta) if identity(&meta) == Some(self.identity) => {
+                lock.is_roots = is_roots(&meta);
+                Ok(Some(lock))
+            }
             Ok(_) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -44,10 +44,14 @@ pub(crate) fn hand_over_like(file: &File, other: &Path) {
     let _ = hand_over();
 }
 
-/// Whether everything in a directory is root's: nobody else may create anything there.
+/// Whether a directory is root's and nobody else may create anything in it.
 pub(crate) fn is_roots_alone(dir: &Path) -> bool {
     const OTHERS_WRITE: u32 = 0o022;
-    fs::metadata(dir).is_ok_and(|meta| meta.uid() == ROOT && meta.mode() & OTHERS_WRITE == 0)
+    fs::metadata(dir).is_ok_and(|meta| is_roots(&meta) && meta.mode() & OTHERS_WRITE == 0)
+}
+
+pub(crate) fn is_roots(meta: &Metadata) -> bool {
+    meta.uid() == ROOT
 }
 
 fn give(file: &File, meta: &Metadata, path: &Path) -> io::Result<()> {

@@ -165,6 +165,7 @@ async fn a_call_that_waits_for_replicas_keeps_nobody_from_looking() {
         async move { store.remove(&ended).await }
     });
     while payload(&other, &ended).await.is_some() {
+        assert!(!removing.is_finished());
         tokio::task::yield_now().await;
     }
     let listing = tokio::time::timeout(Duration::from_secs(20), store.list(kept.key()));

@@ -18,7 +18,7 @@ use super::scan::Listings;
 use super::sweeping::Sweeps;
 use super::trouble;
 use crate::Durability;
-use crate::fs::{Fs, FsFile, LockFile};
+use crate::fs::{Fs, LockFile};
 use crate::opener::Opener;
 
 /// The storage directory and how it is used.
@@ -33,7 +33,8 @@ pub(super) struct Disk {
     pub(super) pool: Pool,
     kept: KeptLocks,
     unsynced: Unsynced,
-    is_roots_alone: bool,
+    /// When the store was opened, nobody but root could create anything in the storage directory.
+    pub(super) is_roots_alone: bool,
     closed: AtomicBool,
     opener: Opener,
 }
@@ -249,15 +250,6 @@ impl Disk {
         match self.pool.wait(|| self.fs.lock(&path)) {
             Ok(lock) => Folder::new(self, key, Held::new(&self.kept, key.slot(), lock)),
             Err(error) => Err(trouble::failed("taking the lock of a session key", &path, error)),
-        }
-    }
-
-    /// Creates a file that must not exist. To ask each time whose the directory is would cost a twelfth of what an update does.
-    pub(super) fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        if self.is_roots_alone {
-            self.fs.create_new_own(path)
-        } else {
-            self.fs.create_new(path)
         }
     }
 

@@ -18,6 +18,10 @@ pub(super) struct Folder<'a> {
     pub(super) disk: &'a Disk,
     pub(super) key: Name,
     pub(super) dir: PathBuf,
+    /// What root creates here is root's to keep: the storage directory was its own when the store was opened, and the lock
+    /// file still is, whoever was given the rest of it since. To ask each time whose this directory is would cost a twelfth of
+    /// what an update does.
+    is_roots: bool,
     _lock: Option<Held<'a>>,
 }
 
@@ -33,16 +37,17 @@ pub(super) enum Home {
 impl<'a> Folder<'a> {
     /// What is seen here is answered for, so a sync that failed earlier is made up for first.
     pub(super) fn new(disk: &'a Disk, key: Name, lock: Held<'a>) -> Result<Self> {
-        Self::with(disk, key, Some(lock))
+        let is_roots = disk.is_roots_alone && lock.is_roots();
+        Self::with(disk, key, is_roots, Some(lock))
     }
 
     /// The directory of another key of the same slot, whose lock is held as long as this one is.
     pub(super) fn beside(&self, key: Name) -> Result<Folder<'_>> {
         debug_assert_eq!(self.key.slot(), key.slot());
-        Folder::with(self.disk, key, None)
+        Folder::with(self.disk, key, self.is_roots, None)
     }
 
-    fn with(disk: &'a Disk, key: Name, lock: Option<Held<'a>>) -> Result<Self> {
+    fn with(disk: &'a Disk, key: Name, is_roots: bool, lock: Option<Held<'a>>) -> Result<Self> {
         let dir = disk.layout.key_dir(key);
         disk.settle(disk.layout.root())?;
         disk.settle(&dir)?;
@@ -50,6 +55,7 @@ impl<'a> Folder<'a> {
             disk,
             key,
             dir,
+            is_roots,
             _lock: lock,
         })
     }
@@ -244,14 +250,21 @@ impl<'a> Folder<'a> {
 
     fn create(&self, home: Home, temp: &Path) -> io::Result<Box<dyn FsFile>> {
         let fs = &self.disk.fs;
-        match self.disk.create_new(temp) {
+        let create = || {
+            if self.is_roots {
+                fs.create_new_own(temp)
+            } else {
+                fs.create_new(temp)
+            }
+        };
+        match create() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs.remove_file(temp)?;
-                self.disk.create_new(temp)
+                create()
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && home == Home::MayBeMissing => {
                 fs.create_dir(&self.dir)?;
-                self.disk.create_new(temp)
+                create()
             }
             result => result,
         }

@@ -146,6 +146,11 @@ impl<'a> Held<'a> {
             lock: Some(lock),
         }
     }
+
+    /// Whether the file is known to be root's.
+    pub(super) fn is_roots(&self) -> bool {
+        self.lock.as_ref().is_some_and(LockFile::is_roots)
+    }
 }
 
 impl Drop for Held<'_> {

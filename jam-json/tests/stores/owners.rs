@@ -18,20 +18,16 @@ fn of_the_service() -> Option<TempDir> {
     chown(folder.path(), Some(SERVICE), Some(SERVICE)).ok().map(|()| folder)
 }
 
-fn all_are_the_services(folder: &Path) -> usize {
-    all_are_of(folder, SERVICE)
-}
-
 /// Tells how many there are.
-fn all_are_of(folder: &Path, owner: u32) -> usize {
+fn all_are_the_services(folder: &Path) -> usize {
     let mut count = 0;
     for entry in fs::read_dir(folder).expect("listed") {
         let path = entry.expect("entry").path();
         let meta = path.symlink_metadata().expect("there");
-        assert_eq!((meta.uid(), meta.gid()), (owner, owner), "{}", path.display());
+        assert_eq!((meta.uid(), meta.gid()), (SERVICE, SERVICE), "{}", path.display());
         count += 1;
         if meta.is_dir() {
-            count += all_are_of(&path, owner);
+            count += all_are_the_services(&path);
         }
     }
     count
@@ -103,27 +99,78 @@ async fn what_root_creates_in_a_directory_of_another_user_is_that_users() {
     assert!(all_are_the_services(folder.path()) >= 2);
 }
 
-#[tokio::test]
-async fn in_a_directory_of_its_own_that_others_may_write_to_root_looks_whose_each_key_is() {
-    let Some(folder) = of_the_service() else { return };
-    let root = folder.path().join("sessions");
-    fs::create_dir(&root).expect("created");
-    fs::set_permissions(&root, Permissions::from_mode(0o777)).expect("root's right");
-    let key_dir = || {
-        let mut entries = fs::read_dir(&root)
+/// A part of what root has made, which somebody is given then.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    /// As if the service had made them.
+    Keys,
+    /// All that is in the storage directory.
+    Content,
+    /// And the directory itself.
+    All,
+}
+
+fn give_to_the_service(root: &Path, part: Part) {
+    let give = |path: &Path| chown(path, Some(SERVICE), Some(SERVICE)).expect("root's right");
+    let paths = |path: &Path| {
+        fs::read_dir(path)
             .expect("listed")
-            .map(|entry| entry.expect("entry").path());
-        entries.find(|path| path.is_dir()).expect("there")
+            .map(|entry| entry.expect("entry").path())
     };
-    use_it(&JsonDir::open(&root).await.expect("open")).await;
-    assert_eq!(all_are_of(&key_dir(), 0), 1);
-    for entry in fs::read_dir(key_dir()).expect("listed") {
-        chown(entry.expect("entry").path(), Some(SERVICE), Some(SERVICE)).expect("root's right");
+    for path in paths(root) {
+        if path.is_dir() {
+            paths(&path).for_each(|path| give(&path));
+            give(&path);
+        } else if part != Part::Keys {
+            give(&path);
+        }
     }
-    chown(key_dir(), Some(SERVICE), Some(SERVICE)).expect("root's right");
-    let store = JsonDir::open(&root).await.expect("open");
-    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
-    assert_eq!(all_are_of(&key_dir(), SERVICE), 2);
+    if part == Part::All {
+        give(root);
+    }
+}
+
+#[tokio::test]
+async fn what_root_creates_in_its_own_directory_belongs_to_those_who_were_given_a_part_of_it() {
+    let cases = [
+        (0o770, Part::Keys),
+        (0o707, Part::Keys),
+        (0o755, Part::Content),
+        (0o755, Part::All),
+    ];
+    for (mode, part) in cases {
+        for is_open_before in [true, false] {
+            let Some(folder) = of_the_service() else { return };
+            let root = folder.path().join("sessions");
+            fs::create_dir(&root).expect("created");
+            chown(&root, Some(0), Some(0)).expect("root's right");
+            fs::set_permissions(&root, Permissions::from_mode(mode)).expect("root's right");
+            let mut store = JsonDir::open(&root).await.expect("open");
+            use_it(&store).await;
+            give_to_the_service(&root, part);
+            if !is_open_before {
+                store = JsonDir::open(&root).await.expect("open");
+            }
+            use_it_again(&store).await;
+            let key_dir = fs::read_dir(&root)
+                .expect("listed")
+                .map(|entry| entry.expect("entry").path());
+            let key_dir = key_dir.into_iter().find(|path| path.is_dir()).expect("there");
+            assert_eq!(
+                all_are_the_services(&key_dir),
+                2,
+                "{mode:o}, {part:?}, {is_open_before}"
+            );
+        }
+    }
+}
+
+/// Twice, for the lock of the first time stays open.
+async fn use_it_again(store: &impl SessionStore) {
+    for name in ["c", "d"] {
+        store.insert(&id("u", name), &record("{}")).await.expect("insert");
+    }
+    store.remove(&id("u", "b")).await.expect("remove");
 }
 
 #[tokio::test]

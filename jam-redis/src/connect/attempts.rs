@@ -98,6 +98,8 @@ impl Attempts {
                 tokio::spawn(run(end, limit, attempt()));
             }
             match over.wait_for(Option::is_some).await.as_deref() {
+                // One that was taken for ended may fail after its successor has succeeded.
+                Ok(Some(Err(_))) if needless() => return Ok(()),
                 Ok(Some(Err(failure))) => {
                     let original = is_own.then(|| lock(&failure.original).take()).flatten();
                     return Err(original.unwrap_or_else(|| failure.error()));
@@ -136,7 +138,7 @@ async fn run(mut end: End, limit: Duration, attempt: impl Future<Output = Result
 struct End {
     attempts: Arc<Mutex<State>>,
     number: u64,
-    /// None if the runtime ended first.
+    /// None if the runtime ended first, or the attempt panicked.
     outcome: Option<Outcome>,
     tell: watch::Sender<Option<Outcome>>,
 }
@@ -259,5 +261,28 @@ mod tests {
         first.unwrap();
         second.unwrap();
         assert_eq!(done.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_fails_after_another_has_succeeded_is_no_failure() {
+        let attempts = Attempts::default();
+        let gate = Arc::new(Notify::new());
+        let done = Arc::new(AtomicU32::new(0));
+        let is_done = || done.load(Ordering::SeqCst) > 0;
+        // It was taken for ended, say, since nobody drove its runtime.
+        let late = attempts.join(LIMIT, LIMIT, is_done, || {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.notified().await;
+                Err(ErrorKind::Unavailable.into())
+            }
+        });
+        let other = async {
+            tokio::task::yield_now().await;
+            done.fetch_add(1, Ordering::SeqCst);
+            gate.notify_one();
+        };
+        let (late, ()) = tokio::join!(late, other);
+        late.unwrap();
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Answer {
     pub(crate) value: Value,
     /// The connection it came over.
     pub(crate) live: Arc<Live>,
-    /// When a script was sent, which looked at all of the hash or at the server's clock; `None` for a plain command.
+    /// When a script was sent, which may have looked at the server's clock; `None` for a plain command.
     pub(crate) looked: Option<Moment>,
     /// It has left the hash without emulated values, if there were any.
     converts: bool,
