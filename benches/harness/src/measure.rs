@@ -39,7 +39,7 @@ impl Settings {
     }
 
     /// The same in more turns, where no contestant takes long for one: the median of more of them spreads less.
-    pub fn in_memory(tasks: usize) -> Self {
+    pub fn in_more_turns(tasks: usize) -> Self {
         Self {
             turns: 31,
             ..Self::with_tasks(tasks)

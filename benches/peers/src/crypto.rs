@@ -41,7 +41,7 @@ pub(crate) async fn measure(tasks: usize) -> Result<(), Failure> {
     ];
     compete(
         Part::new("crypto").on(version(&server)),
-        &Settings::in_memory(tasks),
+        &Settings::in_more_turns(tasks),
         contestants,
     )
     .await

@@ -33,7 +33,7 @@ pub(crate) async fn measure(tasks: usize) -> Result<(), Failure> {
         ),
         MokaStore::new(None),
     );
-    let settings = Settings::in_memory(tasks);
+    let settings = Settings::in_more_turns(tasks);
     let contestants = vec![
         Local::timing_one_in(TIMED, jam),
         Local::timing_one_in(TIMED, Sharded::new()),

@@ -17,7 +17,7 @@ use crate::tower::old::Tower;
 pub(crate) async fn measure(kind: Kind, tasks: usize) -> Result<(), Failure> {
     let server = Server::start(kind);
     let url = server.url();
-    let settings = Settings::in_memory(tasks);
+    let settings = Settings::in_more_turns(tasks);
     let mut contestants: Vec<Box<dyn Contestant>> = vec![
         Local::timed(Jam::new(
             About::jam(

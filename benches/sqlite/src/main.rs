@@ -73,7 +73,7 @@ async fn main() -> Result<(), Failure> {
     }
     let turns = Turns {
         creates: 4_000,
-        ..Turns::with_tasks(tasks.parse()?)
+        ..Turns::in_more_turns(tasks.parse()?)
     };
     let server = format!("SQLite {}", rusqlite::version());
     compete(Part::new(part).on(server), &turns, contestants).await
