@@ -55,12 +55,12 @@ pub(crate) fn is_roots(meta: &Metadata) -> bool {
 }
 
 fn give(file: &File, meta: &Metadata, path: &Path) -> io::Result<()> {
-    if meta.uid() != ROOT {
+    if !is_roots(meta) {
         return Ok(());
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let owner = fs::metadata(parent.unwrap_or(Path::new(".")))?;
-    if owner.uid() == ROOT {
+    if is_roots(&owner) {
         return Ok(());
     }
     fchown(file, Some(owner.uid()), Some(owner.gid()))

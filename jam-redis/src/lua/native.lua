@@ -108,7 +108,7 @@ local function prolong(key, id, value, to, before)
 end
 
 -- '1': this process has not seen that the hash is free of emulated values. '2': nor has it, and the script can do with such
--- values, so it goes on where there is no memory left to convert them.
+-- values, so it goes on where they cannot be converted.
 if ARGV[1] ~= '0' then
   -- A server without field expiry fails here, before anything is written.
   redis.call('HPEXPIRETIME', KEYS[1], 'FIELDS', 1, '')
