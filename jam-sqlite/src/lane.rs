@@ -8,6 +8,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 
+use crate::transaction::roll_back;
+
 /// Where a task of the store gets its connection from, for one batch at a time.
 #[derive(Clone, Debug)]
 pub(crate) enum Lane {
@@ -45,7 +47,13 @@ impl Lane {
                 let connection = OwnedMutexGuard::try_map(slot, Option::as_mut);
                 connection.map(InUse::Own).map_err(|_| sqlx::Error::WorkerCrashed)
             }
-            Self::Pool(pool) => Ok(InUse::Pool(pool.acquire().await?)),
+            Self::Pool(pool) => {
+                let mut connection = pool.acquire().await?;
+                // A transaction that the application left open would take a write for its own, which may be undone yet, and show
+                // what has ended since it began. Mostly there is none, and SQLite says so.
+                roll_back(&mut connection).await;
+                Ok(InUse::Pool(connection))
+            }
         }
     }
 

@@ -188,9 +188,9 @@ impl SqliteOptions {
                 Ok((lane.clone(), vec![lane], Space::unowned()))
             }
             Place::Pool(pool) => {
-                let mut connection = pool.acquire().await.map_err(trouble::opening)?;
-                self.prepare(&mut connection, table, Owner::Application).await?;
                 let lane = Lane::Pool(pool.clone());
+                let mut connection = lane.take().await.map_err(trouble::opening)?;
+                self.prepare(&mut connection, table, Owner::Application).await?;
                 Ok((lane.clone(), vec![lane; self.readers], Space::unowned()))
             }
         }

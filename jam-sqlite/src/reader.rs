@@ -12,6 +12,7 @@ use crate::cursor;
 use crate::lane::{InUse, Lane};
 use crate::request::{Found, Place, Read};
 use crate::row::{self, Values};
+use crate::space::Original;
 use crate::statements::{Many, Sql, Statements};
 use crate::trouble;
 
@@ -22,6 +23,7 @@ type Finding = (Place, oneshot::Sender<Result<Option<Found>>>);
 pub(crate) struct Reader {
     pub(crate) lane: Lane,
     pub(crate) statements: Arc<Statements>,
+    pub(crate) original: Option<Original>,
     pub(crate) inbox: Arc<Mutex<mpsc::UnboundedReceiver<Read>>>,
 }
 
@@ -42,7 +44,10 @@ impl Reader {
             self.answer(&mut batch).await;
         }
         if let Err(error) = self.lane.close().await {
-            tracing::warn!(error = %error, "a connection of the SQLite store did not close well");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a connection of the SQLite store did not close well"
+            );
         }
     }
 
@@ -115,6 +120,9 @@ impl Reader {
     }
 
     async fn connect(&self) -> Result<InUse> {
+        if !self.original.as_ref().is_none_or(Original::is_in_place) {
+            return Err(trouble::removed());
+        }
         let taken = self.lane.take().await;
         taken.map_err(|error| trouble::failed("connecting to the database", error))
     }

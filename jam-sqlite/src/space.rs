@@ -12,12 +12,32 @@ pub(crate) struct Space {
     log: Option<Log>,
 }
 
+/// Which file the database was when it was opened. SQLite goes on with one that was removed or replaced: what is written is lost,
+/// and what is read knows nothing of what others end in the file that is there now.
+#[derive(Clone, Debug)]
+pub(crate) struct Original {
+    path: PathBuf,
+    identity: Option<Identity>,
+}
+
+impl Original {
+    fn of_file(path: PathBuf) -> Self {
+        Self {
+            identity: identity(&path),
+            path,
+        }
+    }
+
+    /// Whether the database is still the file at its path.
+    pub(crate) fn is_in_place(&self) -> bool {
+        identity(&self.path) == self.identity
+    }
+}
+
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
-    database: PathBuf,
-    /// Which file the database was when it was opened.
-    identity: Option<Identity>,
+    original: Original,
     /// How long it may be before it is cut; longer while others keep it from being cut.
     allowed: u64,
     batches: u32,
@@ -47,8 +67,7 @@ impl Space {
         Self {
             log: Some(Log {
                 path: log.into(),
-                identity: identity(&database),
-                database,
+                original: Original::of_file(database),
                 allowed: Self::MOST_LOG_BYTES,
                 batches: 0,
             }),
@@ -60,11 +79,9 @@ impl Space {
         Self { log: None }
     }
 
-    /// Whether the database is still the file at its path. SQLite goes on writing to one that was removed or replaced, and
-    /// all of it would be lost.
-    pub(crate) fn is_in_place(&self) -> bool {
-        let Some(log) = &self.log else { return true };
-        identity(&log.database) == log.identity
+    /// Which file the store has opened, if it is the store's own.
+    pub(crate) fn original(&self) -> Option<&Original> {
+        self.log.as_ref().map(|log| &log.original)
     }
 
     /// Whether the log has grown beyond what is allowed. That happens when readers follow each other without a gap, for

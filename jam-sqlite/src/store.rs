@@ -75,12 +75,14 @@ use crate::writer::Writer;
 /// - A write that fails (disk full, I/O error, read-only file) is `Unavailable`, and the others of its transaction are tried
 ///   without it. If syncing failed, whether it is there after a crash is not known, and
 ///   [`outcome_unknown`](Error::outcome_unknown) is set. Later writes work once the cause is gone; connections are opened anew
-///   where that may help. A database file that was removed or replaced takes no writes until it is back.
+///   where that may help. A database file that was removed or replaced is neither
+///   written nor read until it is back (on Unix; elsewhere an open file cannot be).
 ///
 /// # The application's own database
 ///
 /// [`from_pool`](Self::from_pool) makes the table there, and changes no setting of the database: what a write survives, and how it
-/// waits for locks, is what the pool's connections are set to. Use the write-ahead log (`journal_mode = WAL`), or reads and
+/// waits for locks, is what the pool's connections are set to. A transaction that the application has left open on a connection which
+/// it gave back is rolled back. Use the write-ahead log (`journal_mode = WAL`), or reads and
 /// writes wait for each other. Free pages go back to the file system by themselves with `auto_vacuum = FULL`; with `INCREMENTAL`
 /// they do when the application runs `PRAGMA incremental_vacuum`, since some may be its own.
 /// [`close`](SessionStore::close) leaves the pool open.
@@ -153,6 +155,7 @@ impl SqliteStore {
             let reader = Reader {
                 lane,
                 statements: Arc::clone(&tasks.statements),
+                original: tasks.space.original().cloned(),
                 inbox: Arc::clone(&reads),
             };
             let read = read.clone();
@@ -365,7 +368,10 @@ impl SessionStore for SqliteStore {
             }
         }
         if let Err(error) = self.shrink().await {
-            tracing::warn!(%error, "free space could not be given back after a sweep; the next one tries again");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "free space could not be given back after a sweep; the next one tries again"
+            );
         }
         Ok(total)
     }

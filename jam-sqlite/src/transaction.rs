@@ -71,7 +71,6 @@ impl Pen<'_> {
     /// Decides all calls in one transaction and commits it.
     pub(crate) async fn together(self, connection: &mut SqliteConnection, calls: &mut [Pending]) -> Result<(), Halted> {
         if let Err(error) = self.patiently(connection, "BEGIN IMMEDIATE").await {
-            // An application may have left a transaction open on a connection of its pool.
             roll_back(connection).await;
             return Err(Halted::Undone(error));
         }

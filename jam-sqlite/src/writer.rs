@@ -10,7 +10,7 @@ use crate::kind::Kind;
 use crate::lane::{InUse, Lane};
 use crate::patience::{LockWaits, Patience, Queued};
 use crate::request::{Call, Message};
-use crate::space::Space;
+use crate::space::{Original, Space};
 use crate::statements::{Many, Statements};
 use crate::transaction::{Halted, Pen, Pending};
 use crate::trouble;
@@ -80,7 +80,7 @@ impl Writer {
         // Nobody waits for those any more, so they need not be made.
         let waited_for = calls.into_iter().filter(|call| !call.reply.is_closed());
         let mut pending: Vec<Pending> = waited_for.map(Pending::from).collect();
-        if !self.space.is_in_place() {
+        if !self.space.original().is_none_or(Original::is_in_place) {
             return refuse_with(pending, &trouble::removed());
         }
         match self.decide_in_time(&mut pending).await {

@@ -176,6 +176,26 @@ async fn a_read_only_file_can_be_read_and_says_why_it_cannot_be_written() {
     store.replace(&a, None, &record("{}")).await.expect("writable again");
 }
 
+/// To read from it would show what has ended since in the one that took its place.
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_read_from_a_file_that_was_replaced() {
+    let place = Place::new();
+    let store = place.open().await;
+    let a = id("user1", "a");
+    store.insert(&a, &record("{}")).await.expect("insert");
+    assert!(payload(&store, &a).await.is_some());
+    std::fs::rename(place.path(), place.folder.path().join("aside.db")).expect("rename");
+    let _another = place.open().await;
+    let removed = |error: jam_core::Error| {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.message().contains("replaced"), "{error}");
+    };
+    removed(store.load(&a, Load::new()).await.expect_err("another file"));
+    removed(store.list(&key("user1")).await.expect_err("another file"));
+    removed(store.scan(None, 10).await.expect_err("another file"));
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn no_write_is_acknowledged_into_a_file_that_was_removed() {

@@ -112,20 +112,50 @@ async fn what_the_database_refuses_costs_an_application_in_memory_nothing() {
     assert!(payload(&store, &kept).await.is_some());
 }
 
-/// An application that forgot to end its own has no hold on the store for long.
+/// An application that forgot to end its own: what it takes along when it goes was never acknowledged.
 #[tokio::test]
 async fn a_transaction_that_was_left_open_in_a_pool_is_ended() {
     let folder = tempfile::tempdir().expect("tempdir");
     let options = SqliteConnectOptions::new().filename(folder.path().join("app.db"));
     let pool = SqlitePoolOptions::new().max_connections(1);
     let pool = pool.connect_with(options.create_if_missing(true)).await.expect("pool");
+    let left_open = async || {
+        sqlx::raw_sql("BEGIN").execute(&pool).await.expect("begin");
+    };
+    left_open().await;
     let store = SqliteStore::from_pool(pool.clone()).await.expect("open");
+    let (a, b) = (id("user1", "a"), id("user1", "b"));
+    left_open().await;
+    store.insert(&a, &record("{}")).await.expect("insert");
+    left_open().await;
+    store.insert(&b, &record("{}")).await.expect("insert");
+    left_open().await;
+    assert!(store.remove(&a).await.expect("remove"));
+    let _ = sqlx::raw_sql("ROLLBACK").execute(&pool).await;
+    assert!(payload(&store, &a).await.is_none(), "it has come back");
+    assert!(payload(&store, &b).await.is_some(), "it is lost");
+    left_open().await;
+    assert_eq!(store.clear(&key("user1")).await.expect("clear"), 1);
+}
+
+/// The first read within a transaction settles what all of them see.
+#[tokio::test]
+async fn a_transaction_that_was_left_open_in_a_pool_shows_nothing_that_has_ended() {
+    let folder = tempfile::tempdir().expect("tempdir");
+    let options = SqliteConnectOptions::new().filename(folder.path().join("app.db"));
+    let options = options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+    let one = || SqlitePoolOptions::new().max_connections(1);
+    let pool = one().connect_with(options.clone()).await.expect("pool");
+    let store = SqliteStore::from_pool(pool.clone()).await.expect("open");
+    let elsewhere = one().connect_with(options).await.expect("pool");
+    let elsewhere = SqliteStore::from_pool(elsewhere).await.expect("open");
+    let a = id("user1", "a");
+    store.insert(&a, &record("{}")).await.expect("insert");
     sqlx::raw_sql("BEGIN").execute(&pool).await.expect("begin");
-    store
-        .clear(&key("user1"))
-        .await
-        .expect_err("a transaction in a transaction");
-    store.clear(&key("user1")).await.expect("it has ended");
+    assert!(payload(&store, &a).await.is_some());
+    assert!(elsewhere.remove(&a).await.expect("remove"));
+    assert!(payload(&store, &a).await.is_none(), "it has ended");
+    assert!(store.list(&key("user1")).await.expect("list").is_empty());
 }
 
 #[tokio::test]

@@ -134,7 +134,9 @@ impl<'a> Folder<'a> {
                 Ok(Some(session)) if session.is_live(self.disk.now()) && !session.id.is_reserved() => live += 1,
                 Ok(_) => {}
                 // It ends with the others; whether it was live nobody can tell.
-                Err(error) if error.kind() == ErrorKind::Corrupt => tracing::warn!(%error, "cleared a damaged session"),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cleared a damaged session");
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -153,7 +155,10 @@ impl<'a> Folder<'a> {
         }
         self.disk.sync_after_write(self.disk.layout.root())?;
         if let Err(error) = self.empty_trash() {
-            tracing::warn!(%error, "what is left of a cleared session key stays until the next sweep");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what is left of a cleared session key stays until the next sweep"
+            );
         }
         Ok(live)
     }
@@ -203,7 +208,10 @@ impl<'a> Folder<'a> {
             return Ok(Some(session));
         }
         if let Err(error) = self.disk.unlink(&self.file(id)) {
-            tracing::warn!(%error, "an expired session stays until the next sweep");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "an expired session stays until the next sweep"
+            );
         }
         Ok(None)
     }

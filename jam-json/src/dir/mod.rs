@@ -251,7 +251,10 @@ impl SessionStore for JsonDir {
             Ok(Some(folder)) => folder.load(&id, how.renew),
             Ok(None) => Ok(None),
             Err(error) if expired => {
-                tracing::warn!(%error, "an expired session stays until the next sweep");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "an expired session stays until the next sweep"
+                );
                 Ok(None)
             }
             Err(error) => Err(error),

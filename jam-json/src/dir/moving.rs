@@ -71,7 +71,10 @@ fn step(source: &Folder<'_>, target: &Folder<'_>, rename: Rename<'_>) -> Result<
     left?;
     // Not before the new name is durable: under the old one, all of the file is needed.
     if let Err(error) = file.set_len(keep as u64) {
-        tracing::warn!(%error, "what a session was before it got a new id stays in its file until its next write");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "what a session was before it got a new id stays in its file until its next write"
+        );
     }
     Ok(())
 }

@@ -117,7 +117,11 @@ pub(super) fn remove_journals(fs: &dyn Fs, paths: &Paths, generations: &BTreeSet
     for generation in generations {
         let file = paths.journal(*generation);
         if let Err(error) = remove_if_there(fs, &file) {
-            tracing::warn!(file = %file.display(), %error, "an old journal could not be removed; it will be at the next open");
+            tracing::warn!(
+                file = %file.display(),
+                error = &error as &dyn std::error::Error,
+                "an old journal could not be removed; it will be at the next open"
+            );
         }
     }
 }

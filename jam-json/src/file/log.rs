@@ -127,7 +127,10 @@ impl Log {
             }
             Err(AppendError::NotWritten(error)) => Err(failed(error)),
             Err(AppendError::GivenUp(error)) => {
-                tracing::warn!(%error, "the journal of the sessions file failed; a new document and journal follow");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the journal of the sessions file failed; a new document and journal follow"
+                );
                 let error = failed(error).with_outcome_unknown();
                 self.give_up_journal();
                 Err(error)
@@ -148,7 +151,10 @@ impl Log {
             return;
         }
         if let Err(error) = self.begin_anew() {
-            tracing::warn!(%error, "no new document and journal could be begun; the next write tries again");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "no new document and journal could be begun; the next write tries again"
+            );
         }
     }
 
@@ -247,7 +253,10 @@ impl Log {
             && !self.journal.as_ref().is_some_and(is_there)
             && let Err(error) = self.write_document()
         {
-            tracing::error!(%error, "the journal failed or was removed, and what was in it could not be written elsewhere");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the journal failed or was removed, and what was in it could not be written elsewhere"
+            );
         }
         if self.at_rest {
             remove_journals(&*self.place.fs, &self.place.paths, &self.journals);

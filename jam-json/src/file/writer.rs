@@ -242,7 +242,10 @@ impl Writer {
 
     fn compacted(&mut self, outcome: &Result<()>) {
         if let Err(error) = outcome {
-            tracing::warn!(%error, "the sessions file could not be compacted; its journal goes on");
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "the sessions file could not be compacted; its journal goes on"
+            );
         }
         for waiting in self.waiting.drain(..) {
             let _ = waiting.send(for_another(outcome));
