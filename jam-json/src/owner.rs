@@ -69,6 +69,10 @@ fn give(file: &File, meta: &Metadata, path: &Path) -> io::Result<()> {
 /// A root without that right, as in some containers, can use the store all the same.
 fn log_failure(path: &Path, handed_over: io::Result<()>) {
     if let Err(error) = handed_over {
-        tracing::debug!(path = %path.display(), error = &error as &dyn std::error::Error, "a file stays root's in a directory of another user");
+        tracing::debug!(
+            path = %path.display(),
+            error = &error as &dyn std::error::Error,
+            "a file stays root's in a directory of another user"
+        );
     }
 }

@@ -2,9 +2,13 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::duration_suboptimal_units, reason = "lifetimes are set in seconds")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jam::{ErrorKind, SessionOptions, WhenFull};
+use jam::{
+    Clock, ErrorKind, HashedIds, IdCodec, ManualClock, MemoryStore, Record, SessionOptions, SessionStore, Sessions,
+    WhenFull,
+};
 use jam_tests::{Stage, data, kind, on_every_store};
 use serde_json::json;
 
@@ -55,6 +59,38 @@ async fn listing_shows_handles_and_revoking_needs_nothing_else(stage: Stage) {
     );
     assert!(!sessions.exists(&phone).await.unwrap());
     assert!(sessions.exists(&laptop).await.unwrap());
+}
+
+/// A store may list a session that is renamed meanwhile at its old id and at its new one.
+#[tokio::test]
+async fn a_session_that_is_listed_at_two_ids_counts_once() {
+    let clock = Arc::new(ManualClock::new(Stage::START));
+    let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
+    let sessions = Sessions::builder(Arc::clone(&store) as Arc<dyn SessionStore>)
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .max_sessions(2, WhenFull::EvictOldest)
+        .build()
+        .unwrap();
+    let first = sessions.create("user1", json!({"browser": "phone"})).await.unwrap();
+    // Such that the later record comes before the other.
+    clock.advance(Duration::from_secs(35));
+    let first = sessions.rework(&first).await.unwrap();
+    clock.advance(Duration::from_secs(1));
+    let mine = sessions.rework(&first).await.unwrap();
+    let (old, _) = HashedIds.locate(first.as_str()).unwrap();
+    store
+        .insert(&old, &Record::new(r#"{"browser":"phone, before"}"#, None))
+        .await
+        .unwrap();
+    let laptop = sessions.create("user1", json!({})).await.unwrap();
+    assert!(sessions.exists(&mine).await.unwrap(), "there are two");
+    let listed = sessions.list("user1").await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0].data().unwrap()["browser"], "phone");
+    assert_eq!(listed[0].issued(), Some(Stage::START.plus(Duration::from_secs(36))));
+    sessions.create("user1", json!({})).await.unwrap();
+    assert!(sessions.exists(&laptop).await.unwrap());
+    assert!(!sessions.exists(&mine).await.unwrap(), "the oldest made room");
 }
 
 async fn log_out_everywhere_else_spares_this_one(stage: Stage) {

@@ -49,6 +49,8 @@ impl MemoryStore {
         }
     }
 
+    /// The time, if the store is open. What a write decides by it is asked for again once the lock is held: nobody may write to
+    /// a record that somebody else has seen expire meanwhile.
     fn open(&self) -> Result<Timestamp> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Unavailable, "the memory store was closed"));
@@ -129,6 +131,7 @@ impl SessionStore for MemoryStore {
         let Some(renewal) = due else { return Ok(stored) };
         // The read lock was let go in between: look again, and give what is there now.
         Ok(self.table.write(id.key(), |shard| {
+            let now = self.clock.now();
             let slot = shard.get_mut(id).filter(|slot| slot.is_live(now))?;
             if renewal.is_due(slot.expires_at) {
                 slot.expires_at = Some(renewal.to);
@@ -138,8 +141,9 @@ impl SessionStore for MemoryStore {
     }
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
-        let now = self.open()?;
+        self.open()?;
         self.table.write(id.key(), |shard| {
+            let now = self.clock.now();
             let version = shard.next_version();
             *expect(shard, id, expected, now)? = slot(record, version);
             Ok(())
@@ -147,8 +151,9 @@ impl SessionStore for MemoryStore {
     }
 
     async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
-        let now = self.open()?;
+        self.open()?;
         Ok(self.table.write(id.key(), |shard| {
+            let now = self.clock.now();
             let Some(slot) = shard.get_mut(id).filter(|slot| slot.is_live(now)) else {
                 return false;
             };
@@ -158,7 +163,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn rename(&self, rename: Rename<'_>) -> Result<()> {
-        let now = self.open()?;
+        self.open()?;
         let Rename {
             from,
             expected,
@@ -166,6 +171,7 @@ impl SessionStore for MemoryStore {
             record,
         } = rename;
         self.table.write_two(from.key(), to.key(), |source, target| {
+            let now = self.clock.now();
             expect(source, from, Some(expected), now)?;
             match target {
                 Some(target) => insert(target, to, record, now)?,
@@ -221,5 +227,100 @@ impl SessionStore for MemoryStore {
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use futures_lite::future::block_on;
+
+    use super::*;
+    use crate::{ManualClock, Renewal};
+
+    /// A clock at which one look takes long.
+    #[derive(Debug)]
+    struct Slow {
+        clock: ManualClock,
+        /// How many more looks it takes until that one; tells when it comes, and goes on when it hears something.
+        slow: Mutex<Option<(usize, Sender<()>, Receiver<()>)>>,
+    }
+
+    impl Clock for Slow {
+        fn now(&self) -> Timestamp {
+            let now = self.clock.now();
+            let slow = self.slow.lock().expect("a lock").take_if(|(looks, ..)| {
+                let is_it = *looks == 0;
+                *looks = looks.saturating_sub(1);
+                is_it
+            });
+            if let Some((_, here, go_on)) = slow {
+                here.send(()).expect("a listener");
+                // Whoever waits for a lock that is held meanwhile does not come back before.
+                let _ = go_on.recv_timeout(Duration::from_millis(100));
+            }
+            now
+        }
+    }
+
+    /// Whether a session is still found after one call that came late had found it, and after another had seen it end.
+    fn comes_back(looks: usize, write: impl AsyncFn(&MemoryStore, &RecordId, &Stored, Timestamp) + Sync) -> bool {
+        let clock = Arc::new(Slow {
+            clock: ManualClock::new(Timestamp::from_secs(1_000)),
+            slow: Mutex::new(None),
+        });
+        let store = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let id = RecordId::new(SessionKey::new("user1").expect("a key"), "a").expect("an id");
+        let record = Record::new("{}", Some(Timestamp::from_secs(1_001)));
+        block_on(store.insert(&id, &record)).expect("insert");
+        let stored = block_on(store.load(&id, Load::new())).expect("load").expect("live");
+        let (here, came) = channel();
+        let (go_on, goes_on) = channel();
+        *clock.slow.lock().expect("a lock") = Some((looks, here, goes_on));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                block_on(write(&store, &id, &stored, Timestamp::from_secs(2_000)));
+                // Where it has not looked so often, nobody waits for that.
+                clock.slow.lock().expect("a lock").take();
+            });
+            let comes_late = came.recv().is_ok();
+            clock.clock.advance(Duration::from_secs(10));
+            let seen = block_on(store.list(id.key())).expect("list");
+            drop(go_on.send(()));
+            if !comes_late || !seen.is_empty() {
+                // The write came first.
+                clock.clock.advance(Duration::from_secs(100_000));
+            }
+        });
+        let entries = block_on(store.list(id.key())).expect("list");
+        !entries.is_empty()
+    }
+
+    #[test]
+    fn what_one_has_seen_expire_is_not_written_by_another_that_looked_at_the_clock_before() {
+        for looks in 0..3 {
+            assert!(!comes_back(looks, async |store, id, stored, at| {
+                drop(
+                    store
+                        .replace(id, Some(&stored.version), &Record::new("{}", Some(at)))
+                        .await,
+                );
+            }));
+            assert!(!comes_back(looks, async |store, id, _, at| drop(
+                store.touch(id, at).await
+            )));
+            assert!(!comes_back(looks, async |store, id, stored, at| {
+                let to = RecordId::new(id.key().clone(), "b").expect("an id");
+                let record = Record::new("{}", Some(at));
+                drop(store.rename(Rename::new(id, &stored.version, &to, &record)).await);
+            }));
+            assert!(!comes_back(looks, async |store, id, _, to| {
+                let renewal = Renewal { to, when_before: to };
+                drop(store.load(id, Load::new().renew(Some(renewal))).await);
+            }));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! From a client's id to a record, and from a record to what a manager knows about it.
 
+use std::mem;
+
 use crate::{
     Bytes, Described, Entry, ErrorKind, Handle, IdFactory, InnerId, Life, Load, RecordId, Result, SealContext,
     SealDomain, SessionKey, Stored, Timestamp, UuidV4,
@@ -82,12 +84,24 @@ impl Sessions {
         }
     }
 
-    /// Every session of a key, without notes and without those whose absolute lifetime is over.
+    /// Every session of a key once, without notes and without those whose absolute lifetime is over.
     pub(super) async fn sessions_of(&self, key: &SessionKey) -> Result<Vec<(Located, Entry)>> {
         let entries = self.inner.store().list(key).await?;
         let sessions = entries.into_iter().filter(|entry| !entry.id.is_reserved());
         let located = sessions.map(|entry| (self.located(entry.id.clone()), entry));
-        Ok(located.filter(|(at, _)| !self.is_over(at)).collect())
+        let mut found: Vec<_> = located.filter(|(at, _)| !self.is_over(at)).collect();
+        // A store may list one that is renamed meanwhile at both of its ids.
+        if found.len() > 1 && self.inner.codec.keeps_life() {
+            found.sort_by(|(a, _), (b, _)| (&a.described.handle, a.life()).cmp(&(&b.described.handle, b.life())));
+            found.dedup_by(|next, kept| {
+                let are_one = next.0.is_session_of(&kept.0);
+                if are_one {
+                    mem::swap(next, kept);
+                }
+                are_one
+            });
+        }
+        Ok(found)
     }
 
     /// An id with a handle and a secret of its own.
