@@ -134,6 +134,8 @@ pub struct Stored {
     pub version: Version,
     /// When the record ends, if the store tells.
     pub ends: Ends,
+    /// Whether a cache had it, so that the store may have a newer one.
+    pub cached: bool,
 }
 
 impl Stored {
@@ -143,6 +145,7 @@ impl Stored {
             payload,
             version,
             ends: Ends::Unknown,
+            cached: false,
         }
     }
 
@@ -150,6 +153,14 @@ impl Stored {
     #[must_use]
     pub const fn ending(mut self, ends: Ends) -> Self {
         self.ends = ends;
+        self
+    }
+
+    /// As a cache gives it, which the store was not asked for. What would be decided by it without a write that compares versions
+    /// is asked of the store again.
+    #[must_use]
+    pub const fn out_of_cache(mut self) -> Self {
+        self.cached = true;
         self
     }
 }

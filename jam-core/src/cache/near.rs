@@ -214,7 +214,7 @@ impl NearCache {
         if let Ends::OnServer { left, .. } = &mut stored.ends {
             *left = left.saturating_sub(age);
         }
-        Some(stored)
+        Some(stored.out_of_cache())
     }
 
     /// Forgets every record of this session key, in one step.

@@ -36,11 +36,7 @@ impl Slot {
 
     /// What a load gives.
     pub fn stored(&self) -> Stored {
-        Stored {
-            payload: self.payload.clone(),
-            version: Version::from_counter(self.version),
-            ends: self.expires_at.into(),
-        }
+        Stored::new(self.payload.clone(), Version::from_counter(self.version)).ending(self.expires_at.into())
     }
 }
 

@@ -275,7 +275,7 @@ mod tests {
         ] {
             let (done, waits) = std::sync::mpsc::channel();
             std::thread::spawn(move || done.send(check_readable(json.as_bytes(), MAX_DEPTH).is_ok()));
-            assert_eq!(waits.recv_timeout(std::time::Duration::from_secs(60)), Ok(fits));
+            assert_eq!(waits.recv_timeout(std::time::Duration::from_mins(1)), Ok(fits));
         }
     }
 

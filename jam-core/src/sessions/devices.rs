@@ -143,7 +143,12 @@ impl Sessions {
     }
 
     /// Removes until nothing that matches is left, so that a rework that runs meanwhile cannot slip through.
-    async fn remove_all(&self, key: &SessionKey, matches: impl Fn(&Located) -> bool, ended: &mut u64) -> Result<()> {
+    pub(super) async fn remove_all(
+        &self,
+        key: &SessionKey,
+        matches: impl Fn(&Located) -> bool,
+        ended: &mut u64,
+    ) -> Result<()> {
         for _ in 0..self.inner.attempts {
             if !self.remove_where(key, &matches, ended).await? {
                 return Ok(());
@@ -175,6 +180,6 @@ impl Sessions {
 }
 
 /// The error of a call that had ended some sessions already: it did not do nothing.
-fn half_way(error: Error, ended: u64) -> Error {
+pub(super) fn half_way(error: Error, ended: u64) -> Error {
     if ended > 0 { error.with_outcome_unknown() } else { error }
 }

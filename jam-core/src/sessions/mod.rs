@@ -234,6 +234,7 @@ impl Sessions {
                 payload: self.inner.open(&at, &stored.payload)?,
                 inner: Arc::clone(&self.inner),
                 through_grace,
+                cached: stored.cached,
                 at,
                 version: stored.version,
                 fields: OnceLock::new(),

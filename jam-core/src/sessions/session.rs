@@ -34,6 +34,7 @@ pub(super) struct Loaded {
     pub(super) data: OnceLock<Data>,
     pub(super) changed: bool,
     pub(super) through_grace: bool,
+    pub(super) cached: bool,
 }
 
 impl Session {
@@ -67,6 +68,13 @@ impl Session {
     /// request should not rotate again: another response of the same page carries the new id already.
     pub fn through_grace(&self) -> bool {
         self.0.through_grace
+    }
+
+    /// Whether a cache had it, so that the store may have a newer one. A [commit](super::Sessions::commit) finds that out by itself;
+    /// what is decided by it without one, such as that there is nothing to change, is better asked of
+    /// [`get_fresh`](super::Sessions::get_fresh).
+    pub fn is_cached(&self) -> bool {
+        self.0.cached
     }
 
     /// The data.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::devices::half_way;
 use super::{Located, Session, Sessions};
 use crate::{ErrorKind, Load, Record, Result};
 
@@ -65,6 +66,28 @@ impl Sessions {
                 Some(at) => self.is_marked(&at).await,
                 None => Ok(false),
             }
+        })
+        .await
+    }
+
+    /// Ends the session that was at this id a moment ago and was to go on under another one, of the same user, and tells whether there
+    /// was one: for a logout that was on its way while the session got a new id. Of an id that was not
+    /// [marked](Self::mark_superseded), or not of late, it ends nothing.
+    ///
+    /// # Errors
+    /// As [`revoke`](Self::revoke).
+    pub async fn delete_superseded(&self, id: impl AsRef<str>) -> Result<bool> {
+        self.run_told("delete", async {
+            let Some(at) = self.locate(id.as_ref())? else {
+                return Ok(false);
+            };
+            if !self.is_marked(&at).await? {
+                return Ok(false);
+            }
+            let mut ended = 0;
+            let same = |found: &Located| found.is_session_of(&at);
+            let outcome = self.remove_all(at.record.key(), same, &mut ended).await;
+            outcome.map(|()| ended > 0).map_err(|error| half_way(error, ended))
         })
         .await
     }

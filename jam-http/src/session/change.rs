@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Session;
-use super::state::{Change, Seat, apart};
+use super::state::{Seat, apart};
 use crate::Result;
 
 impl Session {
@@ -29,11 +29,11 @@ impl Session {
     pub async fn remove(&self, field: &str) -> Result<Option<Value>> {
         let mut state = self.change().await?;
         self.settle(&mut state).await?;
-        let before = match (state.changes.of(field), state.loaded()) {
-            (Some(Change::Set(value)), _) => Some(value.clone()),
-            (None, Some(loaded)) => loaded.get(field)?,
-            (Some(Change::Removed), _) | (None, None) => None,
-        };
+        let mut before = state.value(field)?;
+        if before.is_none() && state.is_cached() {
+            self.settle_surely(&mut state).await?;
+            before = state.value(field)?;
+        }
         if before.is_some() {
             state.changes.remove(field);
         }
@@ -52,8 +52,12 @@ impl Session {
         };
         let mut state = self.change().await?;
         self.settle(&mut state).await?;
-        let view = state.view(self.shared.config.inner()).await;
-        let view = view.map_err(|error| self.error(error))?.unwrap_or_default();
+        let mut view = self.view_of(&mut state).await?;
+        let same = |view: &Data| fields.iter().any(|(field, value)| view.get(field) == Some(value));
+        if state.is_cached() && same(&view) {
+            self.settle_surely(&mut state).await?;
+            view = self.view_of(&mut state).await?;
+        }
         for (field, value) in fields {
             if view.get(&field) != Some(&value) {
                 state.changes.set(field, value);
@@ -111,10 +115,19 @@ impl Session {
     async fn settle(&self, state: &mut super::State) -> Result<()> {
         let loaded = state.load(self.shared.config.inner()).await;
         loaded.map_err(|error| self.error(error))?;
-        match state.seat {
-            Seat::Ended => Err(CoreError::from(ErrorKind::NotFound).into()),
-            _ => Ok(()),
-        }
+        still_there(state)
+    }
+
+    /// The same, past any cache, before a change is left out since the session is as it would make it.
+    async fn settle_surely(&self, state: &mut super::State) -> Result<()> {
+        let loaded = state.load_surely(self.shared.config.inner()).await;
+        loaded.map_err(|error| self.error(error))?;
+        still_there(state)
+    }
+
+    async fn view_of(&self, state: &mut super::State) -> Result<Data> {
+        let view = state.view(self.shared.config.inner()).await;
+        Ok(view.map_err(|error| self.error(error))?.unwrap_or_default())
     }
 
     /// Begins a visitor's session.
@@ -126,9 +139,32 @@ impl Session {
     }
 }
 
+fn still_there(state: &super::State) -> Result<()> {
+    match state.seat {
+        Seat::Ended => Err(CoreError::from(ErrorKind::NotFound).into()),
+        _ => Ok(()),
+    }
+}
+
+/// How deep a field may be nested: one level less than the JSON parser goes, for the object that all of them stand in.
+const MAX_DEPTH: usize = 126;
+
+/// Refused now and not when the handler has answered, which could then not say so any more.
 fn to_value(value: impl Serialize) -> Result<Value> {
-    serde_json::to_value(value).map_err(|_| {
-        let message = "the value cannot be written as JSON (are all map keys texts?)";
-        CoreError::new(ErrorKind::InvalidInput, message).into()
-    })
+    let invalid = |message| CoreError::new(ErrorKind::InvalidInput, message);
+    let value = serde_json::to_value(value)
+        .map_err(|_| invalid("the value cannot be written as JSON (are all map keys texts?)"))?;
+    if is_within(MAX_DEPTH, &value) {
+        Ok(value)
+    } else {
+        Err(invalid("the value is nested deeper than 126 levels, and could not be read back").into())
+    }
+}
+
+fn is_within(depth: usize, value: &Value) -> bool {
+    match value {
+        Value::Array(values) => depth > 0 && values.iter().all(|value| is_within(depth - 1, value)),
+        Value::Object(fields) => depth > 0 && fields.values().all(|value| is_within(depth - 1, value)),
+        _ => true,
+    }
 }

@@ -1,6 +1,6 @@
 //! Who it is: logging in and out, new ids.
 
-use jam_core::{Data, Error as CoreError, ErrorKind, SessionId, SessionKey, SessionOptions};
+use jam_core::{Data, Error as CoreError, ErrorKind, Session as Loaded, SessionId, SessionKey, SessionOptions};
 
 use super::Session;
 use super::state::{ON_THEIR_WAY, Seat, apart, is_visitor};
@@ -71,7 +71,7 @@ impl Session {
         let created = created.map_err(|error| self.error(error))?;
         // Only now, so that a login that fails leaves the other user theirs.
         if let Some(id) = of_another
-            && let Err(error) = end(config, &id).await
+            && let Err(error) = end_marked(config, &id, state.loaded()).await
         {
             // Nobody has the new id. Where this fails as well, the session expires.
             drop(apart(config.sessions.delete(&created)).await);
@@ -84,6 +84,9 @@ impl Session {
     /// Logs out: the session ends now, nothing that is still under way brings it back, and the response takes the cookie
     /// away. Field changes of this request so far go with it. Tells whether there was a session.
     ///
+    /// A session that another request gives a new id meanwhile ends as well, if this one has looked at it before, or came with
+    /// the old id within half a minute after a [`rework`](Self::rework) or [`login`](Self::login).
+    ///
     /// # Errors
     /// Those [all methods share](Self#errors).
     pub async fn logout(&self) -> Result<bool> {
@@ -91,8 +94,8 @@ impl Session {
         let mut state = self.change().await?;
         let existed = match state.id_unseen() {
             Some(id) => {
-                let deleted = apart(config.sessions.delete(&id)).await;
-                deleted.map_err(|error| self.error(error))?
+                let ended = end(config, &id, state.loaded()).await;
+                ended.map_err(|error| self.error(error))?
             }
             None => false,
         };
@@ -144,13 +147,24 @@ impl Session {
     }
 }
 
+/// Ends a session, also where another request has given it a new id since it was loaded, or just before.
+async fn end(config: &Inner, id: &SessionId, loaded: Option<&Loaded>) -> jam_core::Result<bool> {
+    if apart(config.sessions.delete(id)).await? {
+        return Ok(true);
+    }
+    match loaded {
+        Some(loaded) => apart(config.sessions.revoke(loaded.key(), loaded.handle())).await,
+        None => apart(config.sessions.delete_superseded(id)).await,
+    }
+}
+
 /// Ends the session that was loaded and marked as superseded, and marks where a rotation has moved it since.
-async fn end(config: &Inner, id: &SessionId) -> jam_core::Result<bool> {
+async fn end_marked(config: &Inner, id: &SessionId, loaded: Option<&Loaded>) -> jam_core::Result<bool> {
     if config.sessions.grace().is_some()
         && let Some(moved) = apart(config.sessions.get_fresh(id)).await?
         && moved.through_grace()
     {
         apart(config.sessions.mark_superseded(&moved, ON_THEIR_WAY)).await?;
     }
-    apart(config.sessions.delete(id)).await
+    end(config, id, loaded).await
 }

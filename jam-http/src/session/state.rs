@@ -122,17 +122,33 @@ impl State {
     /// The session, loaded if that was not done yet; `None` if there is none.
     pub(super) async fn load(&mut self, config: &Inner) -> Result<Option<&Loaded>> {
         if matches!(self.seat, Seat::Unknown(_) | Seat::Taken(_, None)) {
-            self.look_up(config).await?;
+            self.look_up(config, false).await?;
         }
         Ok(self.loaded())
     }
 
+    /// Has the session as the store has it, not as a cache does: for what is decided without a write.
+    pub(super) async fn load_surely(&mut self, config: &Inner) -> Result<()> {
+        if let Seat::Taken(_, loaded) = &mut self.seat {
+            loaded.take_if(|loaded| loaded.is_cached());
+        }
+        if matches!(self.seat, Seat::Unknown(_) | Seat::Taken(_, None)) {
+            self.look_up(config, true).await?;
+        }
+        Ok(())
+    }
+
     /// Finds out who sits there.
-    async fn look_up(&mut self, config: &Inner) -> Result<()> {
+    async fn look_up(&mut self, config: &Inner, surely: bool) -> Result<()> {
         let (Seat::Unknown(id) | Seat::Taken(id, _)) = &self.seat else {
             return Ok(());
         };
-        let found = match apart(config.sessions.get(id)).await {
+        let found = if surely {
+            apart(config.sessions.get_fresh(id)).await
+        } else {
+            apart(config.sessions.get(id)).await
+        };
+        let found = match found {
             Ok(Some(loaded)) => loaded.check().map(|()| Some(loaded)),
             other => other,
         };
@@ -180,6 +196,20 @@ impl State {
         match &self.seat {
             Seat::Taken(_, loaded) => loaded.as_ref(),
             _ => None,
+        }
+    }
+
+    /// Whether the session is as a cache had it.
+    pub(super) fn is_cached(&self) -> bool {
+        self.loaded().is_some_and(Loaded::is_cached)
+    }
+
+    /// A field, as this request has left it or as it was found.
+    pub(super) fn value(&self, field: &str) -> Result<Option<Value>> {
+        match (self.changes.of(field), self.loaded()) {
+            (Some(Change::Set(value)), _) => Ok(Some(value.clone())),
+            (None, Some(loaded)) => loaded.get(field),
+            (Some(Change::Removed), _) | (None, None) => Ok(None),
         }
     }
 

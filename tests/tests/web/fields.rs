@@ -21,6 +21,7 @@ on_every_framework!(
     modify_takes_the_changes_before_it_along,
     modify_begins_a_session_for_a_visitor,
     merge_sets_only_what_differs,
+    what_could_not_be_read_back_is_refused_when_it_is_set,
     a_wrong_shape_is_an_error_that_shows_no_data,
     of_two_requests_that_set_the_same_field_the_last_one_wins,
     what_is_changed_in_two_clones_is_one_session,
@@ -156,6 +157,29 @@ async fn merge_sets_only_what_differs<F: Framework>() {
     .await;
     assert_eq!(browser.status("/").await, 200);
     assert_eq!(stored(&sessions).await, json!({"a": 10, "b": 20}));
+}
+
+async fn what_could_not_be_read_back_is_refused_when_it_is_set<F: Framework>() {
+    fn nested(levels: usize) -> Value {
+        (1..levels).fold(json!([]), |inner, _| json!([inner]))
+    }
+    let (sessions, browser) = app::<F>(|site| {
+        site.on("/set", |session: Session| async move {
+            session.insert("kept", 1).await?;
+            session.insert("deep", nested(126)).await?;
+            let deeper = [
+                session.insert("deep", nested(127)).await,
+                session.merge(json!({"deep": nested(127)})).await,
+                session.insert("deep", json!({"a": nested(126)})).await,
+            ];
+            Ok(deeper.iter().filter(|refused| refused.is_err()).count())
+        })
+    })
+    .await;
+    assert_eq!(browser.read("/set").await, "3");
+    let stored = stored(&sessions).await;
+    assert_eq!(stored["kept"], 1);
+    assert_eq!(stored["deep"], nested(126));
 }
 
 async fn a_wrong_shape_is_an_error_that_shows_no_data<F: Framework>() {

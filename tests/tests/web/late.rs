@@ -17,6 +17,8 @@ use crate::support::{builder, cookie_of, everything_in, header, pages, secs, ser
 on_every_framework!(
     a_request_in_flight_cannot_undo_a_logout_or_a_rework,
     a_revoke_in_flight_is_not_undone,
+    a_logout_that_meets_a_rework_ends_the_session_under_its_new_id,
+    a_cache_that_has_not_heard_of_it_leaves_no_change_out,
     a_late_answer_does_not_take_away_the_cookie_of_a_new_login,
     a_late_answer_does_not_renew_a_cookie_whose_id_is_an_old_one,
     a_cache_that_has_not_heard_of_it_renews_no_cookie_of_an_old_id,
@@ -86,6 +88,96 @@ async fn a_revoke_in_flight_is_not_undone<F: Framework>() {
     );
     assert_eq!(browser.status("/user").await, 401);
     assert_eq!(everything_in(&sessions).await.len(), 0, "sessions that came back");
+}
+
+async fn a_logout_that_meets_a_rework_ends_the_session_under_its_new_id<F: Framework>() {
+    let sessions = sessions();
+    let mut site = pages(SessionConfig::new(sessions.clone()));
+    for (path, looks, login) in [
+        ("/looks", true, false),
+        ("/before", false, false),
+        ("/looks/login", true, true),
+    ] {
+        let manager = sessions.clone();
+        site = site.on(path, move |session: Session| {
+            let manager = manager.clone();
+            async move {
+                if looks {
+                    // Another request gives it a new id now.
+                    manager.rework(session.id().await?.unwrap()).await?;
+                }
+                if login {
+                    session.login("user2").await?;
+                } else {
+                    session.logout().await?;
+                }
+                Ok("")
+            }
+        });
+    }
+    let app = F::serve(site).await;
+    let bystander = sessions.create("user1", json!({})).await.unwrap();
+    for (path, reworks_before) in [("/looks", false), ("/before", true), ("/looks/login", false)] {
+        let id = sessions.create("user1", json!({})).await.unwrap();
+        let (tab, other_tab) = (
+            Browser::with_cookie(&app, cookie_of(&id)),
+            Browser::with_cookie(&app, cookie_of(&id)),
+        );
+        if reworks_before {
+            assert_eq!(other_tab.status("/rework").await, 200);
+        }
+        assert_eq!(tab.status(path).await, 200);
+        assert_eq!(sessions.list("user1").await.unwrap().len(), 1, "{path}");
+        assert!(sessions.exists(&bystander).await.unwrap());
+    }
+    // Of an id that is dead for long nobody knows what became of its session.
+    let (id, other) = (
+        sessions.create("user1", json!({})).await.unwrap(),
+        sessions.create("user3", json!({})).await.unwrap(),
+    );
+    sessions.rework(&id).await.unwrap();
+    for id in [&id, &other] {
+        assert_eq!(Browser::with_cookie(&app, cookie_of(id)).status("/before").await, 200);
+    }
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 2);
+    assert!(sessions.list("user3").await.unwrap().is_empty());
+}
+
+/// What was changed elsewhere, and answered, is not what a change is measured by here.
+async fn a_cache_that_has_not_heard_of_it_leaves_no_change_out<F: Framework>() {
+    let (here, elsewhere) = two_processes(true);
+    let site = pages(SessionConfig::new(here.clone()))
+        .on("/theme", |session: Session| async move {
+            Ok(session.get::<String>("theme").await?.unwrap_or_default())
+        })
+        .on("/dark", |session: Session| async move {
+            session.merge(json!({"theme": "dark"})).await?;
+            Ok("")
+        })
+        .on("/nothing", |session: Session| async move {
+            let before: Option<String> = session.get("transfer").await?;
+            let removed = session.remove("transfer").await?;
+            Ok(format!("{} {}", before.is_some(), removed.is_some()))
+        });
+    let id = elsewhere.create("user1", json!({"theme": "dark"})).await.unwrap();
+    let browser = Browser::with_cookie(&F::serve(site).await, cookie_of(&id));
+    assert_eq!(browser.read("/theme").await, "dark");
+    elsewhere
+        .update(&id, json!({"theme": "light", "transfer": 17}))
+        .await
+        .unwrap();
+    assert_eq!(browser.read("/theme").await, "dark", "it has not heard of it");
+    assert_eq!(browser.read("/nothing").await, "false true");
+    let stored = async || elsewhere.get_fresh(&id).await.unwrap().unwrap().data().unwrap().clone();
+    assert_eq!(json!(stored().await), json!({"theme": "light"}));
+    assert_eq!(browser.read("/theme").await, "light");
+    elsewhere.update(&id, json!({"theme": "dark"})).await.unwrap();
+    browser.read("/dark").await;
+    assert_eq!(json!(stored().await), json!({"theme": "dark"}));
+    assert_eq!(browser.read("/theme").await, "dark");
+    elsewhere.update(&id, json!({"theme": "light"})).await.unwrap();
+    browser.read("/dark").await;
+    assert_eq!(json!(stored().await), json!({"theme": "dark"}));
 }
 
 async fn a_late_answer_does_not_take_away_the_cookie_of_a_new_login<F: Framework>() {
