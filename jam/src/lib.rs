@@ -120,4 +120,6 @@ mod guide {
     struct NearCache;
     #[doc = include_str!("../../docs/guide/observability.md")]
     struct Observability;
+    #[doc = include_str!("../../docs/guide/testing.md")]
+    struct Testing;
 }

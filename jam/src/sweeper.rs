@@ -5,8 +5,8 @@ use std::time::Duration;
 use jam_core::Sessions;
 use tokio::task::JoinHandle;
 
-/// Spawns a task that removes expired sessions now and after every interval. It runs until it is aborted or the runtime
-/// ends; dropping the handle does not stop it.
+/// Spawns a task that removes expired sessions now and after every interval. It runs until it is aborted, the runtime ends, or
+/// the last clone of the manager is dropped (at the next interval); dropping the handle does not stop it.
 ///
 /// # Panics
 /// Outside a tokio runtime, as `tokio::spawn` does.

@@ -119,22 +119,41 @@ fn is_mark(id: &jam_core::RecordId) -> bool {
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use jam_core::{
-        MemoryStore, Record, RecordId, Result as Stores, SessionKey, SessionStore, StoreConfig, StoreFactory,
+        Clock, ManualClock, MemoryStore, Record, RecordId, Result as Stores, SessionKey, SessionStore, StoreConfig,
+        StoreFactory, SystemClock, Timestamp,
     };
 
     use super::failure::Code;
     use super::*;
 
-    /// Somebody's backend, whose stores differ in a field that jam does not know.
-    #[derive(Clone, Debug, Default)]
-    struct Theirs(Arc<Mutex<BTreeMap<String, Arc<MemoryStore>>>>);
+    /// Somebody's backend, whose stores differ in a field that jam does not know, and go by the clock of a server.
+    #[derive(Clone, Debug)]
+    struct Theirs {
+        stores: Arc<Mutex<BTreeMap<String, Arc<MemoryStore>>>>,
+        clock: Arc<dyn Clock>,
+    }
+
+    impl Default for Theirs {
+        fn default() -> Self {
+            Self::with_clock(Arc::new(SystemClock))
+        }
+    }
 
     impl Theirs {
+        fn with_clock(clock: Arc<dyn Clock>) -> Self {
+            Self {
+                stores: Arc::default(),
+                clock,
+            }
+        }
+
         fn store(&self, dsn: &str) -> Arc<MemoryStore> {
-            let mut stores = self.0.lock().unwrap();
-            Arc::clone(stores.entry(dsn.to_owned()).or_default())
+            let mut stores = self.stores.lock().unwrap();
+            let new = || Arc::new(MemoryStore::with_clock(Arc::clone(&self.clock)));
+            Arc::clone(stores.entry(dsn.to_owned()).or_insert_with(new))
         }
     }
 
@@ -172,6 +191,53 @@ mod tests {
         let same = migrate("theirs:?ttl=6&dsn=hunter2@one").unwrap_err();
         assert_eq!(same.code(), Code::Usage, "{same:?}");
         migrate("theirs:?dsn=hunter2@two").unwrap();
+    }
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Runtime::new().unwrap().block_on(work)
+    }
+
+    /// `jam migrate` from store `one` to store `two`.
+    fn migrate(theirs: &Theirs, options: &[&str]) -> Done {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = folder.path().join("checkpoint");
+        let words = ["jam", "migrate", "theirs:?dsn=one", "theirs:?dsn=two", "--checkpoint"];
+        let words = words.iter().map(OsString::from).chain([checkpoint.into_os_string()]);
+        let mut registry = Registry::new();
+        registry.register(theirs.clone());
+        run(
+            parse(words.chain(options.iter().map(OsString::from))).unwrap(),
+            registry,
+        )
+    }
+
+    /// Keeps a record in store `one` that expires so long after `from`.
+    fn insert_into_one(theirs: &Theirs, from: Timestamp, after: Duration) {
+        let id = RecordId::new(SessionKey::new("user1").unwrap(), "h.t5o2k9.x").unwrap();
+        let record = Record::new("{}", Some(from.plus(after)));
+        block_on(theirs.store("one").insert(&id, &record)).unwrap();
+    }
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn what_both_stores_hold_to_be_live_is_copied_and_missed_whatever_the_clock_of_this_machine_says() {
+        let two_hours_ago = SystemClock.now().minus(2 * HOUR);
+        let migrate = |options: &[&str]| {
+            let theirs = Theirs::with_clock(Arc::new(ManualClock::new(two_hours_ago)));
+            insert_into_one(&theirs, two_hours_ago, HOUR);
+            migrate(&theirs, options)
+        };
+        let missing = migrate(&["--dry-run", "--verify"]).unwrap_err();
+        assert_eq!(missing.code(), Code::CheckFailed);
+        migrate(&["--verify"]).unwrap();
+    }
+
+    #[test]
+    fn what_ends_in_from_while_both_are_compared_is_not_missed_in_to() {
+        let theirs = Theirs::default();
+        insert_into_one(&theirs, SystemClock.now(), Duration::from_millis(800));
+        migrate(&theirs, &["--dry-run", "--verify"]).unwrap();
     }
 
     #[test]

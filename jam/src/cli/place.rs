@@ -126,15 +126,15 @@ fn without_user(location: &str) -> String {
 /// The file or directory of a store that has one.
 pub(super) fn path(survey: &Survey) -> Option<PathBuf> {
     let (field, default) = match survey.backend.as_str() {
-        "json" => ("json_path", Some("sessions.json")),
-        "json-dir" | "file" => ("storage_path", None),
-        "sqlite" => ("sqlite_path", Some("sessions.db")),
+        "json" => ("json_path", "sessions.json".into()),
+        "json-dir" | "file" => ("storage_path", std::env::temp_dir().join("jam-sessions")),
+        "sqlite" => ("sqlite_path", "sessions.db".into()),
         _ => return None,
     };
     let location = survey.store.location();
-    let named = location
-        .or_else(|| survey.store.peek(field).and_then(Value::as_str))
-        .or(default)?;
+    let Some(named) = location.or_else(|| survey.store.peek(field).and_then(Value::as_str)) else {
+        return Some(default);
+    };
     let named = if field == "sqlite_path" {
         named.strip_prefix("//").unwrap_or(named)
     } else {

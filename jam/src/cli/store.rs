@@ -43,7 +43,7 @@ impl Chosen {
         let named = &self.named;
         let config = match (&named.config, &named.url) {
             (Some(path), _) => Config::from_file(path)?,
-            (None, Some(url)) => Config::from_url(url)?,
+            (None, Some(url)) => Config::from_given_url(url)?,
             (None, None) => from_environment()?,
         };
         let config = match &named.pointer {

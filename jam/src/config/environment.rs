@@ -102,6 +102,38 @@ impl Environment {
     }
 }
 
+/// Whether a field, under the name in use now, says which store it is. (Of a third party's backend nobody knows.)
+pub(super) fn says_which_store(field: &str) -> bool {
+    const FIELDS: [&str; 11] = [
+        "url",
+        "session_type",
+        "custom_module",
+        "json_path",
+        "storage_path",
+        "file_prefix",
+        "sqlite_path",
+        "sqlite_table",
+        "redis_uri",
+        "session_path",
+        "database",
+    ];
+    FIELDS.contains(&field)
+}
+
+/// Whether a URL says what this field would: in its query, or as user and password before the host.
+pub(super) fn is_said_by(url: &str, query: &Map<String, Value>, field: &str) -> bool {
+    let (place, _) = url.split_once('?').unwrap_or((url, ""));
+    let user = place
+        .split_once("://")
+        .and_then(|(_, rest)| Some(rest.rsplit_once('@')?.0));
+    query.contains_key(field)
+        || match field {
+            "username" => user.is_some(),
+            "password" => user.is_some_and(|user| user.contains(':')),
+            _ => false,
+        }
+}
+
 /// Whether a value has a reference to this variable in one of its texts.
 pub(super) fn refers_to(value: &Value, variable: &str) -> bool {
     match value {

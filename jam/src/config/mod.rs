@@ -26,7 +26,8 @@ pub(crate) use self::survey::Survey;
 
 /// Opens sessions from a URL (`json:sessions.json`, `sqlite:sessions.db`, `memory:`) or the path of a config file (`jam.toml`).
 ///
-/// What begins with a scheme (two or more letters and a `:`) is a URL.
+/// What begins with a scheme (two or more letters and a `:`) is a URL. The table `[jam.session.cookie]` of a file is checked and
+/// then left aside: it is for [web layers](Config#method.web).
 ///
 /// # Errors
 /// As [`Config::open`].
@@ -64,8 +65,9 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `cache_sessions` | how many sessions are kept for that | 10000 |
 /// | `accept_plaintext` | also open data written while `encrypt_data` was false; for the time of that change only | false |
 ///
-/// All other fields are the backend's; one that nobody knows is an error that names the nearest known one. Every text
-/// may refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field,
+/// All other fields are the backend's, and described at its factory: `jam::json::JsonFileFactory` and `JsonDirFactory`,
+/// `jam::sqlite::SqliteFactory`, `jam::redis::RedisFactory`. One that nobody knows is an error that names the nearest known one.
+/// Every text may refer to environment variables (`$$` is a plain `$`). A variable `JAM_SESSION_<FIELD>` overrides the field,
 /// wherever it stands: `JAM_SESSION_TTL`, `JAM_SESSION_TYPE`, `JAM_SESSION_AES_SECRET`, `JAM_SESSION_JSON_PATH`; but a
 /// field that names it itself keeps its text, `["$NEW_KEY", "$JAM_SESSION_AES_SECRET"]` say.
 ///
@@ -89,6 +91,8 @@ pub struct Config {
     environment: Environment,
     #[cfg(feature = "cli")]
     must_exist: bool,
+    /// Whether what a URL says counts more than the environment.
+    url_counts_more: bool,
 }
 
 impl Config {
@@ -151,6 +155,7 @@ impl Config {
             environment: Environment::process(),
             #[cfg(feature = "cli")]
             must_exist: false,
+            url_counts_more: false,
         }
     }
 
@@ -186,7 +191,8 @@ impl Config {
         self
     }
 
-    /// Opens the store and builds the manager.
+    /// Opens the store and builds the manager. Of the table `cookie` it makes no use, as the manager knows no cookies;
+    /// `web` does (features of the web layers).
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for a setting that is missing, unknown or wrong: the message names the source, the field
@@ -195,7 +201,8 @@ impl Config {
         self.builder().await?.build()
     }
 
-    /// Opens the store and gives the builder, for what only code can set: an id factory, a serializer.
+    /// Opens the store and gives the builder, for what only code can set: an id factory, a serializer. Of the table `cookie` it
+    /// makes no use, as [`open`](Self::open).
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -261,12 +268,19 @@ impl Config {
             let names_it = |value| environment::refers_to(value, variable);
             !fields.get(field).is_some_and(names_it)
         });
+        if self.url_counts_more {
+            overrides.retain(|field, _| !environment::says_which_store(field));
+        }
         fields.retain(|field, _| !overrides.contains_key(field));
         self.environment.substitute(&origin, &mut fields)?;
         let overriding_url = overrides.get("url").map(|(_, value)| value.as_str());
-        if let Some(url) = overriding_url.or_else(|| fields.get("url").and_then(Value::as_str)) {
-            let mut of_url = StoreConfig::fields_of_url(url)?;
+        let url = overriding_url.or_else(|| fields.get("url").and_then(Value::as_str));
+        if let Some(url) = url.map(str::to_owned) {
+            let mut of_url = StoreConfig::fields_of_url(&url)?;
             settings::rename_aliases(&origin, &mut of_url)?;
+            if self.url_counts_more {
+                overrides.retain(|field, _| !environment::is_said_by(&url, &of_url, field));
+            }
             of_url.retain(|field, _| !overrides.contains_key(field));
             if let Some(twice) = of_url.keys().find(|field| fields.contains_key(*field)) {
                 return Err(config_error(format!(

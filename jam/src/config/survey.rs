@@ -57,6 +57,29 @@ impl Config {
 }
 
 impl Config {
+    /// From a URL on the command line, which counts more than the environment: variables say what it leaves open, and never
+    /// which store.
+    ///
+    /// # Errors
+    /// As [`from_url`](Self::from_url).
+    pub(crate) fn from_given_url(url: &str) -> Result<Self> {
+        let mut config = Self::from_url(url)?;
+        config.url_counts_more = true;
+        Ok(config)
+    }
+
+    /// From either, on the command line. The environment overrides what a file says, as it does in the service.
+    ///
+    /// # Errors
+    /// As [`from_url_or_file`](Self::from_url_or_file).
+    pub(crate) fn from_given(url_or_path: &str) -> Result<Self> {
+        if document::is_url(url_or_path) {
+            Self::from_given_url(url_or_path)
+        } else {
+            Self::from_file(url_or_path)
+        }
+    }
+
     /// Whether the store has to be there already, for commands that only look: they shall make none by a mistyped name.
     pub(crate) fn must_exist(mut self, must_exist: bool) -> Self {
         self.must_exist = must_exist;

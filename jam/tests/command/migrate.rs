@@ -154,6 +154,35 @@ fn records_that_expire_meanwhile_are_neither_copied_nor_missed() {
     assert_eq!(said["verified"]["same"], true);
 }
 
+/// So what FROM gave as live may be copied without a look at any clock.
+#[test]
+fn every_backend_takes_a_record_that_is_over_and_shows_it_to_nobody() {
+    let shell = Shell::new();
+    let servers = [Server::start(Kind::New), Server::start(Kind::Old)];
+    let urls = [
+        url("json", &shell, "a.json"),
+        url("sqlite", &shell, "b.db"),
+        url("json-dir", &shell, "c"),
+        servers[0].url(),
+        servers[1].url(),
+    ];
+    for url in urls {
+        block_on(async {
+            let store = store(&url).await;
+            let user = SessionKey::new("user1").unwrap();
+            for (id, expires_at) in [("live", None), ("over", Some(1)), ("again", Some(1))] {
+                let id = RecordId::new(user.clone(), id).unwrap();
+                let record = Record::new("{}", expires_at.map(Timestamp::from_secs));
+                store.insert(&id, &record).await.unwrap();
+            }
+            let listed = store.list(&user).await.unwrap();
+            assert_eq!(listed.len(), 1, "{}", store.name());
+            assert_eq!(store.scan(None, 9).await.unwrap().entries.len(), 1);
+            store.close().await.unwrap();
+        });
+    }
+}
+
 #[test]
 fn stores_that_read_ids_or_data_differently_are_refused() {
     let shell = Shell::new();
@@ -183,6 +212,14 @@ fn stores_that_read_ids_or_data_differently_are_refused() {
         says(&error, &[why]);
         assert!(!error.contains(&key) && !error.contains(&other));
     }
+    // What a URL says is not replaced by a variable.
+    let urls = [
+        format!("json:a.json{crypt}"),
+        format!("json:b.json?is_session_crypt=true&session_aes_secret={other}"),
+    ];
+    let mut migration = shell.command(&["migrate", &urls[0], &urls[1]]);
+    let ran = Ran::from(migration.env("JAM_SESSION_AES_SECRET", &key).output().unwrap());
+    says(&ran.failed(3), &["key of FROM"]);
     // A ring that has more keys opens what the old one sealed.
     let ring = format!("json:b.json?is_session_crypt=true&session_aes_secret={other},{key}");
     shell.ok(&["migrate", &format!("json:a.json{crypt}"), &ring, "--dry-run"]);

@@ -3,7 +3,7 @@
 use jam::Record;
 use jam_test_servers::{Kind, Server};
 
-use crate::support::{Shell, block_on, store, text};
+use crate::support::{Ran, Shell, block_on, store, text};
 
 fn says(error: &str, parts: &[&str]) {
     for part in parts {
@@ -45,6 +45,66 @@ fn a_store_is_named_by_file_url_or_environment() {
     // One that says something else alone is no store.
     let error = Shell::new().set("JAM_SESSION_TTL", "60").run(&["stats"]).failed(3);
     says(&error, &["which sessions?"]);
+}
+
+#[test]
+fn a_url_on_the_command_line_is_not_led_elsewhere_by_the_environment() {
+    let shell = Shell::new();
+    shell.ok(&["--url", "json:b.json", "create", "user1", "{}"]);
+    for (name, value) in [
+        ("URL", "json:b.json"),
+        ("TYPE", "sqlite"),
+        ("JSON_PATH", "b.json"),
+        ("SQLITE_PATH", "b.db"),
+        ("SQLITE_TABLE", "b"),
+        ("STORAGE_PATH", "b"),
+        ("REDIS_URI", "redis://127.0.0.1:1"),
+        ("PATH", "b"),
+        ("DATABASE", "1"),
+    ] {
+        shell.ok(&["--url", "json:a.json", "create", "user1", "{}"]);
+        let mut clear = shell.command(&["--url", "json:a.json", "clear", "user1"]);
+        let ran = Ran::from(clear.env(format!("JAM_SESSION_{name}"), value).output().unwrap());
+        assert_eq!(ran.done(), "1 session ended", "{name}");
+    }
+    assert_eq!(shell.json(&["--url", "json:b.json", "stats"])["sessions"], 1);
+}
+
+#[test]
+fn the_environment_says_what_a_url_on_the_command_line_leaves_open() {
+    let shell = Shell::new().set("JAM_SESSION_TTL", "60");
+    shell.ok(&["--url", "json:a.json?ttl=none", "create", "user1", "{}"]);
+    shell.ok(&["--url", "json:a.json", "create", "user2", "{}"]);
+    let expiry = |key| shell.json(&["--url", "json:a.json", "list", key])[0]["expires_at"].clone();
+    assert!(expiry("user1").is_null());
+    assert!(expiry("user2").is_string());
+    let key = shell.ok(&["keys", "aes"]);
+    let shell = shell.set("JAM_SESSION_AES_SECRET", &key);
+    shell.ok(&["--url", "json:c.json?is_session_crypt=true", "create", "user1", "{}"]);
+}
+
+#[test]
+fn a_user_in_a_url_on_the_command_line_is_not_replaced_by_the_environment() {
+    let server = Server::options(Kind::New).requirepass("hunter2").start();
+    let address = server.address();
+    let wrong = Shell::new().set("JAM_SESSION_PASSWORD", "wrong");
+    wrong.ok(&["stats", "--url", &format!("redis://:hunter2@{address}")]);
+    wrong.run(&["stats", "--url", &format!("redis://{address}")]).failed(3);
+    let right = Shell::new().set("JAM_SESSION_PASSWORD", "hunter2");
+    right.ok(&["stats", "--url", &format!("redis://{address}")]);
+    right.ok(&["stats", "--url", &format!("redis://default@{address}")]);
+}
+
+/// As in the service that has the file.
+#[test]
+fn the_environment_overrides_the_fields_of_a_config_file() {
+    let shell = Shell::new().set("JAM_SESSION_JSON_PATH", "b.json");
+    shell.write(
+        "jam.toml",
+        "[jam.session]\nsession_type = \"json\"\njson_path = \"a.json\"\n",
+    );
+    shell.ok(&["--config", "jam.toml", "create", "user1", "{}"]);
+    assert!(shell.names().contains(&"b.json".to_owned()));
 }
 
 #[test]
@@ -108,6 +168,16 @@ fn looking_at_a_store_that_is_not_there_makes_none() {
         }
         assert!(shell.names().is_empty(), "{store}: {:?}", shell.names());
     }
+}
+
+#[test]
+fn looking_for_a_default_directory_that_is_not_there_makes_none() {
+    let shell = Shell::on("json-dir:");
+    let shell = shell.set("TMPDIR", ".").set("TEMP", ".").set("TMP", ".");
+    says(&shell.run(&["stats"]).failed(4), &["no store at ./jam-sessions"]);
+    assert!(shell.names().is_empty(), "{:?}", shell.names());
+    shell.ok(&["create", "user1", "{}"]);
+    assert_eq!(shell.json(&["stats"])["sessions"], 1);
 }
 
 #[test]

@@ -143,32 +143,44 @@ async fn copy(target: &Store, entries: Vec<Entry>, begun: Begun) -> Result<Copie
     }
 }
 
-/// Puts one record there, unless it has expired meanwhile.
+/// Puts one record there, and tells whether it is: it may have expired meanwhile. The source gave it as live, so whether it has is
+/// for the target to say. The clock of this machine, which may be neither's, only says when there is reason to ask.
 async fn put(target: &Store, entry: Entry, begun: Begun) -> Result<bool, Failure> {
-    let is_over = || entry.expires_at.is_some_and(|at| at <= SystemClock.now());
-    if is_over() {
-        return Ok(false);
-    }
     let record = Record::new(entry.stored.payload.clone(), entry.expires_at);
-    match target.insert(&entry.id, &record).await {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let Some(there) = target.load(&entry.id, Load::new().fresh().with_expiry()).await? else {
-                return Ok(!is_over());
-            };
-            if there.payload != record.payload && begun == Begun::Now {
-                return Err(somebody_else());
-            }
-            match bring_up_to_date(target, &entry, &there, &record).await {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == ErrorKind::Conflict => Err(somebody_else()),
-                // It has expired between the two calls.
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(!is_over()),
-                Err(error) => Err(error.into()),
-            }
-        }
-        Err(error) => Err(error.into()),
+    let inserted = target.insert(&entry.id, &record).await;
+    if has_failed(&inserted, ErrorKind::AlreadyExists) {
+        settle(target, &entry, &record, begun).await?;
+    } else {
+        inserted?;
     }
+    let may_be_over = entry.expires_at.is_some_and(|at| at <= SystemClock.now());
+    Ok(!may_be_over || target.load(&entry.id, Load::new().fresh()).await?.is_some())
+}
+
+/// Where the target has the record already.
+async fn settle(target: &Store, entry: &Entry, record: &Record, begun: Begun) -> Result<(), Failure> {
+    if let Some(there) = target.load(&entry.id, Load::new().fresh().with_expiry()).await? {
+        if there.payload != record.payload && begun == Begun::Now {
+            return Err(somebody_else());
+        }
+        let settled = bring_up_to_date(target, entry, &there, record).await;
+        if has_failed(&settled, ErrorKind::Conflict) {
+            return Err(somebody_else());
+        }
+        if !has_failed(&settled, ErrorKind::NotFound) {
+            return Ok(settled?);
+        }
+    }
+    // What was there has expired between two calls; this one may live longer.
+    let inserted = target.insert(&entry.id, record).await;
+    if has_failed(&inserted, ErrorKind::AlreadyExists) {
+        return Err(somebody_else());
+    }
+    Ok(inserted?)
+}
+
+fn has_failed(done: &Stores<()>, kind: ErrorKind) -> bool {
+    done.as_ref().is_err_and(|error| error.kind() == kind)
 }
 
 /// An earlier run copied it, and it was written to in the source since.
@@ -183,4 +195,78 @@ fn somebody_else() -> Failure {
     Failure::refused(
         "TO holds another session under an id of FROM; nothing was overwritten. Somebody else writes to TO",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jam_core::{ManualClock, MemoryStore, RecordId, SessionKey, SessionStore, Timestamp};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    /// A server three hours behind this machine, and an entry of another one that goes by the same time.
+    async fn behind() -> (Arc<ManualClock>, Store, Entry) {
+        let clock = Arc::new(ManualClock::new(SystemClock.now().minus(3 * HOUR)));
+        let source = MemoryStore::with_clock(clock.clone());
+        let id = RecordId::new(SessionKey::new("user1").unwrap(), "h.t5o2k9.x").unwrap();
+        let record = Record::new("{}", Some(clock.now().plus(2 * HOUR)));
+        source.insert(&id, &record).await.unwrap();
+        let entry = source.scan(None, 1).await.unwrap().entries.remove(0);
+        (clock.clone(), Arc::new(MemoryStore::with_clock(clock)), entry)
+    }
+
+    async fn expiry(store: &Store, entry: &Entry) -> Option<Timestamp> {
+        let how = Load::new().fresh().with_expiry();
+        store.load(&entry.id, how).await.unwrap()?.ends.at()
+    }
+
+    #[tokio::test]
+    async fn what_the_source_gave_as_live_is_copied_whatever_the_clock_of_this_machine_says() {
+        let (clock, target, entry) = behind().await;
+        clock.advance(HOUR + HOUR / 2);
+        assert!(put(&target, entry.clone(), Begun::Now).await.unwrap());
+        assert_eq!(expiry(&target, &entry).await, entry.expires_at);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_goes_on_prolongs_what_an_earlier_one_copied_whatever_the_clock_of_this_machine_says() {
+        let (clock, target, entry) = behind().await;
+        let earlier = Record::new("old", Some(clock.now().plus(HOUR)));
+        target.insert(&entry.id, &earlier).await.unwrap();
+        assert!(put(&target, entry.clone(), Begun::Earlier).await.unwrap());
+        assert_eq!(expiry(&target, &entry).await, entry.expires_at);
+    }
+
+    /// For whom a minute goes by from each call to the next.
+    #[derive(Debug)]
+    struct Hasty(ManualClock);
+
+    impl Clock for Hasty {
+        fn now(&self) -> Timestamp {
+            self.0.advance(Duration::from_mins(1));
+            self.0.now()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_replaces_an_older_copy_is_there_even_if_that_expires_meanwhile() {
+        let (_, _, entry) = behind().await;
+        let clock = Arc::new(Hasty(ManualClock::new(SystemClock.now().minus(3 * HOUR))));
+        let target: Store = Arc::new(MemoryStore::with_clock(clock.clone()));
+        let soon = clock.now().plus(Duration::from_secs(150));
+        target.insert(&entry.id, &Record::new("{}", Some(soon))).await.unwrap();
+        assert!(put(&target, entry.clone(), Begun::Earlier).await.unwrap());
+        assert_eq!(expiry(&target, &entry).await, entry.expires_at);
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_by_the_time_of_the_target_is_counted_as_that() {
+        let (clock, target, entry) = behind().await;
+        clock.advance(2 * HOUR);
+        assert!(!put(&target, entry.clone(), Begun::Now).await.unwrap());
+        assert_eq!(expiry(&target, &entry).await, None);
+    }
 }

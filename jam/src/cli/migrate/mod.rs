@@ -120,7 +120,7 @@ fn surveys(wanted: &args::Migrate, chosen: &Chosen) -> Result<(Survey, Survey), 
         }
     }
     let survey = |text: &str, pointer: &Option<String>, must_exist: bool| {
-        let config = Config::from_url_or_file(text)?;
+        let config = Config::from_given(text)?;
         let config = match pointer {
             Some(pointer) => config.pointer(pointer),
             None => config,

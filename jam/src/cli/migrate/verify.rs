@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use jam_core::{Clock, Entry, RecordId, SessionKey, SystemClock, Timestamp};
+use jam_core::{Entry, Load, RecordId, SessionKey};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -56,23 +57,21 @@ impl Differences {
     }
 }
 
+/// By so much the clocks of two stores may differ before it shows.
+const CLOCKS: Duration = Duration::from_secs(1);
+
 /// Compares both ways: what the source holds, and what only the target does.
 pub(super) async fn run(source: &Store, target: &Store) -> Result<Differences, Failure> {
     let mut differences = Differences::default();
-    differences.in_source = walk("verifying", source, target, |entry, other, now| {
-        let is_over = entry.expires_at.is_some_and(|at| at <= now);
-        match other {
-            None if !is_over => differences.missing += 1,
-            Some(other) if other.stored.payload != entry.stored.payload => differences.changed += 1,
-            Some(other) if other.expires_at != entry.expires_at => differences.other_expiry += 1,
-            _ => {}
-        }
+    differences.in_source = walk("verifying", source, target, |entry, other| match other {
+        None => differences.missing += 1,
+        Some(other) if other.stored.payload != entry.stored.payload => differences.changed += 1,
+        Some(other) if other.expires_at != entry.expires_at => differences.other_expiry += 1,
+        Some(_) => {}
     })
     .await?;
-    differences.in_target = walk("verifying the other way", target, source, |entry, other, now| {
-        if other.is_none() && entry.expires_at.is_none_or(|at| at > now) {
-            differences.added += 1;
-        }
+    differences.in_target = walk("verifying the other way", target, source, |_, other| {
+        differences.added += u64::from(other.is_none());
     })
     .await?;
     Ok(differences)
@@ -81,22 +80,28 @@ pub(super) async fn run(source: &Store, target: &Store) -> Result<Differences, F
 /// The sessions of some users.
 pub(super) type Listed = HashMap<SessionKey, HashMap<RecordId, Entry>>;
 
-/// Shows each record of one store beside that of the other, and counts the sessions.
+/// Shows each record of one store beside that of the other, if it is not over by the word of the one, and counts the sessions.
 async fn walk(
     what: &'static str,
     these: &Store,
     those: &Store,
-    mut look: impl FnMut(&Entry, Option<&Entry>, Timestamp),
+    mut look: impl FnMut(&Entry, Option<&Entry>),
 ) -> Result<u64, Failure> {
     let (mut sessions, mut cursor) = (0, None);
     let mut progress = Progress::new(what, 0, None);
-    let mut listed = Listed::new();
+    let (mut listed, mut patience) = (Listed::new(), CLOCKS);
     loop {
         let page = scan(these, cursor).await?;
         listed = list(those, &page.entries, listed).await?;
         for entry in page.entries.iter().filter(|entry| !is_mark(&entry.id)) {
             let other = listed.get(entry.id.key()).and_then(|listed| listed.get(&entry.id));
-            look(entry, other, SystemClock.now());
+            if other.is_some() || !is_over(these, entry, patience).await? {
+                if other.is_none() {
+                    // It is no matter of a moment, and the rest need not wait for that.
+                    patience = Duration::ZERO;
+                }
+                look(entry, other);
+            }
             sessions += u64::from(is_session(&entry.id));
         }
         progress.at(sessions);
@@ -105,6 +110,19 @@ async fn walk(
             return Ok(sessions);
         }
     }
+}
+
+/// Whether a record that only this store gave has ended since, by its own word: the clock of this machine may be another one. A store
+/// whose clock is a little behind says so a moment later.
+async fn is_over(store: &Store, entry: &Entry, patience: Duration) -> Result<bool, Failure> {
+    if store.load(&entry.id, Load::new().fresh()).await?.is_none() {
+        return Ok(true);
+    }
+    if entry.expires_at.is_none() || patience.is_zero() {
+        return Ok(false);
+    }
+    tokio::time::sleep(patience).await;
+    Ok(store.load(&entry.id, Load::new().fresh()).await?.is_none())
 }
 
 /// The sessions of the users on this page. A user's sessions may be spread over pages, so what the page before needed is
