@@ -82,6 +82,12 @@ fn code_in_script(error: &RedisError) -> Option<&'static str> {
         .find(|code| text.contains(&format!(": -{code} ")) || text.contains(&format!(": {code} ")))
 }
 
+/// Whether the server could not read a script. To Redis before 7 the line that gives a script flags is no Lua.
+pub(crate) fn is_not_compiled(error: &RedisError) -> bool {
+    let detail = error.detail();
+    detail.is_some_and(|text| text.starts_with("Error compiling script"))
+}
+
 fn lacks_a_command(error: &RedisError) -> bool {
     error.detail().is_some_and(|text| {
         let text = text.to_ascii_lowercase();
@@ -318,7 +324,15 @@ mod tests {
                 assert!(!error.outcome_unknown(), "{line}: {error}");
             }
         }
+        assert!(!is_not_compiled(&reply(&format!("{old}OOM no"))));
         let wrong = "ERR Error running script (call to f_0): @user_script:7: WRONGTYPE Operation against a key";
         assert_eq!(Trouble::of(reply(wrong)).into_error(true).kind(), ErrorKind::Corrupt);
+    }
+
+    /// As Redis 6.2 says it.
+    #[test]
+    fn a_script_whose_flags_the_server_does_not_know_is_one_that_it_cannot_read() {
+        let line = "ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'";
+        assert!(is_not_compiled(&reply(line)));
     }
 }

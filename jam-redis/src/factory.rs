@@ -14,7 +14,7 @@ use crate::{RedisOptions, diagnosis};
 /// |---|---|---|
 /// | `redis_uri` | the URL, where the backend is chosen by name | `redis://127.0.0.1:6379/0` |
 /// | `session_path` | what the names of the hashes begin with | `sessions` |
-/// | `username`, `password`, `database` | in place of those in the URL | |
+/// | `username`, `password`, `database` | in place of those in the URL; a user has a password | |
 /// | `sentinel_username`, `sentinel_password` | what the sentinels ask for | |
 /// | `connect_timeout`, `response_timeout` | seconds | 2 |
 /// | `idle_check` | seconds of silence after which a connection is asked whether it still stands | 15 |
@@ -23,7 +23,7 @@ use crate::{RedisOptions, diagnosis};
 /// | `wait_timeout` | seconds that may take | 1 |
 /// | `near_cache` | how many sessions that were read stay in this process (feature `near-cache`) | 0 |
 /// | `near_cache_staleness` | seconds after which what others changed shows, whatever happens | 1 |
-/// | `tls_ca`, `tls_cert`, `tls_key` | PEM files (feature `tls`) | the system's authorities |
+/// | `tls_ca`, `tls_cert`, `tls_key` | PEM files, for a `rediss` URL (feature `tls`) | the system's authorities |
 ///
 /// The layout is the manager's setting; it comes with the config ([`StoreConfig::layout`]).
 #[derive(Clone, Copy, Debug, Default)]

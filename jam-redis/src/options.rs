@@ -143,6 +143,7 @@ impl RedisOptions {
     /// Redis replicates after it has answered. Without this, a failover may undo what was acknowledged just before: new
     /// sessions are lost, ended ones are back. With it, what was acknowledged is on so many replicas; still a failover
     /// may choose another replica, so this makes a loss unlikely and not impossible, unless every replica is waited for.
+    /// That there was nothing to end is acknowledged in the same way, for somebody may have ended it just before.
     /// Such calls go over connections of their own, since `WAIT` holds up everything behind it.
     pub const fn wait_replicas(mut self, replicas: u32, within: Duration) -> Self {
         self.replicas = if replicas == 0 {
@@ -193,7 +194,8 @@ impl RedisOptions {
         (self.near_cache > 0).then(|| Arc::new(Near::new(self.near_cache, self.near_cache_staleness, &prefix)))
     }
 
-    /// The user of the servers' access control lists, in place of the URL's.
+    /// The user of the servers' access control lists, in place of the URL's. It needs a password; for a user with `nopass` any
+    /// will do.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
@@ -211,7 +213,7 @@ impl RedisOptions {
         self
     }
 
-    /// The user that the sentinels ask for, if they do.
+    /// The user that the sentinels ask for, if they do. It needs a password as well.
     pub fn sentinel_username(mut self, username: impl Into<String>) -> Self {
         self.sentinel_username = Some(username.into());
         self
@@ -223,14 +225,14 @@ impl RedisOptions {
         self
     }
 
-    /// The authority that signed the servers' certificates, PEM; the system's authorities by default.
+    /// The authority that signed the servers' certificates, PEM; the system's authorities by default. For `rediss` URLs.
     #[cfg(feature = "tls")]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.root = Some(pem.into());
         self
     }
 
-    /// A certificate and its key to show to servers that ask for one, PEM.
+    /// A certificate and its key to show to servers that ask for one, PEM. For `rediss` URLs.
     #[cfg(feature = "tls")]
     pub fn client_certificate(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.tls.client = Some((certificate.into(), key.into()));
@@ -241,9 +243,10 @@ impl RedisOptions {
     ///
     /// # Errors
     /// - [`Config`](ErrorKind::Config) for a URL that is none, a user or password that the server does not take, or
-    ///   settings that cannot be: a timeout of zero; a near cache that the server does not let this user have; user, password or database beside the application's own client or
-    ///   connection; replicas to wait for over an application's connection. So is a node of a cluster that is opened as
-    ///   a single server, and a single server that is opened as a cluster.
+    ///   settings that cannot be: a timeout of zero; a near cache that the server does not let this user have; certificates
+    ///   beside a URL without TLS; a user without a password; user, password, database or certificates beside the
+    ///   application's own client or connection; replicas to wait for over an application's connection. So is a node of a
+    ///   cluster that is opened as a single server, and a single server that is opened as a cluster.
     /// - [`Unavailable`](ErrorKind::Unavailable) if no server answers within the connect timeout; of a cluster, one that
     ///   answers is enough.
     pub async fn open(self) -> Result<RedisStore> {
@@ -319,8 +322,9 @@ impl RedisOptions {
         let credentials = credentials.iter().any(|set| set.is_some());
         match self.source {
             Source::Url(_) => Ok(()),
-            _ if credentials || self.database.is_some() => wrong(
-                "user, password and database are those of the application's own client or connection; set them there",
+            _ if credentials || self.database.is_some() || self.tls.is_set() => wrong(
+                "user, password, database and certificates are those of the application's own client or connection; set them \
+                 there",
             ),
             Source::Connection(_) if self.replicas.is_some() => wrong(
                 "waiting for replicas takes connections of its own, and an application's connection is only one; open the \

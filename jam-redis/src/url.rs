@@ -12,10 +12,14 @@ use crate::near::Near;
 /// Certificates.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is no TLS to use it"))]
     pub(crate) root: Option<Vec<u8>>,
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is no TLS to use it"))]
     pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Tls {
+    pub(crate) const fn is_set(&self) -> bool {
+        self.root.is_some() || self.client.is_some()
+    }
 }
 
 /// What a URL names.
@@ -129,6 +133,34 @@ impl Servers {
         }
     }
 
+    /// What the driver would pass over in silence.
+    fn check(&self, tls: &Tls) -> Result<()> {
+        let encrypts = |node: &ConnectionInfo| matches!(node.addr(), ConnectionAddr::TcpTls { .. });
+        if tls.is_set() && !self.nodes.iter().all(encrypts) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "there are certificates for a URL without TLS; write `rediss://` (`rediss+sentinel://`, `rediss+cluster://`), or \
+                 leave them out",
+            ));
+        }
+        let mut users = self.nodes.iter().map(ConnectionInfo::redis_settings);
+        if users.any(lacks_its_password) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "a user name without a password is not sent, and the server would take this process for its user `default`; set \
+                 the password (any will do for a user with `nopass`)",
+            ));
+        }
+        if lacks_its_password(&self.sentinel) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "`sentinel_username` without `sentinel_password` is not sent, and the sentinels would take this process for \
+                 their user `default`; set the password (any will do for a user with `nopass`)",
+            ));
+        }
+        Ok(())
+    }
+
     /// The way there. Connects to nothing yet.
     pub(crate) fn link(
         self,
@@ -137,6 +169,7 @@ impl Servers {
         probe_key: Arc<[u8]>,
         near: Option<Arc<Near>>,
     ) -> Result<Link> {
+        self.check(tls)?;
         #[cfg(feature = "tls")]
         provide_cryptography();
         let tls = tls.clone();
@@ -184,6 +217,11 @@ fn dial(like: ConnectionInfo, tls: Tls) -> Dial {
     })
 }
 
+/// Whether a user is named whom the driver would not name to the server: it does so beside a password alone.
+fn lacks_its_password(settings: &RedisConnectionInfo) -> bool {
+    settings.password().is_none() && settings.username().is_some_and(|user| user != "default")
+}
+
 fn info(url: &str) -> Result<ConnectionInfo> {
     // The driver's own message may repeat the URL, and with it the password.
     let info = url.into_connection_info().map_err(|_| no_url())?;
@@ -213,7 +251,7 @@ fn certificates(tls: &Tls) -> Option<redis::TlsCertificates> {
             client_cert,
             client_key,
         });
-    (tls.root.is_some() || client_tls.is_some()).then(|| redis::TlsCertificates {
+    tls.is_set().then(|| redis::TlsCertificates {
         client_tls,
         root_cert: tls.root.clone(),
     })
@@ -221,7 +259,7 @@ fn certificates(tls: &Tls) -> Option<redis::TlsCertificates> {
 
 fn client(info: ConnectionInfo, tls: &Tls) -> Result<Client> {
     #[cfg(feature = "tls")]
-    if let Some(certificates) = certificates(tls).filter(|_| matches!(info.addr(), ConnectionAddr::TcpTls { .. })) {
+    if let Some(certificates) = certificates(tls) {
         return Client::build_with_tls(info, certificates).map_err(no_certificate);
     }
     #[cfg(not(feature = "tls"))]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jam_core::{Data, Error, ErrorKind, Load as How, Rename, Result, SessionStore, Sessions};
 use jam_redis::{RedisOptions, RedisStore};
-use jam_test_servers::{Cluster, Kind, Server, ServerOptions};
+use jam_test_servers::{Cluster, Kind, Server, ServerOptions, slot_of};
 use support::{IN_TIME, TIMEOUT, cluster_url, id, options, path, record, slots_of, tag, tagged};
 
 const WITHIN: Duration = Duration::from_millis(500);
@@ -21,13 +21,17 @@ struct Pair {
 
 impl Pair {
     fn start() -> Self {
-        Self::start_with(Server::options(Kind::New))
+        Self::of(Kind::New)
     }
 
-    fn start_with(options: ServerOptions) -> Self {
+    fn of(kind: Kind) -> Self {
+        Self::start_with(Server::options(kind), kind)
+    }
+
+    fn start_with(options: ServerOptions, replica: Kind) -> Self {
         let primary = options.arg("repl-diskless-sync-delay", "0").start();
         let follow = format!("127.0.0.1 {}", primary.port());
-        let replica = Server::options(Kind::New).arg("replicaof", &follow).start();
+        let replica = Server::options(replica).arg("replicaof", &follow).start();
         let pair = Self { primary, replica };
         pair.wait_until_confirmed();
         pair
@@ -154,6 +158,97 @@ async fn what_ends_a_session_is_acknowledged_when_the_replica_has_it_and_not_bef
     }
 }
 
+/// Who tries again over another connection, or in another process, is not told that a session has ended before the replica
+/// has that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn that_there_is_nothing_to_end_is_acknowledged_when_the_replica_knows_it_too_and_not_before() {
+    for kind in [Kind::Old, Kind::New] {
+        let pair = Pair::of(kind);
+        let path = path();
+        let open = async || {
+            let options = options(pair.primary.url(), &path).wait_replicas(1, WITHIN);
+            options.open().await.unwrap()
+        };
+        let (one, two) = (open().await, open().await);
+        let key = tagged("renamed", "");
+        let (removed, from, to) = (id(&tagged("removed", ""), "a"), id(&key, "from"), id(&key, "to"));
+        let (cleared, moved) = (tagged("cleared", ""), record("moved"));
+        for id in [&removed, &from, &id(&cleared, "a")] {
+            one.insert(id, &record("x")).await.unwrap();
+        }
+        let version = one.load(&from, How::new()).await.unwrap().unwrap().version;
+        let rename = || Rename::new(&from, &version, &to, &moved);
+        // This one has a connection that waited for older writes.
+        assert!(!two.remove(&id(&key, "none")).await.unwrap());
+        pair.replica.pause();
+        for store in [&one, &two] {
+            assert_unconfirmed("remove", &store.remove(&removed).await.unwrap_err());
+            assert_unconfirmed("clear", &store.clear(&cleared).await.unwrap_err());
+            assert_unconfirmed("rename", &store.rename(rename()).await.unwrap_err());
+        }
+        assert_unconfirmed("remove", &open().await.remove(&removed).await.unwrap_err());
+        pair.replica.resume();
+        pair.wait_until_confirmed();
+        for store in [&one, &two] {
+            assert!(!store.remove(&removed).await.unwrap(), "{kind:?}");
+            assert_eq!(store.clear(&cleared).await.unwrap(), 0, "{kind:?}");
+            let gone = store.rename(rename()).await.unwrap_err();
+            assert_eq!(gone.kind(), ErrorKind::NotFound, "{kind:?}: {gone}");
+        }
+    }
+}
+
+/// What makes the replica say so is a write, of which nothing may be left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn to_have_confirmed_that_there_is_nothing_to_end_changes_nothing_and_takes_no_memory() {
+    for kind in [Kind::Old, Kind::New] {
+        let path = path();
+        // The rights that the README asks for.
+        let few =
+            format!("on >pw ~{path}:* +@hash +@scripting +@connection +time +pttl +pexpireat +persist +unlink +wait");
+        let pair = Pair::start_with(Server::options(kind).acl_user("few", &few), kind);
+        let url = format!("redis://few:pw@{}", pair.primary.address());
+        let store = options(url, &path).wait_replicas(1, WITHIN).open().await.unwrap();
+        let (none, stays) = (id(&tagged("none", ""), "a"), id(&tagged("some", ""), "stays"));
+        store.insert(&stays, &record("x")).await.unwrap();
+        let hash = format!("{path}:{{some}}");
+        let fields = || pair.primary.command(&["HGETALL", &hash]);
+        let expiry = || match kind {
+            Kind::Old => pair.primary.command(&["PEXPIRETIME", &hash]).int(),
+            Kind::New => pair
+                .primary
+                .command(&["HPEXPIRETIME", &hash, "FIELDS", "1", "stays"])
+                .array()[0]
+                .int(),
+        };
+        let before = (fields(), expiry());
+        assert!(before.1 > 0, "{kind:?}");
+        let full = pair.primary.command(&["CONFIG", "SET", "maxmemory", "1"]);
+        assert!(full.is_ok());
+        assert!(!store.remove(&none).await.unwrap(), "{kind:?}");
+        assert_eq!(store.clear(none.key()).await.unwrap(), 0, "{kind:?}");
+        assert!(!store.remove(&id(stays.key(), "none")).await.unwrap(), "{kind:?}");
+        assert_eq!((fields(), expiry()), before, "{kind:?}");
+        assert_eq!(
+            pair.primary.command(&["KEYS", &format!("{path}:*")]).texts(),
+            [hash.as_str()]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_the_server_refuses_to_have_confirmed_is_not_acknowledged() {
+    for kind in [Kind::Old, Kind::New] {
+        let options = Server::options(kind).acl_user("few", "on >pw ~* +@all -hset");
+        let pair = Pair::start_with(options, kind);
+        let url = format!("redis://few:pw@{}", pair.primary.address());
+        let options = RedisOptions::new(url).wait_replicas(1, WITHIN);
+        let store = options.open().await.unwrap();
+        let error = store.clear(&tagged("none", "")).await.unwrap_err();
+        assert!(error.outcome_unknown(), "{kind:?}: {error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn other_calls_are_not_held_up_behind_the_waiting_ones() {
     let pair = Pair::start();
@@ -251,8 +346,12 @@ async fn a_primary_that_dies_while_a_call_waits_is_an_unknown_outcome_in_time() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_a_cluster_the_primary_of_the_slot_waits_and_only_for_its_own_replica() {
     let cluster = Cluster::start(Kind::New);
-    let options = options(cluster_url(cluster.nodes()), &path()).wait_replicas(1, WITHIN);
-    let store = options.open().await.unwrap();
+    let path = path();
+    let open = async || {
+        let options = options(cluster_url(cluster.nodes()), &path).wait_replicas(1, WITHIN);
+        options.open().await.unwrap()
+    };
+    let store = open().await;
     let tags: Vec<_> = cluster
         .primaries()
         .iter()
@@ -274,6 +373,11 @@ async fn in_a_cluster_the_primary_of_the_slot_waits_and_only_for_its_own_replica
     for (what, result) in ends(&store, &tags[1]).await {
         assert!(result.is_ok(), "{what}: {result:?}");
     }
+    // They have ended, which the replica of the first does not know.
+    let other = open().await;
+    let again = async |tag: &str| other.remove(&id(&tagged(tag, ""), "removed")).await;
+    assert_unconfirmed("again", &again(&tags[0]).await.unwrap_err());
+    assert!(!again(&tags[1]).await.unwrap());
     // A login across slots: the new session must be on a replica before the old one goes.
     let (from, to) = (
         id(&tagged(&tags[1], "login"), "old"),
@@ -293,6 +397,10 @@ async fn in_a_cluster_the_primary_of_the_slot_waits_and_only_for_its_own_replica
     );
     paused.resume();
     cluster.wait_until_ok();
+    // A slot on the move: that there is nothing is for the node to say that it goes to.
+    let migration = cluster.begin_migrating(slot_of(&tags[1]), cluster.primary_of(&tags[0]));
+    assert!(!again(&tags[1]).await.unwrap());
+    migration.finish();
     // The primary goes while only revocations are called: the next one of the slot waits then.
     let tag = &tags[2];
     let path_of = tagged(tag, "");
@@ -318,7 +426,7 @@ async fn a_waiting_call_sees_for_itself_that_the_server_is_a_newer_one() {
         "HPEXPIRETIME",
         "HPTTL",
     ];
-    let pair = Pair::start_with(Server::options(Kind::New).hide(&old));
+    let pair = Pair::start_with(Server::options(Kind::New).hide(&old), Kind::New);
     let path = path();
     let options = options(pair.primary.url(), &path).wait_replicas(1, WITHIN);
     let store = options.open().await.unwrap();

@@ -407,3 +407,38 @@ async fn listing_removing_or_reading_on_a_full_server_does_not_count_as_converti
         );
     }
 }
+
+/// What another program wrote, or a disk damaged, cannot be read; what lies beside it can, and all of it can be ended.
+#[tokio::test]
+async fn a_value_that_only_begins_as_a_dated_one_keeps_nobody_from_the_sessions_beside_it() {
+    for kind in [Kind::Old, Kind::New] {
+        let server = Server::start(kind);
+        for (field, value) in [
+            ("sound", "\0@999999999999999{}"),
+            ("bad", "\0@x"),
+            ("no number", "\0@nan"),
+            ("far", "\0>x"),
+        ] {
+            server.command(&["HSET", "sessions:user1", field, value]);
+        }
+        let (late, sound) = (after(Duration::from_hours(1)), id("user1", "sound"));
+        let fresh = async || store(&server).await;
+        let new = record("{}", Some(60_000));
+        fresh().await.insert(&id("user1", "new"), &new).await.expect("insert");
+        for field in ["bad", "no number", "far"] {
+            let renewal = Renewal::new(late, late);
+            for how in [Load::new(), Load::new().with_expiry(), Load::new().renew(renewal)] {
+                let read = fresh().await.load(&id("user1", field), how).await;
+                let error = read.expect_err("it is none of jam's");
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{kind:?} {field}: {error}");
+            }
+            let touched = fresh().await.touch(&id("user1", field), late).await;
+            assert!(touched.expect("nothing to prolong"), "{kind:?} {field}");
+        }
+        assert_eq!(payload(&fresh().await, &sound).await.as_deref(), Some("{}"));
+        assert!(fresh().await.remove(&sound).await.expect("remove"), "{kind:?}");
+        assert!(fresh().await.remove(&id("user1", "bad")).await.expect("remove"));
+        assert_eq!(fresh().await.clear(&key("user1")).await.expect("clear"), 3, "{kind:?}");
+        assert_eq!(server.command(&["DBSIZE"]).int(), 0);
+    }
+}

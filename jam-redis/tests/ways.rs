@@ -6,8 +6,8 @@ mod common;
 use std::time::Duration;
 
 use common::{id, payload, record};
-use jam_core::{ErrorKind, SessionStore};
-use jam_redis::{RedisOptions, RedisStore};
+use jam_core::{ErrorKind, Layout, SessionStore, Severity, StoreConfig, StoreFactory};
+use jam_redis::{RedisFactory, RedisOptions, RedisStore};
 use jam_test_servers::{Kind, Server};
 
 async fn serves(store: RedisStore) {
@@ -265,6 +265,95 @@ async fn no_length_of_time_is_too_long() {
         store.clear(id("u", "x").key()).await
     });
     assert!(clearing.await.is_err(), "it waits for a replica that there is not");
+}
+
+/// What asks for encryption must not be answered with none.
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn certificates_beside_a_url_without_tls_are_refused() {
+    let (pem, key) = (b"certificate".as_slice(), b"key".as_slice());
+    for url in [
+        "redis://localhost:1",
+        "valkey://localhost:1",
+        "unix:///run/redis.sock",
+        "redis+sentinel://localhost:1/service",
+        "redis+cluster://localhost:1",
+    ] {
+        for options in [
+            RedisStore::options(url).root_certificate(pem),
+            RedisStore::options(url).client_certificate(pem, key),
+        ] {
+            let error = options.connect_lazily(true).open().await.expect_err("no TLS");
+            assert_eq!(error.kind(), ErrorKind::Config, "{url}: {error}");
+            assert!(error.message().contains("rediss"), "{url}: {error}");
+        }
+    }
+    let client = redis::Client::open("redis://localhost:1").expect("a client");
+    let options = RedisOptions::from_client(client).root_certificate(pem);
+    let error = options.open().await.expect_err("the client has its own");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.message().contains("set them there"), "{error}");
+}
+
+/// Without a password the driver sends no user either, and the server takes the process for its user `default`.
+#[tokio::test]
+async fn a_user_without_a_password_is_refused_for_it_would_be_another_user() {
+    let refused = async |what: &str, options: RedisOptions| {
+        let opened = options.connect_lazily(true).open().await;
+        let error = opened.expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::Config, "{what}: {error}");
+        assert!(error.message().contains("password"), "{what}: {error}");
+        assert!(!format!("{error:?}").contains("app"), "{what}: {error:?}");
+    };
+    for url in [
+        "redis://app@localhost:1",
+        "redis+sentinel://app@localhost:1/service",
+        "redis+cluster://app@localhost:1",
+    ] {
+        refused(url, RedisStore::options(url)).await;
+    }
+    refused("beside", RedisStore::options("redis://localhost:1").username("app")).await;
+    let sentinels = RedisStore::options("redis+sentinel://localhost:1/service");
+    refused("sentinels", sentinels.sentinel_username("app")).await;
+
+    let server = Server::options(Kind::New)
+        .acl_user("app", "on nopass ~sessions:* +@all")
+        .start();
+    let who = async |url: String, password: Option<&str>| {
+        let options = RedisStore::options(url);
+        let options = match password {
+            Some(password) => options.password(password),
+            None => options,
+        };
+        let store = options.open().await.expect("opens");
+        let clients = server.command(&["CLIENT", "LIST"]);
+        drop(store);
+        clients.text().contains("user=app")
+    };
+    let at = server.address();
+    assert!(!who(format!("redis://default@{at}"), None).await, "it is that user");
+    for password in ["", "any"] {
+        assert!(who(format!("redis://app@{at}"), Some(password)).await, "`{password}`");
+    }
+}
+
+/// What the doctor keeps for a minute cannot be kept there, and what a service with `ttl = "none"` keeps can.
+#[tokio::test]
+async fn the_doctor_does_not_call_a_server_wrong_that_keeps_lasting_sessions_only() {
+    for (kind, layout, expected) in [
+        (Kind::Old, Layout::Jamlib, Severity::Warning),
+        (Kind::Old, Layout::Jam, Severity::Fine),
+        (Kind::New, Layout::Jamlib, Severity::Fine),
+    ] {
+        let server = Server::start(kind);
+        let config = StoreConfig::new("test", serde_json::Map::new()).with_url(&server.url());
+        let mut config = config.expect("a URL").with_layout(layout);
+        let findings = RedisFactory.diagnose(&mut config).await.expect("findings");
+        let write = findings.iter().find(|finding| finding.subject == "a write");
+        let write = write.expect("it writes");
+        assert_eq!(write.severity, expected, "{kind:?} {layout:?}: {write:?}");
+        assert_eq!(server.command(&["DBSIZE"]).int(), 0, "it leaves nothing");
+    }
 }
 
 /// As servers, load balancers and firewalls do.

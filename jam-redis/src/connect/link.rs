@@ -15,6 +15,7 @@ use super::node::{Node, Replicas};
 use super::pending::Pending;
 use super::probe::Generation;
 use super::slots::{Address, SlotMap};
+use super::wait::confirmed;
 use crate::error::{self, Trouble};
 use crate::near::Near;
 use crate::script::Call;
@@ -100,7 +101,7 @@ impl Link {
             let converts = made.converts();
             let looked = made.is_script().then(Moment::now);
             let answer = if let Some(replicas) = replicas {
-                let waiting = self.call_and_wait(&node, &live, made, replicas, asking);
+                let waiting = self.call_and_wait(&node, &live, made, key, replicas, asking);
                 match Box::pin(waiting).await {
                     // Nobody had used it, so nobody knew that it is lost. Nothing was sent.
                     Err(_) if live.is_broken() && hops == 0 => {
@@ -185,10 +186,11 @@ impl Link {
         node: &Arc<Node>,
         live: &Arc<Live>,
         call: Call<'_>,
+        key: &[u8],
         replicas: Replicas,
         asking: bool,
     ) -> Result<Result<Value, Trouble>> {
-        let waiting = node.call_and_wait(live, call, replicas, asking);
+        let waiting = node.call_and_wait(live, call, key, replicas, asking);
         let answer = waiting.await.inspect_err(|error| {
             // Where no other connection comes about, this one may not be what it was either. It may as well be the only one
             // that the server has room for.
@@ -305,20 +307,4 @@ impl Link {
             Self::Many(cluster) => cluster.close(),
         }
     }
-}
-
-/// The reply, if enough replicas have what was written.
-fn confirmed(value: Value, reached: u64, wanted: Replicas) -> Result<Value, Trouble> {
-    if reached >= u64::from(wanted.count) {
-        return Ok(value);
-    }
-    let error = Error::new(
-        ErrorKind::Unavailable,
-        "the write was made, but too few replicas confirmed it in time; a failover now could undo it",
-    );
-    Err(Trouble::Unconfirmed(
-        error
-            .with("replicas", reached.to_string())
-            .with("wanted", wanted.count.to_string()),
-    ))
 }

@@ -50,7 +50,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Lend for C {
 
 /// An open connection.
 pub(crate) struct Live {
-    wire: Wire,
+    pub(super) wire: Wire,
     pub(super) generation: AtomicU8,
     pub(super) removal: AtomicU8,
     broken: AtomicBool,
@@ -163,6 +163,11 @@ impl Live {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Notes that a reply has come.
+    pub(super) fn heard_now(&self) {
+        self.heard.store(self.age(), Ordering::Relaxed);
+    }
+
     /// Whether nothing was heard for so long that the other side, or something between, may have hung up.
     pub(crate) fn was_idle(&self, long: Duration) -> bool {
         let now = self.age();
@@ -181,7 +186,7 @@ impl Live {
         ping.cmd("PING");
         let there = self.pipeline(&ping, 1).await.is_ok();
         if there {
-            self.heard.store(self.age(), Ordering::Relaxed);
+            self.heard_now();
         } else {
             self.give_up();
         }
@@ -247,52 +252,6 @@ impl Live {
             self.give_up();
         }
         trouble
-    }
-
-    /// Makes a call and waits until so many replicas have what it wrote, or for so long; how many have.
-    pub(crate) async fn call_and_wait(
-        &self,
-        mut call: Call<'_>,
-        replicas: u32,
-        within: Duration,
-        patience: Duration,
-        asking: bool,
-    ) -> Result<(Value, u64), Trouble> {
-        let mut pipeline = Pipeline::with_capacity(3);
-        if asking {
-            pipeline.cmd("ASKING");
-        }
-        // In full, for a second try would leave the first one's wait behind.
-        pipeline.add_command(call.in_full().unwrap_or_else(|| call.take_command()));
-        pipeline
-            .cmd("WAIT")
-            .arg(replicas)
-            // 0 is no limit, and the server takes no time that its clock cannot count to; seven weeks are enough.
-            .arg(u32::try_from(within.as_millis()).unwrap_or(u32::MAX).max(1));
-        let count = 2 + usize::from(asking);
-        let answer = async {
-            let mut replies = match &self.wire {
-                Wire::Own(connection, _) => {
-                    let mut connection = connection.clone();
-                    connection.set_response_timeout(patience);
-                    connection.send_packed_commands(&pipeline, 0, count).await?
-                }
-                Wire::Lent(connection) => connection.lend().req_packed_commands(&pipeline, 0, count).await?,
-            };
-            let reached = replies.pop().unwrap_or(Value::Nil);
-            let reply = replies.pop().unwrap_or(Value::Nil).extract_error()?;
-            let reached = reached.extract_error();
-            Ok((reply, reached.and_then(|reached| Ok(redis::from_redis_value(reached)?))))
-        };
-        let answer: RedisResult<(Value, RedisResult<u64>)> = answer.await;
-        let (reply, reached) = answer.map_err(Trouble::of)?;
-        self.heard.store(self.age(), Ordering::Relaxed);
-        // The write was made, whatever became of the wait.
-        let reached = reached.map_err(|error| match Trouble::of(error) {
-            lost @ Trouble::Lost(_) => lost,
-            trouble => Trouble::Unconfirmed(trouble.into_error(true)),
-        })?;
-        Ok((reply, reached))
     }
 
     async fn one(&self, command: Cmd) -> RedisResult<Value> {

@@ -14,6 +14,7 @@ mod probe;
 mod removal;
 mod sentinels;
 mod slots;
+mod wait;
 
 pub(crate) use self::clock::Moment;
 pub(crate) use self::cluster::{Cluster, View};

@@ -298,8 +298,8 @@ impl Node {
         }
     }
 
-    /// Makes a call on a connection of its own, to the server that the `main` one leads to, and has the server say how many
-    /// replicas have what it wrote. `WAIT` covers only the writes of its own connection, and holds up whatever is sent behind it
+    /// Makes a call on the hash `key`, on a connection of its own, to the server that the `main` one leads to, and has the server
+    /// say how many replicas have what it wrote. `WAIT` covers only the writes of its own connection, and holds up whatever is sent behind it
     /// on the same one.
     ///
     /// # Errors
@@ -308,7 +308,8 @@ impl Node {
         &self,
         main: &Arc<Live>,
         call: Call<'_>,
-        Replicas { count, within }: Replicas,
+        key: &[u8],
+        replicas: Replicas,
         asking: bool,
     ) -> Result<Result<(Value, u64), Trouble>> {
         let (connect, begun) = (self.timeouts.connect, Instant::now());
@@ -316,8 +317,8 @@ impl Node {
         let opening = self.beside(main);
         let opened = tokio::time::timeout(connect.saturating_sub(begun.elapsed()), opening).await;
         let live = opened.map_err(|_| error::no_connection_within(connect))??;
-        let patience = self.timeouts.response.saturating_add(within);
-        let answer = live.call_and_wait(call, count, within, patience, asking).await;
+        let response = self.timeouts.response;
+        let answer = live.call_and_wait(call, key, replicas, response, asking).await;
         // A connection that failed, or whose caller went away, is not used again.
         if answer.is_ok() {
             let mut spare = self.lock_spare();

@@ -39,12 +39,14 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- The milliseconds of '\0>' and '\0@'; nil: they are no number, so the value is none of jam's, and is left to be ended.
+local function date(value)
+  return tonumber(string.match(value, '^%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d', 3))
+end
+
 -- Whether a value is one whose session ended while it was kept emulated.
 local function lapsed(value, moment)
-  if kind(value) ~= '@' then
-    return false
-  end
-  local at = tonumber(string.sub(value, 3, 17))
+  local at = kind(value) == '@' and date(value) or 0
   return at ~= 0 and at <= moment
 end
 
@@ -64,11 +66,11 @@ local function adopt(key)
   local moment = now()
   for i = 1, #all, 2 do
     local id, value = all[i], all[i + 1]
+    local at = kind(value) == '@' and date(value)
     local done
     if lapsed(value, moment) then
       done = redis.pcall('HDEL', key, id)
-    elseif kind(value) == '@' then
-      local at = tonumber(string.sub(value, 3, 17))
+    elseif at then
       local own = payload(value)
       if at > LATEST then
         own = '\0>' .. string.sub(value, 3)
@@ -90,8 +92,8 @@ end
 -- Moves the expiry of a live field to `to`, if it lies before both `to` and `before`.
 local function prolong(key, id, value, to, before)
   if kind(value) == '>' then
-    local at = tonumber(string.sub(value, 3, 17))
-    if at < to and at < before then
+    local at = date(value)
+    if at and at < to and at < before then
       redis.call('HSET', key, id, string.format('\0>%015.0f', to) .. string.sub(value, 18))
     end
     return
