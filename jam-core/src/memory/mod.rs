@@ -49,13 +49,18 @@ impl MemoryStore {
         }
     }
 
-    /// The time, if the store is open. What a write decides by it is asked for again once the lock is held: nobody may write to
-    /// a record that somebody else has seen expire meanwhile.
+    /// The time, if the store is open. What changes a record asks for it with the lock held instead: nobody may write to one that
+    /// somebody else has seen expire meanwhile.
     fn open(&self) -> Result<Timestamp> {
+        self.check_open()?;
+        Ok(self.clock.now())
+    }
+
+    fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Unavailable, "the memory store was closed"));
         }
-        Ok(self.clock.now())
+        Ok(())
     }
 }
 
@@ -141,7 +146,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
-        self.open()?;
+        self.check_open()?;
         self.table.write(id.key(), |shard| {
             let now = self.clock.now();
             let version = shard.next_version();
@@ -151,7 +156,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
-        self.open()?;
+        self.check_open()?;
         Ok(self.table.write(id.key(), |shard| {
             let now = self.clock.now();
             let Some(slot) = shard.get_mut(id).filter(|slot| slot.is_live(now)) else {
@@ -163,7 +168,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn rename(&self, rename: Rename<'_>) -> Result<()> {
-        self.open()?;
+        self.check_open()?;
         let Rename {
             from,
             expected,
@@ -205,7 +210,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
-        self.open()?;
+        self.check_open()?;
         let mut removed = 0;
         for shard in 0..Table::SHARDS {
             removed += self.table.sweep_shard(shard, now);

@@ -190,6 +190,14 @@ impl Sessions {
         self.wait("was_superseded", self.inner.sessions.was_superseded(id))
     }
 
+    /// Ends the session that was at this id a moment ago and was to go on under another one; for web layers.
+    ///
+    /// # Errors
+    /// As [`jam::Sessions::delete_superseded`](crate::Sessions::delete_superseded).
+    pub fn delete_superseded(&self, id: impl AsRef<str>) -> Result<bool> {
+        self.wait("delete", self.inner.sessions.delete_superseded(id))
+    }
+
     /// The sessions of a key, oldest first, to be shown and [revoked](Self::revoke) by handle.
     ///
     /// # Errors
