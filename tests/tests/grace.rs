@@ -24,6 +24,7 @@ on_every_store!(
     a_forged_note_leads_nowhere_and_keeps_nobody_from_logging_out,
     a_superseded_id_is_known_as_such_and_leads_nowhere,
     a_superseded_id_is_known_through_the_notes_of_rotations,
+    who_comes_with_a_superseded_id_can_end_the_session,
     a_mark_that_comes_late_cuts_no_grace_short_and_lengthens_none,
 );
 
@@ -308,6 +309,48 @@ async fn a_superseded_id_is_known_as_such_and_leads_nowhere(stage: Stage) {
             "a logout supersedes nothing"
         );
         assert!(!sessions.was_superseded("no id at all").await.unwrap());
+    }
+}
+
+async fn who_comes_with_a_superseded_id_can_end_the_session(stage: Stage) {
+    let sessions = sessions(&stage);
+    let bystander = sessions.create("user1", json!({})).await.unwrap();
+    let options = || SessionOptions::new().ttl(Duration::from_secs(7200));
+    for logs_in in [false, true] {
+        let old = sessions.create("user1", json!({})).await.unwrap();
+        let new = sessions.rework(&old).await.unwrap();
+        assert!(!sessions.delete_superseded(&old).await.unwrap(), "nobody has marked it");
+        let session = sessions.get(&new).await.unwrap().unwrap();
+        sessions.mark_superseded(&session, GRACE).await.unwrap();
+        let newest = if logs_in {
+            sessions.rework_as(&new, "user1", options()).await.unwrap()
+        } else {
+            sessions.rework(&new).await.unwrap()
+        };
+        assert!(!sessions.delete_superseded(&newest).await.unwrap());
+        assert!(!sessions.delete_superseded(&old).await.unwrap());
+        assert!(!sessions.delete_superseded("no id at all").await.unwrap());
+        assert!(sessions.exists(&newest).await.unwrap());
+        assert!(sessions.delete_superseded(&new).await.unwrap());
+        assert!(!sessions.exists(&newest).await.unwrap());
+        assert!(!sessions.delete_superseded(&new).await.unwrap(), "it has ended");
+    }
+    // Another user's login is none of theirs.
+    let old = sessions.create("visitor", json!({})).await.unwrap();
+    let session = sessions.get(&old).await.unwrap().unwrap();
+    sessions.mark_superseded(&session, GRACE).await.unwrap();
+    let new = sessions.rework_as(&old, "user1", options()).await.unwrap();
+    assert!(!sessions.delete_superseded(&old).await.unwrap());
+    assert!(sessions.exists(&new).await.unwrap());
+    // Nor is it half a minute later.
+    let old = sessions.create("user2", json!({})).await.unwrap();
+    let session = sessions.get(&old).await.unwrap().unwrap();
+    sessions.mark_superseded(&session, GRACE).await.unwrap();
+    let new = sessions.rework(&old).await.unwrap();
+    stage.advance(30);
+    assert!(!sessions.delete_superseded(&old).await.unwrap());
+    for id in [&new, &bystander] {
+        assert!(sessions.exists(id).await.unwrap());
     }
 }
 

@@ -85,7 +85,8 @@ impl Sessions {
                 return Ok(false);
             }
             let mut ended = 0;
-            let same = |found: &Located| found.is_session_of(&at);
+            // A login may have given it another ttl.
+            let same = |found: &Located| found.described.handle == at.described.handle;
             let outcome = self.remove_all(at.record.key(), same, &mut ended).await;
             outcome.map(|()| ended > 0).map_err(|error| half_way(error, ended))
         })
