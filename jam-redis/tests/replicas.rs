@@ -170,6 +170,11 @@ async fn that_there_is_nothing_to_end_is_acknowledged_when_the_replica_knows_it_
             options.open().await.unwrap()
         };
         let (one, two) = (open().await, open().await);
+        let manager = Sessions::new(open().await);
+        let user = tagged("revoked", "");
+        let mine = manager.create(&user, Data::new()).await.unwrap();
+        manager.create(&user, Data::new()).await.unwrap();
+        let listed = manager.list(&user).await.unwrap();
         let key = tagged("renamed", "");
         let (removed, from, to) = (id(&tagged("removed", ""), "a"), id(&key, "from"), id(&key, "to"));
         let (cleared, moved) = (tagged("cleared", ""), record("moved"));
@@ -187,6 +192,16 @@ async fn that_there_is_nothing_to_end_is_acknowledged_when_the_replica_knows_it_
             assert_unconfirmed("rename", &store.rename(rename()).await.unwrap_err());
         }
         assert_unconfirmed("remove", &open().await.remove(&removed).await.unwrap_err());
+        for manager in [&manager, &Sessions::new(open().await)] {
+            let others = manager.clear_others(&mine).await.unwrap_err();
+            assert_unconfirmed("clear_others", &others);
+        }
+        for manager in [&manager, &Sessions::new(open().await)] {
+            for session in &listed {
+                let revoked = manager.revoke(&user, session.handle()).await.unwrap_err();
+                assert_unconfirmed("revoke", &revoked);
+            }
+        }
         pair.replica.resume();
         pair.wait_until_confirmed();
         for store in [&one, &two] {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::data::{self, Data};
 use super::{Inner, Located, Sessions, facts};
-use crate::{Entry, Error, ErrorKind, Handle, Result, SessionKey, Timestamp};
+use crate::{Entry, Error, ErrorKind, Handle, RecordId, Result, SessionKey, Timestamp};
 
 /// One line of a listing. Holds no id and nothing an id could be made from.
 #[derive(Clone)]
@@ -105,7 +105,9 @@ impl Sessions {
             let named = |at: &Located| at.described.handle.as_str() == handle.as_ref();
             let mut ended = 0;
             let outcome = self.remove_all(&key, named, &mut ended).await;
-            outcome.map(|()| ended > 0).map_err(|error| half_way(error, ended))
+            outcome.map_err(|error| half_way(error, ended))?;
+            self.confirm_none(&key, ended).await?;
+            Ok(ended > 0)
         })
         .await
     }
@@ -120,10 +122,13 @@ impl Sessions {
     pub async fn clear_others(&self, id: impl AsRef<str>) -> Result<u64> {
         self.run("clear_others", async {
             let asked = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
+            let key = asked.record.key().clone();
             let mut ended = 0;
             let outcome = self.remove_others(asked, &mut ended).await;
             facts::note(|facts| facts.wrote_nothing = ended == 0);
-            outcome.map(|()| ended).map_err(|error| half_way(error, ended))
+            outcome.map_err(|error| half_way(error, ended))?;
+            self.confirm_none(&key, ended).await?;
+            Ok(ended)
         })
         .await
     }
@@ -155,6 +160,16 @@ impl Sessions {
             }
         }
         Err(self.gave_up())
+    }
+
+    /// That nothing was there to end, which a listing has shown, is asked of the store like an end: one that has those confirmed, by
+    /// replicas say, has this confirmed as well. Somebody may have ended it just before.
+    async fn confirm_none(&self, key: &SessionKey, ended: u64) -> Result<()> {
+        if ended > 0 {
+            return Ok(());
+        }
+        let nothing = RecordId::new(key.clone(), "none")?.reserved()?;
+        self.inner.store().remove(&nothing).await.map(drop)
     }
 
     /// Removes what matches now and counts what was still there to end; tells whether there was anything. What is over by
