@@ -28,6 +28,8 @@ async fn a_hit_asks_the_store_nothing() {
         assert!(sessions.exists(&session).await.unwrap());
     }
     assert_eq!(it.store.loads(), 1);
+    assert!(sessions.get(&session).await.unwrap().unwrap().is_cached());
+    assert!(!sessions.get_fresh(&session).await.unwrap().unwrap().is_cached());
 }
 
 #[tokio::test]
@@ -69,6 +71,11 @@ async fn a_hit_gives_what_the_store_gave() {
     assert_eq!(it.store.loads(), 1);
     assert_eq!((&hit.payload, &hit.version), (&read.payload, &read.version));
     assert_eq!(hit.ends, Ends::At(START.plus(Duration::from_hours(1))));
+    assert!(hit.cached && !read.cached, "it says so");
+    let fresh = it.cached.load(&one, Load::new().fresh()).await.unwrap().unwrap();
+    assert!(!fresh.cached);
+    let shown = format!("{:?}", it.cached);
+    assert!(shown.contains("CachingStore") && shown.contains("max_staleness"), "{shown}");
 }
 
 #[tokio::test]

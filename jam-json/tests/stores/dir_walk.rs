@@ -211,6 +211,34 @@ async fn a_close_waits_for_a_walk_under_way_also_for_one_that_was_given_up() {
     }
 }
 
+#[tokio::test]
+async fn a_close_waits_for_a_write_under_way_also_for_one_that_was_given_up() {
+    for given_up in [false, true] {
+        let it = Fixture::new().await;
+        let a = id("user1", "user1:a");
+        it.store.insert(&a, &until("{}", 10)).await.expect("inserted");
+        let (asked, was_asked) = channel();
+        let (stop, hold) = channel();
+        let hold = Mutex::new(hold);
+        let options = JsonDir::options().storage_path(it.path());
+        let options = options.clock(Arc::new(Gate { asked, hold }));
+        let store = options.open().await.expect("opened");
+        let mut touch = Some(store.touch(&a, NOW));
+        assert!(is_pending(touch.as_mut().expect("not given up")).await);
+        was_asked.recv().expect("it looks whether the session is over");
+        if given_up {
+            touch = None;
+        }
+        let mut close = store.close();
+        assert!(is_pending(&mut close).await, "given up: {given_up}");
+        drop(stop);
+        close.await.expect("closed");
+        if let Some(touch) = touch {
+            assert!(touch.await.expect("it was under way"));
+        }
+    }
+}
+
 async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     let mut future = Pin::new(future);
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
