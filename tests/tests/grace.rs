@@ -315,7 +315,7 @@ async fn a_superseded_id_is_known_as_such_and_leads_nowhere(stage: Stage) {
 async fn who_comes_with_a_superseded_id_can_end_the_session(stage: Stage) {
     let sessions = sessions(&stage);
     let bystander = sessions.create("user1", json!({})).await.unwrap();
-    let options = || SessionOptions::new().ttl(Duration::from_secs(7200));
+    let options = || SessionOptions::new().ttl(Duration::from_hours(2));
     for logs_in in [false, true] {
         let old = sessions.create("user1", json!({})).await.unwrap();
         let new = sessions.rework(&old).await.unwrap();

@@ -75,7 +75,10 @@ async fn a_hit_gives_what_the_store_gave() {
     let fresh = it.cached.load(&one, Load::new().fresh()).await.unwrap().unwrap();
     assert!(!fresh.cached);
     let shown = format!("{:?}", it.cached);
-    assert!(shown.contains("CachingStore") && shown.contains("max_staleness"), "{shown}");
+    assert!(
+        shown.contains("CachingStore") && shown.contains("max_staleness"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
