@@ -183,18 +183,23 @@ impl Clock for Gate {
     }
 }
 
+/// A store on the same directory with such a clock, what tells that it is asked, and what keeps it from answering.
+async fn gated(it: &Fixture) -> (JsonDir, Receiver<()>, Sender<()>) {
+    let (asked, was_asked) = channel();
+    let (stop, hold) = channel();
+    let hold = Mutex::new(hold);
+    let options = JsonDir::options().storage_path(it.path());
+    let options = options.clock(Arc::new(Gate { asked, hold }));
+    (options.open().await.expect("opened"), was_asked, stop)
+}
+
 #[tokio::test]
 async fn a_close_waits_for_a_walk_under_way_also_for_one_that_was_given_up() {
     for given_up in [false, true] {
         let it = Fixture::new().await;
         let a = id("user1", "user1:a");
         it.store.insert(&a, &until("{}", 10)).await.expect("inserted");
-        let (asked, was_asked) = channel();
-        let (stop, hold) = channel();
-        let hold = Mutex::new(hold);
-        let options = JsonDir::options().storage_path(it.path());
-        let options = options.clock(Arc::new(Gate { asked, hold }));
-        let store = options.open().await.expect("opened");
+        let (store, was_asked, stop) = gated(&it).await;
         let mut scan = Some(store.scan(None, 9));
         assert!(is_pending(scan.as_mut().expect("not given up")).await);
         was_asked.recv().expect("the scan has met the session");
@@ -217,12 +222,7 @@ async fn a_close_waits_for_a_write_under_way_also_for_one_that_was_given_up() {
         let it = Fixture::new().await;
         let a = id("user1", "user1:a");
         it.store.insert(&a, &until("{}", 10)).await.expect("inserted");
-        let (asked, was_asked) = channel();
-        let (stop, hold) = channel();
-        let hold = Mutex::new(hold);
-        let options = JsonDir::options().storage_path(it.path());
-        let options = options.clock(Arc::new(Gate { asked, hold }));
-        let store = options.open().await.expect("opened");
+        let (store, was_asked, stop) = gated(&it).await;
         let mut touch = Some(store.touch(&a, NOW));
         assert!(is_pending(touch.as_mut().expect("not given up")).await);
         was_asked.recv().expect("it looks whether the session is over");
