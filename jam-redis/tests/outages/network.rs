@@ -1,7 +1,7 @@
 //! Networks that refuse, swallow and cut, under load.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam_core::{ErrorKind, Load, RecordId, SessionStore};
 use jam_redis::RedisStore;
@@ -142,13 +142,16 @@ async fn a_connection_that_comes_about_after_the_store_was_closed_is_not_kept() 
     store.close().await.unwrap();
     proxy.heal();
     assert_eq!(insert.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
-    let clients = server.command(&["CLIENT", "LIST"]);
-    assert_eq!(
-        clients
-            .text()
-            .lines()
-            .filter(|line| !line.contains("cmd=client"))
-            .count(),
-        0
-    );
+    // It came about: the server hears that it is over in its own time, and one that is kept never is.
+    let since = Instant::now();
+    while clients(&server) > 0 {
+        assert!(since.elapsed() < 20 * LIMIT, "it is kept");
+        sleep(LIMIT / 30).await;
+    }
+}
+
+/// How many others than the one that asks are connected.
+fn clients(server: &Server) -> usize {
+    let list = server.command(&["CLIENT", "LIST"]);
+    list.text().lines().filter(|line| !line.contains("cmd=client")).count()
 }
