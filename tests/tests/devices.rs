@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jam::{
-    Clock, ErrorKind, HashedIds, IdCodec, ManualClock, MemoryStore, Record, SessionOptions, SessionStore, Sessions,
-    WhenFull,
+    Clock, ErrorKind, HashedIds, IdCodec, ManualClock, MemoryStore, PlainIds, Record, RecordId, SessionKey,
+    SessionOptions, SessionStore, Sessions, WhenFull,
 };
 use jam_tests::{Stage, data, kind, on_every_store};
 use serde_json::json;
@@ -91,6 +91,26 @@ async fn a_session_that_is_listed_at_two_ids_counts_once() {
     sessions.create("user1", json!({})).await.unwrap();
     assert!(sessions.exists(&laptop).await.unwrap());
     assert!(!sessions.exists(&mine).await.unwrap(), "the oldest made room");
+}
+
+/// Where ids cannot tell how old they are, expiries do, and what never expires would expire last.
+#[tokio::test]
+async fn a_session_that_never_expires_does_not_make_room_for_one_that_does() {
+    let clock = Arc::new(ManualClock::new(Stage::START));
+    let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
+    let sessions = Sessions::builder(Arc::clone(&store) as Arc<dyn SessionStore>)
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .ids(PlainIds)
+        .max_sessions(2, WhenFull::EvictOldest)
+        .build()
+        .unwrap();
+    let expires = sessions.create("user1", json!({})).await.unwrap();
+    let lasting = RecordId::new(SessionKey::new("user1").unwrap(), "user1:lasting").unwrap();
+    store.insert(&lasting, &Record::new("{}", None)).await.unwrap();
+    let newest = sessions.create("user1", json!({})).await.unwrap();
+    assert!(!sessions.exists(&expires).await.unwrap(), "it made room");
+    assert!(sessions.exists("user1:lasting").await.unwrap());
+    assert!(sessions.exists(&newest).await.unwrap());
 }
 
 async fn log_out_everywhere_else_spares_this_one(stage: Stage) {

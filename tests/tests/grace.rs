@@ -1,10 +1,11 @@
 //! Rotation with grace: parallel requests keep working, and nothing outlives a logout.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jam::{ErrorKind, Record, SessionOptions, Sessions};
-use jam_tests::{Stage, Trials, on_every_store};
+use jam::{Clock, ErrorKind, ManualClock, MemoryStore, Record, SessionOptions, Sessions};
+use jam_tests::{Hooked, Stage, Trials, on_every_store};
 use serde_json::json;
 
 on_every_store!(
@@ -310,6 +311,31 @@ async fn a_superseded_id_is_known_as_such_and_leads_nowhere(stage: Stage) {
         );
         assert!(!sessions.was_superseded("no id at all").await.unwrap());
     }
+}
+
+/// A login that failed left a mark, and it is over just as that of the next one is left.
+#[tokio::test]
+async fn a_mark_that_expires_while_it_is_prolonged_is_left_anew() {
+    let clock = Arc::new(ManualClock::new(Stage::START));
+    let memory = Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
+    let store = Hooked::new(memory, {
+        let clock = Arc::clone(&clock);
+        move |method| {
+            if method == "touch" {
+                clock.advance(GRACE);
+            }
+            async { Ok(()) }
+        }
+    });
+    let sessions = Sessions::builder(Arc::new(store))
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .build()
+        .unwrap();
+    let old = sessions.create("user1", json!({})).await.unwrap();
+    let session = sessions.get(&old).await.unwrap().unwrap();
+    sessions.mark_superseded(&session, GRACE).await.unwrap();
+    sessions.mark_superseded(&session, GRACE + GRACE).await.unwrap();
+    assert!(sessions.was_superseded(&old).await.unwrap());
 }
 
 async fn who_comes_with_a_superseded_id_can_end_the_session(stage: Stage) {

@@ -117,7 +117,8 @@ impl Sessions {
 
 fn rank(at: &Located, entry: &Entry) -> (Timestamp, Handle) {
     let age = at.described.life.map(|life| life.created()).or(entry.expires_at);
-    (age.unwrap_or(Timestamp::ZERO), at.described.handle.clone())
+    // What tells neither never expires.
+    (age.unwrap_or(Timestamp::MAX), at.described.handle.clone())
 }
 
 fn limit_reached(max: usize) -> Error {

@@ -60,6 +60,10 @@ use crate::{
 /// trimmed yet (the next create does, unless the cap [refuses](WhenFull::Refuse)), a note of a rotation that did not come
 /// (it leads nowhere and expires), some of many revoked.
 ///
+/// What is neither dropped nor polled any more keeps its turn: those inside this process who [`modify`](Self::modify) or rework the
+/// same session, or create sessions of the same key under a cap, wait for it. So drive a future that you keep (in a `select!`
+/// whose arms call the manager again, a `buffered` stream), or drop it.
+///
 /// ```
 /// use jam_core::{MemoryStore, Sessions};
 /// use serde_json::json;
@@ -133,7 +137,8 @@ impl Sessions {
 
     /// Creates a session for this key and gives the id for the client.
     ///
-    /// `data` is anything that serializes to a JSON object; `{}` is data like any other.
+    /// `data` is anything that serializes to a JSON object; `{}` is data like any other. JSON has no `NaN` and no infinities: a
+    /// field with one of these becomes `null`, as `serde_json` writes it.
     ///
     /// # Errors
     /// - [`InvalidInput`](ErrorKind::InvalidInput): the key has not 1 to 512 bytes, or the data is no JSON object.

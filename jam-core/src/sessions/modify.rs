@@ -13,7 +13,7 @@ impl Sessions {
     /// round that counted.
     ///
     /// `change` may run several times and should do nothing but change the data. Contenders inside one process take
-    /// turns.
+    /// turns, also behind a call that [nobody drives any more](Sessions).
     ///
     /// ```
     /// # use jam_core::{MemoryStore, Sessions};

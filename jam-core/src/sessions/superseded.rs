@@ -40,11 +40,18 @@ impl Sessions {
         let ends = self.inner.clock.now().plus(lasting);
         let record = Record::new(self.seal_note(at, &[])?, Some(ends));
         let store = self.inner.store();
-        match store.insert(&mark, &record).await {
-            // Marked already; the later end counts.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => store.touch(&mark, ends).await.map(drop),
-            outcome => outcome,
+        for _ in 0..2 {
+            match store.insert(&mark, &record).await {
+                // Marked already; the later end counts, unless that mark is over just now.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    if store.touch(&mark, ends).await? {
+                        break;
+                    }
+                }
+                outcome => return outcome,
+            }
         }
+        Ok(())
     }
 
     /// Marks the place where a session is found that was to be found, and was marked, somewhere else.

@@ -80,7 +80,7 @@ impl Chosen {
 
 fn from_environment() -> Result<Config, Failure> {
     match std::env::var(VARIABLE) {
-        Ok(text) if !text.is_empty() => Ok(Config::from_url_or_file(text)?),
+        Ok(text) if !text.is_empty() => Ok(Config::from_given(&text)?),
         Err(std::env::VarError::NotUnicode(_)) => Err(Failure::config(format!("{VARIABLE} is not UTF-8"))),
         _ if Config::is_in_environment()? => Ok(Config::from_value(serde_json::Map::new())),
         _ => Err(Failure::new(

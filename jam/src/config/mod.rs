@@ -257,7 +257,8 @@ impl Config {
         let mut fields = document::section(&self.origin, self.root.clone(), self.pointer.as_deref())?;
         settings::rename_aliases(&origin, &mut fields)?;
         // Where a template left it out, say. To take it for absent would switch off what it was to switch on.
-        if let Some((empty, _)) = fields.iter().find(|(_, value)| value.is_null()) {
+        let of_cookie = fields.get("cookie").and_then(Value::as_object).into_iter().flatten();
+        if let Some((empty, _)) = fields.iter().chain(of_cookie).find(|(_, value)| value.is_null()) {
             return Err(config_error(format!(
                 "{origin}: `{empty}` has no value; leave it out, or give it one (of numbers neither `inf` nor `nan`)"
             )));

@@ -100,6 +100,31 @@ fn a_checkpoint_does_not_fill_a_target_that_was_emptied_meanwhile() {
     says(&shell.run(&["migrate", &from, &proxy.url()]).failed(6), &["emptied"]);
 }
 
+/// As a server does that keeps nothing on a disk and was restarted: what went over is all there is left.
+#[test]
+fn a_source_that_came_back_empty_does_not_empty_the_target() {
+    let (shell, server) = (Shell::new(), Server::start(Kind::New));
+    let from = url("json", &shell, "a.json");
+    let proxy = broken_off(&shell, &from, &server);
+    let copied = records(&server.url());
+    assert!(!copied.is_empty());
+    let lost = records(&from);
+    block_on(async {
+        let store = store(&from).await;
+        for (key, _) in lost.keys() {
+            store.clear(&SessionKey::new(key.as_str()).unwrap()).await.unwrap();
+        }
+        store.close().await.unwrap();
+    });
+    for _ in 0..2 {
+        says(
+            &shell.run(&["migrate", &from, &proxy.url()]).failed(6),
+            &["FROM is empty", "what is left"],
+        );
+        assert!(records(&server.url()) == copied);
+    }
+}
+
 /// As a server does that comes back with its last snapshot: the mark was in it, and not all of what came then.
 #[test]
 fn what_the_target_has_lost_since_it_is_copied_again() {

@@ -48,7 +48,7 @@ fn a_store_is_named_by_file_url_or_environment() {
 }
 
 #[test]
-fn a_url_on_the_command_line_is_not_led_elsewhere_by_the_environment() {
+fn a_url_that_was_given_is_not_led_elsewhere_by_the_environment() {
     let shell = Shell::new();
     shell.ok(&["--url", "json:b.json", "create", "user1", "{}"]);
     for (name, value) in [
@@ -66,6 +66,12 @@ fn a_url_on_the_command_line_is_not_led_elsewhere_by_the_environment() {
         let mut clear = shell.command(&["--url", "json:a.json", "clear", "user1"]);
         let ran = Ran::from(clear.env(format!("JAM_SESSION_{name}"), value).output().unwrap());
         assert_eq!(ran.done(), "1 session ended", "{name}");
+
+        shell.ok(&["--url", "json:a.json", "create", "user1", "{}"]);
+        let mut clear = shell.command(&["clear", "user1"]);
+        let clear = clear.env("JAM_CONFIG", "json:a.json");
+        let ran = Ran::from(clear.env(format!("JAM_SESSION_{name}"), value).output().unwrap());
+        assert_eq!(ran.done(), "1 session ended", "{name}, and the URL in JAM_CONFIG");
     }
     assert_eq!(shell.json(&["--url", "json:b.json", "stats"])["sessions"], 1);
 }

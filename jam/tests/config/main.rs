@@ -149,6 +149,8 @@ async fn a_field_without_a_value_is_a_mistake() {
         let said = mistake(config(json!({"type": "memory", field: null}))).await;
         assert!(said.contains(&format!("`{field}` has no value")), "{said}");
     }
+    let said = mistake(config(json!({"type": "memory", "cookie": {"same_site": null}}))).await;
+    assert!(said.contains("`same_site` has no value"), "{said}");
 }
 
 #[tokio::test]

@@ -44,6 +44,11 @@ impl Checkpoint {
         self.pages > 0
     }
 
+    /// Whether the source held nothing, as far as it was walked over.
+    pub(super) fn has_met_none(&self) -> bool {
+        self.sessions + self.notes + self.expired == 0
+    }
+
     /// The same migration before its first page.
     pub(super) fn again(self) -> Self {
         Self::new(self.migration, &(self.from, self.to))

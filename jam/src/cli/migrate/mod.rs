@@ -195,6 +195,7 @@ async fn migrate(
     if mark.state() == State::Running {
         copy::run(&stores.source, target, &mut checkpoint, begun, &wanted.checkpoint).await?;
         if begun == Begun::Earlier {
+            refuse_emptied(&checkpoint, target).await?;
             removed = ended::remove(&stores.source, target, &wanted.checkpoint).await?;
         }
         let finished = mark.finish(target, SystemClock.now()).await;
@@ -283,6 +284,20 @@ async fn may_begin(target: &Store, checkpoint: Option<&Checkpoint>, path: &Path)
         ));
     }
     Ok(None)
+}
+
+/// A source that came back empty, from a server that keeps nothing on a disk, say, is not one whose sessions have all ended: what
+/// went over before may be all there is left of them.
+async fn refuse_emptied(checkpoint: &Checkpoint, target: &Store) -> Done {
+    let is_filled = is_filled(target).await.map_err(|failure| failure.about("TO"));
+    if !checkpoint.has_met_none() || !is_filled? {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        "FROM is empty, and TO holds what an earlier run copied from it: this run would remove all of that. If FROM lost its \
+         sessions, TO is what is left of them. If they have all ended, empty TO, remove the checkpoint, and there is nothing to \
+         migrate",
+    ))
 }
 
 async fn is_filled(store: &Store) -> Result<bool, Failure> {
