@@ -14,7 +14,7 @@ use actix_web::{HttpMessage, HttpResponse};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, OptionFuture};
 use jam_core::Sessions;
-use jam_http::{Closing, Exchange, SessionConfig};
+use jam_http::{Closing, Exchange, Sent, SessionConfig};
 
 use crate::error::plain;
 use crate::{Error, Session, bridge};
@@ -31,9 +31,11 @@ type Answer = Arc<dyn Fn(&jam_http::Error) -> HttpResponse + Send + Sync>;
 ///   [`modify`](jam_http::Session::modify).
 /// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
 ///
-/// A second one inside, with no other session middleware between, whose ids travel in the same place (a cookie of the same
-/// name) leaves the request to the first one, whatever its other choices. With another cookie name it is a session of its own,
-/// and its handlers get that one; a middleware between the two gets that of the outer one, before and after.
+/// A second one inside, with no other session middleware between, whose ids travel in the same place (a cookie of the
+/// same name) leaves the request to the first one, whatever its other choices. With another cookie name it is a session
+/// of its own, and its handlers get that one; a middleware between the two gets that of the outer one, before and
+/// after. What the inner one told the client goes out also where the outer one puts an answer of its own in place of
+/// the response.
 ///
 /// Both happen inside `wrap`, which runs what was wrapped last first: compress, log and refuse cross-origin requests
 /// further out.
@@ -62,7 +64,12 @@ impl SessionMiddleware {
 
     /// Answers errors in a way of your own: those that handlers and extractors pass on as [`Error`], and those of
     /// writing the changes afterwards. The error tells what happened and which [status](jam_http::Error::status) is its
-    /// own. A `Retry-After` is added where the error has one and the answer has none.
+    /// own. A `Retry-After` is added where the error has one and the answer has none. Your answer takes the place of
+    /// the whole response. Only what a session middleware further in told the client goes over, and an error that such
+    /// a middleware has passed is its own to answer.
+    ///
+    /// The error's own text is for the log: it may show a client what is inside, such as the path of a file that is
+    /// damaged.
     ///
     /// ```
     /// use actix_web::HttpResponse;
@@ -73,7 +80,8 @@ impl SessionMiddleware {
     /// # let sessions = Sessions::new(MemoryStore::new());
     /// let middleware = SessionMiddleware::new(sessions).on_error(|error| {
     ///     let status = StatusCode::from_u16(error.status().as_u16()).unwrap_or_default();
-    ///     HttpResponse::build(status).body(format!("Sorry: {error}."))
+    ///     let reason = status.canonical_reason().unwrap_or_default();
+    ///     HttpResponse::build(status).body(format!("Sorry: {reason}."))
     /// });
     /// ```
     #[must_use]
@@ -168,23 +176,28 @@ where
             // What an error says of its status need not be that of its response, which it may give only once.
             let looked_at = exchange.looked_at();
             let output = output.map_err(|error| (looked_at.then(|| error.error_response()), error));
-            let status = match &output {
-                Ok(response) => response.status(),
-                Err((Some(response), _)) => response.status(),
-                Err((None, error)) => error.as_response_error().status_code(),
+            let (status, headers) = match &output {
+                Ok(response) => (response.status(), Some(response.headers())),
+                Err((Some(response), _)) => (response.status(), Some(response.headers())),
+                Err((None, error)) => (error.as_response_error().status_code(), None),
             };
             let status = bridge::status_of(status);
+            let exchange = exchange.with_response_headers(|name| {
+                let values = headers.map(|headers| headers.get_all(name.as_str()));
+                values.into_iter().flatten().map(HeaderValue::as_bytes)
+            });
             let closing = match exchange.finish_at_once(status) {
                 Ok(closing) => closing,
                 Err(exchange) => Some(exchange.finish(status).await),
             };
+            let inside = outer.is_some();
             if let (Ok(response), Some(outer)) = (&output, outer) {
                 // Who is further out goes on with the session that was theirs.
                 response.request().extensions_mut().insert(outer);
             }
             match output {
-                Ok(response) => Ok(complete(response, closing, &answer, replaces)),
-                Err((response, error)) => Err(complete_error(error, response, closing, &answer)),
+                Ok(response) => Ok(complete(response, closing, &answer, replaces, inside)),
+                Err((response, error)) => Err(complete_error(error, response, closing, &answer, inside)),
             }
         }
         .boxed_local()
@@ -193,21 +206,27 @@ where
 
 /// The response with what belongs to it, or the one an error is.
 fn complete<B: MessageBody>(
-    response: ServiceResponse<B>,
+    mut response: ServiceResponse<B>,
     closing: Option<Closing>,
     answer: &Answer,
     replaces: bool,
+    inside: bool,
 ) -> ServiceResponse<EitherBody<B>> {
-    let of_handler = response.response().error().and_then(|error| answer_to(error, answer));
+    let sent = response.response_mut().extensions_mut().remove::<Sent>();
+    // One that was sent something is the answer of a session middleware further in, which has judged its error.
+    let of_handler = response.response().error().filter(|_| sent.is_none());
+    let of_handler = of_handler.and_then(|error| answer_to(error, answer));
     let of_handler = of_handler.filter(|_| replaces);
     let of_closing = closing.as_ref().and_then(Closing::error).map(|error| answer(error));
+    let sent = sent.unwrap_or_default();
     let mut response = match of_closing.or(of_handler) {
-        Some(answer) => ServiceResponse::new(response.into_parts().0, answer.map_into_right_body()),
+        Some(mut answer) => {
+            apply(|headers| sent.apply(headers), answer.headers_mut());
+            ServiceResponse::new(response.into_parts().0, answer.map_into_right_body())
+        }
         None => response.map_into_left_body(),
     };
-    if let Some(closing) = closing {
-        apply(&closing, response.headers_mut());
-    }
+    finish(response.response_mut(), sent, closing, inside);
     response
 }
 
@@ -217,18 +236,32 @@ fn complete_error(
     response: Option<HttpResponse>,
     closing: Option<Closing>,
     answer: &Answer,
+    inside: bool,
 ) -> actix_web::Error {
     let of_handler = answer_to(&error, answer);
-    let of_closing = closing.as_ref().and_then(Closing::error).map(|error| answer(error));
-    let mut response = match of_closing.or(of_handler).or(response) {
-        Some(response) => response,
-        None if closing.is_none() => return error,
-        None => error.error_response(),
-    };
-    if let Some(closing) = closing {
-        apply(&closing, response.headers_mut());
+    if of_handler.is_none() && closing.is_none() {
+        return error;
     }
+    let of_closing = closing.as_ref().and_then(Closing::error).map(|error| answer(error));
+    let mut response = response.unwrap_or_else(|| error.error_response());
+    let sent = response.extensions_mut().remove::<Sent>().unwrap_or_default();
+    if let Some(answer) = of_closing.or(of_handler) {
+        response = answer;
+        apply(|headers| sent.apply(headers), response.headers_mut());
+    }
+    finish(&mut response, sent, closing, inside);
     InternalError::from_response(error, response).into()
+}
+
+/// Adds what this exchange says, and leaves what was said to the middleware further out, if there is one.
+fn finish<B>(response: &mut HttpResponse<B>, mut sent: Sent, closing: Option<Closing>, inside: bool) {
+    if let Some(closing) = closing {
+        apply(|headers| closing.apply(headers), response.headers_mut());
+        sent.add(&closing);
+    }
+    if inside {
+        response.extensions_mut().insert(sent);
+    }
 }
 
 fn answer_to(error: &actix_web::Error, answer: &Answer) -> Option<HttpResponse> {
@@ -240,9 +273,9 @@ fn answer_to(error: &actix_web::Error, answer: &Answer) -> Option<HttpResponse> 
     Some(answer(error))
 }
 
-fn apply(closing: &Closing, headers: &mut HeaderMap) {
+fn apply(complete: impl FnOnce(&mut http::HeaderMap), headers: &mut HeaderMap) {
     let mut completed = bridge::some_of(headers, &Closing::HEADERS);
-    closing.apply(&mut completed);
+    complete(&mut completed);
     bridge::write_back(&completed, headers);
 }
 

@@ -13,11 +13,17 @@ pub(crate) const TOKEN: HeaderName = HeaderName::from_static("session-token");
 #[must_use]
 pub struct Closing {
     pub(crate) error: Option<Error>,
-    pub(crate) news: Option<HeaderValue>,
-    pub(crate) looked_at: bool,
-    pub(crate) bearer: bool,
+    /// None if the handler never looked at the session.
+    pub(crate) word: Option<Word>,
     /// The handler answered 401.
     pub(crate) challenge: bool,
+}
+
+/// What holds for any response to the request, whichever it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Word {
+    pub(crate) news: Option<HeaderValue>,
+    pub(crate) bearer: bool,
 }
 
 impl Closing {
@@ -28,9 +34,7 @@ impl Closing {
     pub(crate) fn untouched() -> Self {
         Self {
             error: None,
-            news: None,
-            looked_at: false,
-            bearer: false,
+            word: None,
             challenge: false,
         }
     }
@@ -53,9 +57,21 @@ impl Closing {
     /// - A 401 to a bearer gets `WWW-Authenticate: Bearer` if the handler set none (RFC 6750, 3).
     /// - Nothing of that: nothing is changed.
     pub fn apply(&self, headers: &mut HeaderMap) {
-        if !self.looked_at {
+        let Some(word) = &self.word else {
             return;
+        };
+        word.apply(headers);
+        if word.bearer && self.challenge && !headers.contains_key(WWW_AUTHENTICATE) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(error) = &self.error {
+            error.apply(headers);
+        }
+    }
+}
+
+impl Word {
+    fn apply(&self, headers: &mut HeaderMap) {
         let vary_on = if self.bearer { AUTHORIZATION } else { COOKIE };
         if !varies_on(headers, &vary_on) {
             // In the form most people read.
@@ -69,11 +85,30 @@ impl Closing {
         } else if !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         }
-        if self.bearer && self.challenge && !headers.contains_key(WWW_AUTHENTICATE) {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if let Some(error) = &self.error {
-            error.apply(headers);
+    }
+}
+
+/// What session layers further in have said to a response, for one further out that puts another response in its place:
+/// the sessions of those are written and their old ids may be dead, so what they told the client has to reach it all
+/// the same. It travels among the extensions of the response.
+///
+/// A web layer takes out what it finds there. If it puts a response of its own in place, it [applies](Self::apply) that
+/// to it first, and then its own [`Closing`]. If it is itself inside of another one, it [adds](Self::add) its own and
+/// leaves the whole among the extensions, where it also says that an error of the handler has been judged.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(Vec<Word>);
+
+impl Sent {
+    /// Adds what one more exchange has said.
+    pub fn add(&mut self, closing: &Closing) {
+        self.0.extend(closing.word.clone());
+    }
+
+    /// Says all of it to another response: the new ids and the ends of ids, `Vary` and `Cache-Control`, as
+    /// [`Closing::apply`] does. Nothing else goes over, so no cookie of the handler.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        for word in &self.0 {
+            word.apply(headers);
         }
     }
 }

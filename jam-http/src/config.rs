@@ -196,9 +196,11 @@ impl SessionConfigBuilder {
         self
     }
 
-    /// Whether the fields a handler set and removed are written although its response is a 5xx or a 408 (a timeout further in
-    /// may have stopped it half-way), or although it panicked. What reached the store when it was called ([`login`](crate::Session::login),
-    /// [`modify`](crate::Session::modify) and the like) stays in any case.
+    /// Whether the fields a handler set and removed are written although its response is a 5xx or a 408 (a timeout
+    /// further in may have stopped it half-way) or has a `grpc-status` that stands for a 5xx among its headers, or although it
+    /// panicked. Where there is no response at all they are written to a session that is there, and begin none. What
+    /// reached the store when it was called ([`login`](crate::Session::login), [`modify`](crate::Session::modify) and
+    /// the like) stays in any case.
     pub fn keep_changes_of_failures(mut self, keep: bool) -> Self {
         self.keep_changes_of_failures = keep;
         self

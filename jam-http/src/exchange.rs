@@ -16,7 +16,25 @@ pub struct Exchange {
     session: Session,
     /// Whether the request asks for a connection of another protocol by its method.
     connect: bool,
+    /// Whether the handler failed, whatever the status says.
+    failed: bool,
+    /// Whether a response carries what the exchange says.
+    heard: bool,
 }
+
+/// How a handler ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    /// It may have stopped half-way.
+    pub(crate) failed: bool,
+    /// It answered 401.
+    pub(crate) challenge: bool,
+    /// A response carries what the exchange says.
+    pub(crate) heard: bool,
+}
+
+/// The header by which a gRPC response says how the call ended.
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 impl Exchange {
     /// Begins with the headers of the request.
@@ -33,6 +51,8 @@ impl Exchange {
         Self {
             session: Session::new(config.clone(), arrived),
             connect: false,
+            failed: false,
+            heard: true,
         }
     }
 
@@ -41,6 +61,33 @@ impl Exchange {
     #[must_use]
     pub fn with_method(mut self, method: &Method) -> Self {
         self.connect = method == Method::CONNECT;
+        self
+    }
+
+    /// Says which headers the response has: `values` gives those of the one header it asks for. It matters for gRPC,
+    /// where a call that failed is answered 200 all the same: a `grpc-status` that stands for a 5xx or for half a call
+    /// (`CANCELLED`, `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`, and what is no
+    /// code) counts as a failure, whatever the status.
+    ///
+    /// That is how a server answers a call that fails before it has given anything. The `grpc-status` of one that has
+    /// begun its answer comes in the trailers, when the session is long written, and counts for nothing here.
+    #[must_use]
+    pub fn with_response_headers<'a, I>(mut self, values: impl FnOnce(&HeaderName) -> I) -> Self
+    where
+        I: Iterator<Item = &'a [u8]>,
+    {
+        self.failed |= values(&GRPC_STATUS).any(is_failure_of_grpc);
+        self
+    }
+
+    /// Says that there is no response that would carry a new id: the service gave an error in its place. It counts as a
+    /// failure, whatever the status; and no session begins and no id is
+    /// [rotated](crate::SessionConfigBuilder::rotate_every), since the client would never hear of the new one. What
+    /// [`finish`](Self::finish) gives is then for nobody.
+    #[must_use]
+    pub fn without_response(mut self) -> Self {
+        self.failed = true;
+        self.heard = false;
         self
     }
 
@@ -65,7 +112,7 @@ impl Exchange {
         if !self.session.shut() {
             return Ok(None);
         }
-        match self.session.close_unchanged(status) {
+        match self.session.close_unchanged(self.end(status)) {
             Some(closing) => Ok(Some(closing)),
             None => Err(self),
         }
@@ -75,11 +122,20 @@ impl Exchange {
     /// answered with this status, before the headers leave. Afterwards the session can be read, and no longer changed.
     ///
     /// The field changes of a 5xx, and of a 408, are dropped unless the
-    /// [configuration](crate::SessionConfigBuilder::keep_changes_of_failures) keeps them. A handler that panicked, or gave no
-    /// response at all, counts as a 500.
+    /// [configuration](crate::SessionConfigBuilder::keep_changes_of_failures) keeps them. A handler that panicked
+    /// counts as a 500. So does one that gave [no response](Self::without_response) at all; and
+    /// [by its headers](Self::with_response_headers) a 200 of gRPC may be a failure too.
     pub async fn finish(self, status: StatusCode) -> Closing {
         self.before_the_end(status);
-        self.session.close(status).await
+        self.session.close(self.end(status)).await
+    }
+
+    fn end(&self, status: StatusCode) -> End {
+        End {
+            failed: self.failed || is_failure(status),
+            challenge: status == StatusCode::UNAUTHORIZED,
+            heard: self.heard,
+        }
     }
 
     /// A change of protocol is no page, and what comes after it may well look.
@@ -88,6 +144,17 @@ impl Exchange {
             self.session.will_be_seen();
         }
     }
+}
+
+/// Whether a handler may have stopped half-way. A timeout further in that drops one answers 408 as often as 503 or 504.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+}
+
+/// All but `OK` and the codes that stand for a 4xx, by the HTTP mapping of google.rpc.Code.
+fn is_failure_of_grpc(status: &[u8]) -> bool {
+    let answers: [&[u8]; 10] = [b"0", b"3", b"5", b"6", b"7", b"8", b"9", b"10", b"11", b"16"];
+    !answers.contains(&status)
 }
 
 /// A client that hung up: what a task would still change goes nowhere, and is an error.

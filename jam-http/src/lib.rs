@@ -41,7 +41,7 @@ mod exchange;
 mod session;
 mod wire;
 
-pub use self::closing::Closing;
+pub use self::closing::{Closing, Sent};
 pub use self::config::{SessionConfig, SessionConfigBuilder, Transport, Undecodable};
 pub use self::cookie::{CookieConfig, CookieLife, SameSite};
 pub use self::cross_origin::{CrossOriginProtection, CrossOriginRefused};

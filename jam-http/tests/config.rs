@@ -27,10 +27,26 @@ fn asvs_3_3_1_combinations_that_browsers_refuse_are_mistakes() {
             "a secure cookie over http",
             cookie().name("__Secure-a").insecure_for_development(true),
         ),
+        (
+            "a cookie of HTTP alone over http",
+            cookie().name("__Http-a").insecure_for_development(true),
+        ),
+        (
+            "a cookie of this host's HTTP over http",
+            cookie().name("__Host-Http-a").insecure_for_development(true),
+        ),
+        (
+            "a cookie of this host's HTTP with a domain",
+            cookie().name("__Host-Http-a").domain("example.com"),
+        ),
         // Browsers compare the prefixes without regard to case.
         ("a prefix in other letters", cookie().name("__host-a")),
         ("a prefix in other letters", cookie().name("__SECURE-a")),
+        ("a prefix in other letters", cookie().name("__http-a")),
+        ("a prefix in other letters", cookie().name("__Host-HTTP-a")),
         ("a prefix alone", cookie().name("__Host-")),
+        ("a prefix alone", cookie().name("__Http-")),
+        ("a prefix alone", cookie().name("__Host-Http-")),
         ("a prefix alone", cookie().name("__Secure-")),
         (
             "SameSite=None over http",
@@ -67,7 +83,15 @@ fn names_and_values_that_could_inject_are_mistakes() {
     ] {
         assert!(cookie().name(name).check().is_err(), "{name:?}");
     }
-    for name in ["sid", "__Host-x", "__Secure-x", "__HostX", "a!#$%&'*+-.^_`|~"] {
+    for name in [
+        "sid",
+        "__Host-x",
+        "__Secure-x",
+        "__Http-x",
+        "__Host-Http-x",
+        "__HostX",
+        "a!#$%&'*+-.^_`|~",
+    ] {
         assert!(cookie().name(name).check().is_ok(), "{name:?}");
     }
     let named = || cookie().name("sid");

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::header::RETRY_AFTER;
-use http::{Response, StatusCode};
-use jam_http::{Closing, Exchange};
+use http::{HeaderValue, Response, StatusCode};
+use jam_http::{Closing, Exchange, Sent};
 use pin_project_lite::pin_project;
 
 use crate::{Answer, Error};
@@ -24,6 +24,8 @@ pin_project! {
         // None once the handler is through, and where another layer further out has it.
         exchange: Option<Exchange>,
         passed_on: bool,
+        // Whether another layer further out may put another response in place of this one.
+        inside: bool,
         output: Option<F::Output>,
         // Boxed, which only requests that write to their session pay for.
         finish: Option<Finish>,
@@ -32,11 +34,12 @@ pin_project! {
 }
 
 impl<F: Future, A> ResponseFuture<F, A> {
-    pub(crate) fn new(exchange: Exchange, handler: Option<F>, answer: A) -> Self {
+    pub(crate) fn new(exchange: Exchange, handler: Option<F>, inside: bool, answer: A) -> Self {
         Self {
             handler,
             exchange: Some(exchange),
             passed_on: false,
+            inside,
             output: None,
             finish: None,
             answer,
@@ -49,6 +52,7 @@ impl<F: Future, A> ResponseFuture<F, A> {
             handler: Some(handler),
             exchange: None,
             passed_on: true,
+            inside: true,
             output: None,
             finish: None,
             answer,
@@ -87,8 +91,9 @@ where
             let status = output
                 .as_ref()
                 .map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
+            let exchange = this.exchange.take().map(|exchange| told(exchange, &output));
             *this.output = Some(output);
-            match this.exchange.take().map(|exchange| exchange.finish_at_once(status)) {
+            match exchange.map(|exchange| exchange.finish_at_once(status)) {
                 Some(Ok(closing)) => at_once = closing,
                 Some(Err(exchange)) => *this.finish = Some(Box::pin(exchange.finish(status))),
                 None => {}
@@ -102,19 +107,36 @@ where
         if let Some(Ok(response)) = this.output.as_mut() {
             let of_handler = response.extensions_mut().remove::<Error>();
             let of_handler = of_handler.filter(|_| this.answer.replaces());
+            let mut sent = response.extensions_mut().remove::<Sent>().unwrap_or_default();
             let of_closing = closing.as_ref().and_then(Closing::error);
             if let Some(error) = of_closing.or(of_handler.as_deref()) {
                 *response = this.answer.answer(error);
                 if !response.headers().contains_key(RETRY_AFTER) {
                     error.apply(response.headers_mut());
                 }
+                sent.apply(response.headers_mut());
             }
             if let Some(closing) = closing {
                 closing.apply(response.headers_mut());
+                sent.add(&closing);
+            }
+            if *this.inside {
+                response.extensions_mut().insert(sent);
             }
         }
         // Polled again after it was ready, a future may answer as it likes.
         this.output.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+/// Tells the exchange what the service gave.
+fn told<B, E>(exchange: Exchange, output: &Result<Response<B>, E>) -> Exchange {
+    match output {
+        Ok(response) => exchange.with_response_headers(|name| {
+            let values = response.headers().get_all(name);
+            values.iter().map(HeaderValue::as_bytes)
+        }),
+        Err(_) => exchange.without_response(),
     }
 }
 

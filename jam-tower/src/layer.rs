@@ -21,8 +21,10 @@ use crate::{Answer, Plain, ResponseFuture, Session};
 ///   [`modify`](jam_http::Session::modify).
 /// - A 500 where the handler panicked. The panic is caught, so that the cookie of a login goes out all the same.
 ///
-/// A second layer inside, with no other session layer between, whose ids travel in the same place (a cookie of the same name) leaves the request to the first
-/// one, whatever its other choices. With another cookie name it is a session of its own, and its handlers get that one.
+/// A second layer inside, with no other session layer between, whose ids travel in the same place (a cookie of the same
+/// name) leaves the request to the first one, whatever its other choices. With another cookie name it is a session of
+/// its own, and its handlers get that one. What that one told the client goes out also where the layer around it puts
+/// an answer of its own in place of the response.
 #[derive(Clone, Debug)]
 pub struct SessionLayer<A = Plain> {
     config: SessionConfig,
@@ -44,7 +46,11 @@ impl SessionLayer {
 impl<A> SessionLayer<A> {
     /// Answers errors in a way of your own: those that handlers and extractors pass on as [`Error`](crate::Error), and those of writing the
     /// changes afterwards. The error tells what happened and which [status](jam_http::Error::status) is its own. Your answer takes
-    /// the place of the whole response, headers that layers further in had added included.
+    /// the place of the whole response, headers that layers further in had added included. Only what a session layer
+    /// further in told the client goes over, and an error that such a layer has passed is its own to answer.
+    ///
+    /// The error's own text is for the log: it may show a client what is inside, such as the path of a file that is
+    /// damaged.
     ///
     /// ```
     /// use http::Response;
@@ -53,7 +59,8 @@ impl<A> SessionLayer<A> {
     ///
     /// # let sessions = Sessions::new(MemoryStore::new());
     /// let layer = SessionLayer::new(sessions).on_error(|error: &jam_http::Error| {
-    ///     let mut response = Response::new(format!("Sorry: {error}."));
+    ///     let reason = error.status().canonical_reason().unwrap_or_default();
+    ///     let mut response = Response::new(format!("Sorry: {reason}."));
     ///     *response.status_mut() = error.status();
     ///     error.apply(response.headers_mut()); // Retry-After
     ///     response
@@ -103,12 +110,13 @@ where
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let outer = request.extensions().get::<Session>();
+        let inside = outer.is_some();
         if outer.is_some_and(|session| session.config().shares_place_with(&self.config)) {
             return ResponseFuture::passed_on(self.inner.call(request), self.answer.clone());
         }
         let exchange = Exchange::begin(&self.config, request.headers()).with_method(request.method());
         request.extensions_mut().insert(Session(exchange.session()));
         let handler = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
-        ResponseFuture::new(exchange, handler.ok(), self.answer.clone())
+        ResponseFuture::new(exchange, handler.ok(), inside, self.answer.clone())
     }
 }

@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode, header};
-use jam_core::{MemoryStore, Sessions};
-use jam_tower::{Session, SessionLayer};
+use jam_core::{Clock, ErrorKind, ManualClock, MemoryStore, Sessions, Timestamp};
+use jam_tower::{Session, SessionConfig, SessionLayer};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tower::{ServiceExt, service_fn};
@@ -55,5 +56,66 @@ async fn what_follows_a_connect_that_was_accepted_may_be_the_first_to_look() {
         assert_eq!(response.status(), status);
         let looked = sessions.recv().await.unwrap().exists().await;
         assert_eq!(looked.ok(), may_look.then_some(false), "{status}");
+    }
+}
+
+/// Where the service gives an error in place of a response, a new id would reach nobody.
+#[tokio::test]
+async fn a_service_that_gives_an_error_changes_no_id_and_begins_no_session() {
+    for keep in [false, true] {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+        let store = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let sessions = Sessions::builder(store)
+            .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+            .grace(Duration::from_secs(30))
+            .build()
+            .unwrap();
+        let config = SessionConfig::builder(sessions.clone())
+            .rotate_every(Duration::from_mins(15))
+            .keep_changes_of_failures(keep)
+            .build()
+            .unwrap();
+        let service = SessionLayer::with(config).layer(service_fn(async |request| {
+            let session = session_of(&request);
+            match request.uri().path() {
+                "/login" => {
+                    session.login("user1").await?;
+                    return Answer::Ok(answer(StatusCode::OK));
+                }
+                "/write" => session.insert("n", 1).await?,
+                _ => drop(session.user().await?),
+            }
+            Answer::Err(jam_core::Error::from(ErrorKind::Unexpected).into())
+        }));
+        let login = Request::get("/login").body(()).unwrap();
+        let login = service.clone().oneshot(login).await.unwrap();
+        let cookie = &login.headers()[header::SET_COOKIE];
+        clock.advance(Duration::from_mins(15));
+        for (path, cookie) in [
+            ("/read", Some(cookie)),
+            ("/write", Some(cookie)),
+            ("/read", None),
+            ("/write", None),
+        ] {
+            let mut request = Request::get(path);
+            if let Some(cookie) = cookie {
+                request = request.header(header::COOKIE, cookie);
+            }
+            let request = request.body(()).unwrap();
+            service.clone().oneshot(request).await.unwrap_err();
+        }
+        let listed = sessions.list("user1").await.unwrap();
+        assert_eq!(listed[0].data().unwrap().get("n").is_some(), keep);
+        assert_eq!(listed[0].issued(), listed[0].created(), "its id is the old one");
+        let (mut records, mut cursor) = (0, None);
+        loop {
+            let page = sessions.store().scan(cursor, 100).await.unwrap();
+            records += page.entries.len();
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(records, 1, "neither a visitor's session nor a note");
     }
 }

@@ -8,6 +8,9 @@ use super::{CookieConfig, SameSite};
 const MAX_ATTRIBUTE: usize = 1024;
 /// Longest name; leaves room for every id of jam's codecs beside the longest attributes within 4096 bytes.
 const MAX_NAME: usize = 256;
+/// Prefixes of names that browsers take with `Secure` alone; for `__Host-Http-` the rules of `__Host-` hold as well.
+/// Those with `Http` ask for `HttpOnly` too, which every cookie of ours is.
+const PREFIXES: [&str; 4] = ["__Host-", "__Secure-", "__Http-", "__Host-Http-"];
 
 pub(super) fn check(cookie: &CookieConfig) -> Result<()> {
     let wrong = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
@@ -20,18 +23,22 @@ pub(super) fn check(cookie: &CookieConfig) -> Result<()> {
         name.get(..prefix.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    let (host, secure) = (begins("__Host-"), begins("__Secure-"));
-    for (prefix, exact) in [("__Host-", host), ("__Secure-", secure)] {
-        if exact && !name.starts_with(prefix) {
-            return wrong("the cookie's `name` must write its prefix as `__Host-` or `__Secure-`");
+    for prefix in PREFIXES.into_iter().filter(|prefix| begins(prefix)) {
+        if !name.starts_with(prefix) {
+            return wrong(
+                "the cookie's `name` must write its prefix as `__Host-`, `__Secure-`, `__Http-` or `__Host-Http-`",
+            );
+        }
+        if name.len() == prefix.len() {
+            return wrong("the cookie's `name` must not end with its prefix");
+        }
+        if cookie.insecure {
+            return wrong(
+                "`insecure_for_development` needs a cookie `name` without `__Host-`, `__Secure-` or `__Http-` in front",
+            );
         }
     }
-    if name.len() == "__Host-".len() && host || name.len() == "__Secure-".len() && secure {
-        return wrong("the cookie's `name` must not end with its prefix");
-    }
-    if cookie.insecure && (host || secure) {
-        return wrong("`insecure_for_development` needs a cookie `name` without `__Host-` or `__Secure-`");
-    }
+    let host = begins("__Host-");
     if host && cookie.domain.is_some() {
         return wrong("a `__Host-` cookie has no `domain`; choose a name with `__Secure-`");
     }

@@ -81,8 +81,9 @@ impl CookieConfig {
         }
     }
 
-    /// The name, a token of RFC 6265; `__Host-session` by default. With `__Host-` in front the browser takes it from this
-    /// host alone, over https, for every path; `__Secure-` asks for https only.
+    /// The name, a token of RFC 6265; `__Host-session` by default. With `__Host-` in front the browser takes it from
+    /// this host alone, over https, for every path; `__Secure-` asks for https only. `__Host-Http-` and `__Http-` are
+    /// the same, and no script can set such a cookie either, in browsers that know them.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self

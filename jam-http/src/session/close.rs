@@ -2,12 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use jam_core::{ErrorKind, Result, Session as Loaded, SessionId};
 
 use super::Session;
 use super::state::{Changes, News, Renewal, Seat, State, apart};
+use crate::closing::Word;
 use crate::config::{Carrier, Inner};
+use crate::exchange::End;
 use crate::{Closing, Error, wire};
 
 impl Session {
@@ -33,14 +35,16 @@ impl Session {
     }
 
     /// Writes what was changed, and says what the response has to carry.
-    pub(crate) async fn close(&self, status: StatusCode) -> Closing {
+    pub(crate) async fn close(&self, end: End) -> Closing {
         let config = self.shared.config.inner();
         let mut state = self.shared.state.lock().await;
         if !self.shut() {
             return Closing::untouched();
         }
         let mut error = None;
-        if is_failure(status) && !config.keep_changes_of_failures {
+        // A session that begins where there is no response is nobody's.
+        let begins_unheard = !end.heard && matches!(state.seat, Seat::Empty);
+        if end.failed && !config.keep_changes_of_failures || begins_unheard {
             state.changes.clear();
         } else if let Err(failure) = commit(config, &mut state).await {
             tracing::error!(
@@ -49,39 +53,38 @@ impl Session {
             );
             error = Some(self.error(failure));
         }
-        if error.is_none() {
-            rotate(config, &mut state).await;
+        if end.heard {
+            if error.is_none() {
+                rotate(config, &mut state).await;
+            }
+            confirm(config, &mut state).await;
         }
-        confirm(config, &mut state).await;
-        closing(config, &state, status, error)
+        closing(config, &state, end, error)
     }
 
     /// The same at once, if there is nothing to write and nobody is at work on the session.
-    pub(crate) fn close_unchanged(&self, status: StatusCode) -> Option<Closing> {
+    pub(crate) fn close_unchanged(&self, end: End) -> Option<Closing> {
         let config = self.shared.config.inner();
         let state = self.shared.state.try_lock()?;
-        let unchanged = state.changes.is_empty() && state.due.is_none() && unconfirmed(config, &state).is_none();
-        unchanged.then(|| closing(config, &state, status, None))
+        let settled = !end.heard || state.due.is_none() && unconfirmed(config, &state).is_none();
+        let unchanged = state.changes.is_empty() && settled;
+        unchanged.then(|| closing(config, &state, end, None))
     }
 }
 
-/// Whether a handler may have stopped half-way. A timeout further in that drops one answers 408 as often as 503 or 504.
-fn is_failure(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
-}
-
 /// What the response has to carry.
-fn closing(config: &Inner, state: &State, status: StatusCode, mut error: Option<Error>) -> Closing {
+fn closing(config: &Inner, state: &State, end: End, mut error: Option<Error>) -> Closing {
     let news = news(config, state).unwrap_or_else(|failure| {
         error = Some(Error::Sessions(failure));
         None
     });
     Closing {
         error,
-        news,
-        looked_at: true,
-        bearer: matches!(config.carrier, Carrier::Bearer),
-        challenge: status == StatusCode::UNAUTHORIZED,
+        word: Some(Word {
+            news,
+            bearer: matches!(config.carrier, Carrier::Bearer),
+        }),
+        challenge: end.challenge,
     }
 }
 

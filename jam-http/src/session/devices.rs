@@ -61,7 +61,8 @@ impl Session {
     pub async fn revoke(&self, handle: impl AsRef<str>) -> Result<bool> {
         let config = self.shared.config.inner();
         let mut state = self.change().await?;
-        let loaded = state.load(config).await.map_err(|error| self.error(error))?;
+        // Of a session that was ended elsewhere a cache may not have heard.
+        let loaded = state.load_surely(config).await.map_err(|error| self.error(error))?;
         let Some((key, own)) = loaded.map(|loaded| (loaded.key().clone(), loaded.handle().clone())) else {
             return Ok(false);
         };

@@ -16,8 +16,10 @@ impl Session {
     /// [`Undecodable`](crate::Undecodable) says, so that a key that was lost locks nobody out. Field changes of this request go
     /// along in any case.
     ///
-    /// A login that fails leaves the session that there is, another user's too, and the client's cookie. (One that cannot be
-    /// read may have ended.)
+    /// A login that fails leaves the session that there is, another user's too, and the client's cookie. (One that
+    /// cannot be read may have ended.) Where the [outcome is unknown](jam_core::Error::outcome_unknown) it may have
+    /// been done all the same, and nobody has the new id: the session that was to go along is then lost, the client's id is
+    /// dead, and for half a minute what comes with it begins no session. Logging in once more works at once.
     ///
     /// # Errors
     /// Those [all methods share](Self#errors); [`Error::InvalidUser`] for a key that has not 1 to 512 bytes or begins like
@@ -112,7 +114,8 @@ impl Session {
     pub async fn logout_everywhere(&self) -> Result<u64> {
         let config = self.shared.config.inner();
         let mut state = self.change().await?;
-        let loaded = state.load(config).await.map_err(|error| self.error(error))?;
+        // Of a session that was ended elsewhere a cache may not have heard.
+        let loaded = state.load_surely(config).await.map_err(|error| self.error(error))?;
         let ended = match loaded.map(|loaded| loaded.key().clone()) {
             Some(key) => {
                 let cleared = apart(config.sessions.clear(&key)).await;
@@ -125,7 +128,9 @@ impl Session {
         Ok(ended)
     }
 
-    /// Gives the session a new id now, without any grace for the old one: for a change of privilege.
+    /// Gives the session a new id now, without any grace for the old one: for a change of privilege. Where that fails
+    /// and the [outcome is unknown](jam_core::Error::outcome_unknown), it may have been done: then the client has lost
+    /// its id, and logs in again.
     ///
     /// # Errors
     /// Those [all methods share](Self#errors); [`Error::Sessions`](crate::Error::Sessions) of kind `NotFound` if there is no

@@ -24,13 +24,13 @@ use crate::{Error, Result, SessionConfig};
 /// sends no cookie, one that reads costs one load, and a session that is not changed is not written. A visitor has a
 /// session as soon as a handler writes to it, and not before.
 ///
-/// **Field changes** ([`insert`](Self::insert), [`remove`](Self::remove), [`merge`](Self::merge)) are recorded, seen by later
-/// reads of the same request, and written when the handler has answered, before the response leaves: by compare-and-swap,
-/// and if somebody else was faster, on top of what they wrote. So two requests at once that change different fields both
-/// win, and of two that change the same field the last one does. Where the new value depends on the old one, use
-/// [`modify`](Self::modify). The changes of a handler that fails (5xx, panic, or 408, with which timeouts answer for a
-/// handler that they stopped half-way) are dropped, unless
-/// [configured](crate::SessionConfigBuilder::keep_changes_of_failures) otherwise.
+/// **Field changes** ([`insert`](Self::insert), [`remove`](Self::remove), [`merge`](Self::merge)) are recorded, seen by
+/// later reads of the same request, and written when the handler has answered, before the response leaves: by
+/// compare-and-swap, and if somebody else was faster, on top of what they wrote. So two requests at once that change
+/// different fields both win, and of two that change the same field the last one does. Where the new value depends on
+/// the old one, use [`modify`](Self::modify). The changes of a handler that fails (5xx, panic, 408, with which timeouts
+/// answer for a handler that they stopped half-way, or a `grpc-status` that stands for a 5xx among the headers, not in
+/// trailers) are dropped, unless [configured](crate::SessionConfigBuilder::keep_changes_of_failures) otherwise.
 ///
 /// **Everything else reaches the store when it is called**: [`modify`](Self::modify), [`login`](Self::login),
 /// [`rework`](Self::rework), [`logout`](Self::logout), [`revoke`](Self::revoke) and the like; and a new id goes out with the

@@ -128,14 +128,14 @@ impl State {
     }
 
     /// Has the session as the store has it, not as a cache does: for what is decided without a write.
-    pub(super) async fn load_surely(&mut self, config: &Inner) -> Result<()> {
+    pub(super) async fn load_surely(&mut self, config: &Inner) -> Result<Option<&Loaded>> {
         if let Seat::Taken(_, loaded) = &mut self.seat {
             loaded.take_if(|loaded| loaded.is_cached());
         }
         if matches!(self.seat, Seat::Unknown(_) | Seat::Taken(_, None)) {
             self.look_up(config, true).await?;
         }
-        Ok(())
+        Ok(self.loaded())
     }
 
     /// Finds out who sits there.

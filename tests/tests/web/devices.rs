@@ -5,12 +5,13 @@ use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
 use serde_json::json;
 
-use crate::support::{cookie_of, pages, serve, sessions};
+use crate::support::{cookie_of, pages, serve, sessions, two_processes};
 
 on_every_framework!(
     asvs_7_5_2_devices_are_listed_and_revoked,
     asvs_7_4_3_a_change_of_password_ends_the_other_sessions,
     asvs_7_4_2_and_7_4_5_a_disabled_account_is_out_everywhere,
+    a_session_that_ended_elsewhere_ends_no_others_though_a_cache_has_it,
 );
 
 async fn asvs_7_5_2_devices_are_listed_and_revoked<F: Framework>() {
@@ -95,4 +96,33 @@ async fn asvs_7_4_2_and_7_4_5_a_disabled_account_is_out_everywhere<F: Framework>
     // What an administrator's page does.
     assert_eq!(sessions.clear("user1").await.unwrap(), 2);
     assert_eq!((one.status("/user").await, two.status("/user").await), (401, 401));
+}
+
+async fn a_session_that_ended_elsewhere_ends_no_others_though_a_cache_has_it<F: Framework>() {
+    let (here, elsewhere) = two_processes(true);
+    let victim = elsewhere.create("user1", json!({})).await.unwrap();
+    let handle = elsewhere.get(&victim).await.unwrap().unwrap().handle().clone();
+    let site = pages(SessionConfig::new(here))
+        .on("/revoke", move |session: Session| {
+            let handle = handle.clone();
+            async move { session.revoke(handle).await }
+        })
+        .on("/everywhere", |session: Session| async move {
+            session.logout_everywhere().await
+        });
+    let app = F::serve(site).await;
+    for (path, answer) in [("/revoke", (200, "false")), ("/everywhere", (401, ""))] {
+        let stolen = elsewhere.create("user1", json!({})).await.unwrap();
+        let browser = Browser::with_cookie(&app, cookie_of(&stolen));
+        browser.visit("/user").await;
+        assert!(elsewhere.delete(&stolen).await.unwrap());
+        assert_eq!(browser.read("/user").await, "user1", "it has not heard of it");
+        let response = browser.visit(path).await;
+        assert_eq!((response.status().as_u16(), &**response.body()), answer, "{path}");
+        assert!(elsewhere.exists(&victim).await.unwrap(), "{path}");
+    }
+    // One that is alive does.
+    let browser = Browser::with_cookie(&app, cookie_of(elsewhere.create("user1", json!({})).await.unwrap()));
+    assert_eq!(browser.read("/revoke").await, "true");
+    assert!(!elsewhere.exists(&victim).await.unwrap());
 }

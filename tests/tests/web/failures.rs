@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_lite::future::poll_once;
 use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use jam::{MemoryStore, Sessions};
 use jam_http::{Error, Exchange, Session, SessionConfig};
 use jam_tests::web::{Browser, Framework, Site};
@@ -19,6 +19,7 @@ on_every_framework!(
     field_changes_of_a_failed_request_are_dropped,
     field_changes_of_a_failed_request_are_kept_where_configured,
     field_changes_of_a_refused_request_are_kept,
+    field_changes_of_a_grpc_call_that_failed_are_dropped,
     a_login_before_a_failure_holds_and_its_cookie_goes_out,
     a_logout_and_a_rework_before_a_failure_hold,
     a_panic_is_answered_500_with_the_cookie_of_the_login,
@@ -103,6 +104,40 @@ async fn field_changes_of_a_refused_request_are_kept<F: Framework>() {
     let browser = Browser::new(&F::serve(broken_pages(SessionConfig::new(sessions()))).await);
     assert_eq!(browser.status("/insert/404").await, 404);
     assert_eq!(browser.read("/read").await, "99");
+}
+
+/// A gRPC call that failed is a 200 all the same.
+async fn field_changes_of_a_grpc_call_that_failed_are_dropped<F: Framework>() {
+    let mut site = pages(SessionConfig::new(sessions()));
+    let statuses = [
+        ("/internal", "13"),
+        ("/unknown", "2"),
+        ("/no-code", "x"),
+        ("/unauthenticated", "16"),
+        ("/ok", "0"),
+    ];
+    for (path, grpc_status) in statuses {
+        site = site.on_response(path, move |session: Session| async move {
+            session.insert(path, true).await?;
+            let mut response = Response::default();
+            let grpc_status = HeaderValue::from_static(grpc_status);
+            response.headers_mut().insert("grpc-status", grpc_status);
+            Ok(response)
+        });
+    }
+    let site = site.on("/fields", |session: Session| async move {
+        let data = session.data().await?;
+        Ok(data.keys().cloned().collect::<Vec<_>>().join(" "))
+    });
+    let browser = Browser::new(&F::serve(site).await);
+    for (path, _) in statuses {
+        assert_eq!(browser.status(path).await, 200);
+    }
+    assert_eq!(
+        browser.read("/fields").await,
+        "/unauthenticated /ok",
+        "as a 200 and a 401"
+    );
 }
 
 async fn a_login_before_a_failure_holds_and_its_cookie_goes_out<F: Framework>() {

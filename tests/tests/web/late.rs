@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use http::header::SET_COOKIE;
-use jam::cache::CachingStore;
+use jam::SessionOptions;
 use jam::crypto::{AesSealer, generate_aes_key};
-use jam::{Clock, ManualClock, MemoryStore, SessionOptions, SessionStore, Sessions};
 use jam_http::{CookieConfig, CookieLife, Session, SessionConfig};
+use jam_tests::on_every_framework;
 use jam_tests::web::{Browser, Framework};
-use jam_tests::{Stage, on_every_framework};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::support::{builder, cookie_of, everything_in, header, pages, secs, serve, sessions};
+use crate::support::{builder, cookie_of, everything_in, header, pages, secs, serve, sessions, two_processes};
 
 on_every_framework!(
     a_request_in_flight_cannot_undo_a_logout_or_a_rework,
@@ -248,23 +247,6 @@ async fn a_late_answer_does_not_renew_a_cookie_whose_id_is_an_old_one<F: Framewo
             let sent = header(&response, &SET_COOKIE).is_some();
             assert_eq!(sent, meanwhile == "nothing", "{path}, {meanwhile}");
         }
-    }
-}
-
-/// Two managers of one store, the first perhaps with a cache that hears nothing of the second.
-fn two_processes(cached: bool) -> (Sessions, Sessions) {
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Stage::START));
-    let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock)));
-    let sessions = |store: Arc<dyn SessionStore>| {
-        let builder = Sessions::builder_on(store).clock(Arc::clone(&clock));
-        builder.renew_on_read(true).grace(secs(30)).build().unwrap()
-    };
-    let elsewhere = sessions(Arc::clone(&store) as Arc<_>);
-    if cached {
-        let cache = CachingStore::with_clock(store, secs(3600), 100, Arc::clone(&clock));
-        (sessions(Arc::new(cache)), elsewhere)
-    } else {
-        (sessions(store), elsewhere)
     }
 }
 

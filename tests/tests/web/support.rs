@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, Response};
+use jam::cache::CachingStore;
 use jam::{
     Bytes, Clock, Entry, Error, ErrorKind, ManualClock, MemoryStore, Record, SessionKey, SessionStore, Sessions,
     SessionsBuilder,
@@ -27,6 +28,23 @@ pub(crate) fn builder() -> (SessionsBuilder, Arc<ManualClock>) {
 /// The same with the default settings.
 pub(crate) fn sessions() -> Sessions {
     builder().0.build().unwrap()
+}
+
+/// Two managers of one store, the first perhaps with a cache that hears nothing of the second.
+pub(crate) fn two_processes(cached: bool) -> (Sessions, Sessions) {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Stage::START));
+    let store = Arc::new(MemoryStore::with_clock(Arc::clone(&clock)));
+    let sessions = |store: Arc<dyn SessionStore>| {
+        let builder = Sessions::builder_on(store).clock(Arc::clone(&clock));
+        builder.renew_on_read(true).grace(secs(30)).build().unwrap()
+    };
+    let elsewhere = sessions(Arc::clone(&store) as Arc<_>);
+    if cached {
+        let cache = CachingStore::with_clock(store, secs(3600), 100, Arc::clone(&clock));
+        (sessions(Arc::new(cache)), elsewhere)
+    } else {
+        (sessions(store), elsewhere)
+    }
 }
 
 /// The pages most tests need, with the default choices.
