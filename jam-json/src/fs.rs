@@ -14,8 +14,8 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
     fn create_new_own(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         self.create_new(path)
     }
-    /// Opens a file for appending, creating it if it is not there.
-    fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Creates a file that must not exist, for appending.
+    fn append_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
     /// Reads a whole file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Moves a file or directory over another name, atomically.
@@ -42,7 +42,7 @@ pub(crate) trait Fs: fmt::Debug + Send + Sync + 'static {
         let _ = path;
         Err(io::ErrorKind::Unsupported.into())
     }
-    /// Makes the names in a directory durable.
+    /// Makes the names in a directory durable, on Unix. Elsewhere it only has to be there.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Opens (creating it if needed) a lock file and takes an exclusive lock, waiting for it. Dropping the guard lets
     /// go.
@@ -214,20 +214,28 @@ fn create(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn open_or_create(options: &OpenOptions, path: &Path) -> io::Result<File> {
+fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = private();
+    options.read(true).write(true).truncate(false);
     match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         result => return result,
     }
     match create(&mut options.clone(), path) {
-        // Somebody else was faster, or it is a link that leads nowhere.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.clone().create(true).open(path),
+        // Somebody else was faster, or it is a link that leads nowhere: whoever put it there could have root create any file.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path).map_err(name_dangling_link),
         result => result,
     }
 }
 
-fn open_lock(path: &Path) -> io::Result<File> {
-    open_or_create(private().read(true).write(true).truncate(false), path)
+fn name_dangling_link(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            let words = "it is a link that leads nowhere; remove it, or create the file that it leads to";
+            io::Error::new(io::ErrorKind::NotFound, words)
+        }
+        _ => error,
+    }
 }
 
 fn wait_for(file: File) -> io::Result<LockFile> {
@@ -250,8 +258,8 @@ impl Fs for RealFs {
         Ok(Box::new(private().write(true).create_new(true).open(path)?))
     }
 
-    fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(open_or_create(private().append(true), path)?))
+    fn append_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        Ok(Box::new(create(private().append(true), path)?))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -330,8 +338,19 @@ impl Fs for RealFs {
         OpenOptions::new().append(true).open(path)?.sync_data()
     }
 
+    #[cfg(unix)]
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    // Windows opens no directory as a file, and has no sync of one.
+    #[cfg(not(unix))]
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        if fs::metadata(path)?.is_dir() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::NotADirectory.into())
+        }
     }
 
     fn lock(&self, path: &Path) -> io::Result<LockFile> {
@@ -394,6 +413,29 @@ mod tests {
             RealFs.read(directory.path()).is_err(),
             "a directory cannot be read as a file"
         );
+    }
+
+    /// Somebody else may have put it there just now, for root to write to what it leads to.
+    #[test]
+    #[cfg(unix)]
+    fn what_is_created_is_never_what_a_link_leads_to() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (there, missing) = (directory.path().join("there"), directory.path().join("missing"));
+        fs::write(&there, "theirs").expect("written");
+        for target in [&there, &missing] {
+            let link = directory.path().join("link");
+            std::os::unix::fs::symlink(target, &link).expect("link");
+            for created in [
+                RealFs.append_new(&link),
+                RealFs.create_new(&link),
+                RealFs.create_new_own(&link),
+            ] {
+                assert_eq!(created.expect_err("there").kind(), io::ErrorKind::AlreadyExists);
+            }
+            fs::remove_file(&link).expect("removed");
+        }
+        assert_eq!(fs::read(&there).expect("there"), b"theirs");
+        assert!(!missing.exists());
     }
 
     /// What a child process has that was forked off: the same open file, whose lock would be one for both.

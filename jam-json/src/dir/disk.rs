@@ -309,13 +309,12 @@ impl Disk {
         }
     }
 
-    /// Removes a file, if it is there.
-    pub(super) fn unlink(&self, path: &Path) -> Result<()> {
+    /// Removes a file, and tells whether it was there.
+    pub(super) fn unlink(&self, path: &Path) -> Result<bool> {
         match self.fs.remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(trouble::failed("removing a file of the store", path, error))
-            }
-            _ => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(trouble::failed("removing a file of the store", path, error)),
         }
     }
 }

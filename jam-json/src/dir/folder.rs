@@ -106,11 +106,16 @@ impl<'a> Folder<'a> {
         let was_live = match self.read(id) {
             Ok(None) => return self.sync_miss().map(|()| false),
             Ok(Some(session)) => session.is_live(self.disk.now()),
-            // Ending a session must work for a damaged one, too.
-            Err(error) if error.kind() == ErrorKind::Corrupt => true,
-            Err(error) => return Err(error),
+            // Ending a session must work for one that is damaged or cannot be read, too.
+            Err(error) => {
+                warn_of_damage(&error);
+                true
+            }
         };
-        self.disk.unlink(&self.file(id))?;
+        if !self.disk.unlink(&self.file(id))? {
+            // What could not be read need not have been there.
+            return self.sync_miss().map(|()| false);
+        }
         self.sync()?;
         Ok(was_live)
     }
@@ -118,9 +123,10 @@ impl<'a> Folder<'a> {
     pub(super) fn list(&self) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for name in self.names()? {
-            let session = self.disk.read_named(&self.dir, self.key, name)?;
-            if let Some(session) = session.filter(|session| session.is_live(self.disk.now())) {
-                entries.push(session.entry());
+            match self.disk.read_named(&self.dir, self.key, name)? {
+                Some(session) if session.is_live(self.disk.now()) => entries.push(session.entry()),
+                Some(_) => self.remove_expired(&session_file(&self.dir, name)),
+                None => {}
             }
         }
         Ok(entries)
@@ -134,10 +140,7 @@ impl<'a> Folder<'a> {
                 Ok(Some(session)) if session.is_live(self.disk.now()) && !session.id.is_reserved() => live += 1,
                 Ok(_) => {}
                 // It ends with the others; whether it was live nobody can tell.
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cleared a damaged session");
-                }
-                Err(error) => return Err(error),
+                Err(error) => warn_of_damage(&error),
             }
         }
         let trash = self.disk.layout.trash(self.key);
@@ -199,7 +202,7 @@ impl<'a> Folder<'a> {
         Ok(session.filter(|session| session.is_live(self.disk.now())))
     }
 
-    /// The same; an expired one that is met is removed. That needs no sync: should it come back, it is still expired.
+    /// The same; an expired one that is met is removed.
     fn live_or_removed(&self, id: &RecordId) -> Result<Option<Session>> {
         let Some(session) = self.read(id)? else {
             return Ok(None);
@@ -207,13 +210,18 @@ impl<'a> Folder<'a> {
         if session.is_live(self.disk.now()) {
             return Ok(Some(session));
         }
-        if let Err(error) = self.disk.unlink(&self.file(id)) {
+        self.remove_expired(&self.file(id));
+        Ok(None)
+    }
+
+    /// Removes the file of a session that was seen to expire. That needs no sync: should it come back, it is still expired.
+    fn remove_expired(&self, file: &Path) {
+        if let Err(error) = self.disk.unlink(file) {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "an expired session stays until the next sweep"
             );
         }
-        Ok(None)
     }
 
     /// The live record of that id, if its version is the expected one.
@@ -311,4 +319,9 @@ impl<'a> Folder<'a> {
     pub(super) fn sync(&self) -> Result<()> {
         self.disk.sync_after_write(&self.dir)
     }
+}
+
+/// A session is ended whose file is damaged or could not be read.
+fn warn_of_damage(error: &Error) {
+    tracing::warn!(error = error as &dyn std::error::Error, "cleared a damaged session");
 }

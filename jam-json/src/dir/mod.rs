@@ -64,7 +64,7 @@ use self::sweeping::Sweep;
 ///
 /// | `django.contrib.sessions.backends.file` | here |
 /// |---|---|
-/// | `load()` | [`load`](SessionStore::load). An expired file is removed when it is met (a failure of that, as on a read-only file system, is logged, the answer is the same). An error is an error, where Django gives an empty session |
+/// | `load()` | [`load`](SessionStore::load). An expired file is removed when a load or list meets it (a failure of that, as on a read-only file system, is logged, the answer is the same). An error is an error, where Django gives an empty session |
 /// | `save(must_create=True)`, `create()` | [`insert`](SessionStore::insert): `AlreadyExists` is Django's `CreateError`. Drawing another id is the manager's part |
 /// | `save()` | [`replace`](SessionStore::replace): `NotFound` is Django's `UpdateError`, and with an expected version `Conflict`, where Django overwrites what another request saved. A failed write is an error, where Django ignores it |
 /// | `exists()` | `load(..).is_some()`; an expired session does not exist |
@@ -79,12 +79,13 @@ use self::sweeping::Sweep;
 /// <storage_path>/jam_<00 to ff>.lock                                                 locks of keys, never removed
 /// ```
 ///
-/// What root creates in a directory of another user is that user's.
+/// What root creates in a directory of another user is that user's. No file is created through a link of its name.
 ///
 /// A session file is one line of JSON that `jq` reads: `key`, `id`, `expires_at`, `data` as it is, and a checksum, so
 /// that any flipped bit and any missing byte is a `Corrupt` error that names the file. A payload that is no JSON object
-/// on one line, or one nested too deep for other readers, stands in `data_base64`. `remove` and `clear` end damaged
-/// sessions too; `remove_expired` sweeps everything else and then gives the error.
+/// on one line, or one nested too deep for other readers, stands in `data_base64`. `remove` and `clear` also end sessions
+/// whose files are damaged or cannot be read (`remove` takes such a one for live, `clear` does not count it);
+/// `remove_expired` sweeps everything else and then gives the error.
 ///
 /// # What it promises
 ///
@@ -105,6 +106,9 @@ use self::sweeping::Sweep;
 /// - **What has expired does not pile up** in a process that creates and also calls
 ///   [`remove_expired`](SessionStore::remove_expired) now and then: where more is created than a sweep removes, and most of
 ///   what it meets has expired, those who create help it.
+/// - **Behind a device that hangs** no more than 65,536 calls wait, given-up ones included. Further ones are `Unavailable`
+///   at once, with nothing done. ([`scan`](SessionStore::scan) and [`remove_expired`](SessionStore::remove_expired) wait
+///   elsewhere, and are not counted.)
 /// - **Dropping a future** before its write has begun makes it not happen; afterwards it happens as a whole.
 ///
 /// Locks are those of the operating system (`flock`), so use a local file system. There are at most 256 lock files,
@@ -156,7 +160,7 @@ impl JsonDir {
         self.disk.open()?;
         let disk = Arc::clone(&self.disk);
         let pool = self.disk.pool.clone();
-        pool.run(move || work(&disk)).await
+        pool.run(move || work(&disk)).await?
     }
 
     /// The same for work that goes through the whole directory: on a thread of its own, so that nobody waits behind it.

@@ -106,7 +106,7 @@ impl JsonDirOptions {
     fn open_disk(self) -> Result<Disk> {
         let root = match self.storage_path {
             Some(path) => create(&*self.fs, path, self.durability)?,
-            None => create_default(&*self.fs, self.durability)?,
+            None => create_default(&*self.fs, std::env::temp_dir(), self.durability)?,
         };
         let layout = Layout::new(root, self.file_prefix);
         let disk = Disk::new(self.fs, layout, self.durability, self.clock);
@@ -122,8 +122,7 @@ impl JsonDirOptions {
 }
 
 fn create(fs: &dyn Fs, path: PathBuf, durability: Durability) -> Result<PathBuf> {
-    // Absolute, so that a later change of the working directory moves nothing.
-    let path = std::path::absolute(&path).unwrap_or(path);
+    let path = absolute(path);
     let was_there = fs.exists(&path).unwrap_or(false);
     fs.create_dir(&path).map_err(|error| {
         Error::new(
@@ -138,12 +137,17 @@ fn create(fs: &dyn Fs, path: PathBuf, durability: Durability) -> Result<PathBuf>
     Ok(path)
 }
 
-fn create_default(fs: &dyn Fs, durability: Durability) -> Result<PathBuf> {
-    let parent = std::env::temp_dir();
+fn create_default(fs: &dyn Fs, parent: PathBuf, durability: Durability) -> Result<PathBuf> {
+    let parent = absolute(parent);
     let was_there = parent.join(default_dir::NAME).exists();
     let path = default_dir::prepare(&parent)?;
     sync_parent(fs, &path, was_there, durability)?;
     Ok(path)
+}
+
+/// So that a later change of the working directory moves nothing.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// Makes the storage directory's own name durable, whichever process gave it.

@@ -182,7 +182,7 @@ impl Sweep {
         visit: &mut Visit,
     ) -> Result<()> {
         let key = match item {
-            Item::Dirt => return disk.unlink(&disk.layout.dirt(disk.layout.root())),
+            Item::Dirt => return disk.unlink(&disk.layout.dirt(disk.layout.root())).map(drop),
             Item::Trash(key) => key,
             Item::Key(key) => {
                 let look = look(disk, &disk.layout.key_dir(key), key, self.now)?;

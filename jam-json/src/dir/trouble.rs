@@ -47,6 +47,14 @@ pub(super) fn vanished(root: &Path) -> Error {
     .with("path", root.display().to_string())
 }
 
+/// More waits than is taken.
+pub(super) fn crowded() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "too many calls wait for the storage directory: its device hangs, or is slower than what is asked of it",
+    )
+}
+
 /// The store was closed.
 pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the json-dir store was closed")

@@ -137,6 +137,14 @@ impl<'a> View<'a> {
         }
     }
 
+    /// What is to be written before a change, so that a replay comes to the same as the table.
+    pub(super) fn before(&self, change: &Change) -> Vec<Change> {
+        match change {
+            Change::Expire { .. } => expired::removals(self.table),
+            _ => Vec::new(),
+        }
+    }
+
     /// After the batch: ends for good what was seen to have expired.
     pub(super) fn end_expired(self) {
         for id in &self.seen_expired {

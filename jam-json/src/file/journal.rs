@@ -106,8 +106,9 @@ impl Journal {
 }
 
 fn write_header(fs: &dyn Fs, paths: &Paths, path: &Path, header: &[u8]) -> io::Result<Box<dyn FsFile>> {
-    // Appending, so that what follows a cut goes to the new end.
-    let mut file = fs.append(path)?;
+    // Appending, so that what follows a cut goes to the new end. And new, so that it is no link that somebody has put there
+    // meanwhile: root would write to what it leads to.
+    let mut file = fs.append_new(path)?;
     file.write_all(header)?;
     file.sync()?;
     fs.sync_dir(paths.directory())?;

@@ -69,7 +69,7 @@ use crate::opener::Opener;
 /// | `sessions.json.jamlib` | the original of an imported `sessions.json` of Python's jamlib |
 ///
 /// All of them can be read and written by their owner alone (mode 0600). Those that root creates are the directory's
-/// owner's, and a document keeps its owner.
+/// owner's, and a document keeps its owner. None is created through a link, so a lock that is one must lead to a file.
 ///
 /// A backup of a store that is open is the document and, copied after it, the `.journal-*` files. Where a compaction came
 /// in between, opening the copy says that a journal is missing: copy once more. The document alone, after a
@@ -91,8 +91,9 @@ use crate::opener::Opener;
 ///   off exactly between two records, by something other than a crash, cannot be told from one that ended there; and
 ///   the first journal after a close, removed after a crash, cannot be told from one that was never begun.)
 /// - A session that a load or list has found expired stays so while the store is open, whatever the clock says later;
-///   for the next opening what counts is the clock then. One that looks expired while writes are under way is looked at
-///   again after them. (A scan does not wait; it may leave out a session that is extended at that moment.)
+///   for the next opening what counts is the clock then, unless a removal or a sweep came in between. One that looks
+///   expired while writes are under way is looked at again after them. (A scan does not wait; it may leave out a session
+///   that is extended at that moment.)
 /// - A write that fails (disk full, I/O error, a journal that somebody removed) is `Unavailable`. If the file may hold
 ///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: a new
 ///   document and journal are begun at once or, if that fails, by the next write. Until it works writes are refused

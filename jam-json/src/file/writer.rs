@@ -8,6 +8,7 @@ use futures_channel::oneshot;
 use jam_core::memory::Table;
 use jam_core::{Clock, Result};
 
+use super::change::Change;
 use super::decide::View;
 use super::errors::{again, beside, closed, for_another, interrupted};
 use super::log::Log;
@@ -187,6 +188,7 @@ impl Writer {
             let rests_on_batch = view.has_changed(&request);
             let answer = view.decide(request).map(|(answer, change)| {
                 if let Some(change) = change {
+                    changes.extend(view.before(&change));
                     view.note(&change, first + changes.len() as u64);
                     changes.push(change);
                 }
@@ -199,19 +201,22 @@ impl Writer {
                 changes: changes.len() > before,
             });
         }
-        let mut committed = Ok(());
-        if !changes.is_empty() {
-            committed = self.log.commit(&changes);
-        }
-        if committed.is_ok() {
-            for (change, number) in changes.iter().zip(first..) {
-                change.apply(table, number);
-            }
-        }
+        let committed = self.commit(&changes, table, first);
         view.end_expired();
         for decision in decisions {
             decision.tell(&committed);
         }
+    }
+
+    /// Makes changes durable, then visible.
+    fn commit(&mut self, changes: &[Change], table: &Table, first: u64) -> Result<()> {
+        if !changes.is_empty() {
+            self.log.commit(changes)?;
+        }
+        for (change, number) in changes.iter().zip(first..) {
+            change.apply(table, number);
+        }
+        Ok(())
     }
 
     fn compact(&mut self) {
@@ -229,15 +234,22 @@ impl Writer {
 
     /// Drops what has expired before it is written once more.
     fn sweep(&mut self) -> Result<()> {
+        // Or a reader would end what is dropped then with nothing written of it.
+        self.busy.store(true, Ordering::SeqCst);
+        let swept = self.drop_expired();
+        self.busy.store(false, Ordering::SeqCst);
+        swept
+    }
+
+    fn drop_expired(&mut self) -> Result<()> {
         let now = self.clock.now();
         let table = Arc::clone(self.log.table());
         let first = self.log.sequence() + 1;
-        let (_, change) = View::new(&table, now).decide(Request::Expire(now))?;
-        if let Some(change) = change {
-            self.log.commit(std::slice::from_ref(&change))?;
-            change.apply(&table, first);
-        }
-        Ok(())
+        let mut view = View::new(&table, now);
+        let (_, change) = view.decide(Request::Expire(now))?;
+        let mut changes = change.as_ref().map(|change| view.before(change)).unwrap_or_default();
+        changes.extend(change);
+        self.commit(&changes, &table, first)
     }
 
     fn compacted(&mut self, outcome: &Result<()>) {

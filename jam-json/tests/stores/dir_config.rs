@@ -1,5 +1,6 @@
 //! `JsonDir` opened by name, from a config or a URL, and where it goes when nothing is said.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -116,24 +117,35 @@ async fn a_missing_directory_is_created_and_one_that_is_there_is_taken() {
 #[test]
 fn without_a_path_it_goes_to_a_directory_of_its_own_in_the_temporary_directory() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let run = || {
-        let status = Command::new(std::env::current_exe().expect("this test's path"))
+    let temporary = tempfile::tempdir_in(directory.path()).expect("a temporary directory");
+    let temporary = temporary.path();
+    let run = |temporary: &Path, moves: bool| {
+        let mut command = Command::new(std::env::current_exe().expect("this test's path"));
+        command
             .args(["--exact", "dir_config::insert_without_a_path", "--ignored"])
-            .env("TMPDIR", directory.path())
-            .env("JAM_TEST_DEFAULT_PATH", "1")
-            .output()
-            .expect("run");
+            .current_dir(directory.path())
+            .env("TMPDIR", temporary)
+            .env("JAM_TEST_DEFAULT_PATH", if moves { "moves" } else { "stays" });
+        let status = command.output().expect("run");
         String::from_utf8_lossy(&status.stdout).into_owned()
     };
-    let output = run();
+    let sessions = temporary.join("jam-sessions");
+    #[cfg(unix)]
+    {
+        let relative = temporary.file_name().map(Path::new).expect("a name");
+        let output = run(relative, true);
+        assert!(output.contains("1 passed"), "{output}");
+        assert_eq!(files(&sessions, ".json").len(), 1);
+        std::fs::remove_dir_all(&sessions).expect("removed");
+    }
+    let output = run(temporary, false);
     assert!(output.contains("1 passed"), "{output}");
-    let sessions = directory.path().join("jam-sessions");
     assert_eq!(files(&sessions, ".json").len(), 1);
     #[cfg(unix)]
     {
         std::fs::rename(&sessions, directory.path().join("elsewhere")).expect("moved");
         std::os::unix::fs::symlink(directory.path().join("elsewhere"), &sessions).expect("linked");
-        let output = run();
+        let output = run(temporary, false);
         assert!(output.contains("symbolic link"), "a planted link is refused: {output}");
     }
 }
@@ -141,10 +153,14 @@ fn without_a_path_it_goes_to_a_directory_of_its_own_in_the_temporary_directory()
 #[tokio::test]
 #[ignore = "run by without_a_path_it_goes_to_a_directory_of_its_own_in_the_temporary_directory, with another TMPDIR"]
 async fn insert_without_a_path() {
-    if std::env::var_os("JAM_TEST_DEFAULT_PATH").is_none() {
+    let Some(test) = std::env::var_os("JAM_TEST_DEFAULT_PATH") else {
         return;
-    }
+    };
     let store = JsonDir::options().open().await.expect("opened");
+    assert!(store.storage_path().is_absolute());
+    if test == "moves" {
+        std::env::set_current_dir("/").expect("moved");
+    }
     let far = Timestamp::from_secs(u64::MAX / 2000);
     let record = jam_core::Record::new("{}", Some(far));
     store.insert(&id("user1", "user1:a"), &record).await.expect("inserted");

@@ -142,17 +142,23 @@ async fn an_expired_file_is_removed_when_it_is_met() {
 
 #[tokio::test]
 async fn a_session_that_was_seen_to_expire_stays_ended_when_the_clock_is_turned_back() {
-    let it = Fixture::new().await;
-    let id = id("user1", "user1:a");
-    it.store.insert(&id, &until("{}", 10)).await.expect("inserted");
-    it.clock.set(after(10));
-    assert!(load(&it.store, &id).await.is_none());
-    it.clock.set(NOW);
-    assert!(load(&it.store, &id).await.is_none());
-    assert_eq!(
-        kind(it.store.replace(&id, None, &forever("{}")).await),
-        ErrorKind::NotFound
-    );
+    for seen_by_list in [false, true] {
+        let it = Fixture::new().await;
+        let id = id("user1", "user1:a");
+        it.store.insert(&id, &until("{}", 10)).await.expect("inserted");
+        it.clock.set(after(10));
+        if seen_by_list {
+            assert!(it.store.list(id.key()).await.expect("listed").is_empty());
+        } else {
+            assert!(load(&it.store, &id).await.is_none());
+        }
+        it.clock.set(NOW);
+        assert!(load(&it.store, &id).await.is_none(), "seen by a list: {seen_by_list}");
+        assert_eq!(
+            kind(it.store.replace(&id, None, &forever("{}")).await),
+            ErrorKind::NotFound
+        );
+    }
 }
 
 #[tokio::test]

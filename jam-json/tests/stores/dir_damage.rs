@@ -123,6 +123,34 @@ async fn a_damaged_session_is_reported_by_everything_that_needs_it_and_can_still
     assert!(it.session_files().is_empty());
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_session_whose_file_cannot_be_read_can_still_be_ended() {
+    let it = Fixture::new().await;
+    let (a, b) = (id("user1", "user1:a"), id("user1", "user1:b"));
+    it.store.insert(&a, &forever("{}")).await.expect("inserted");
+    let file = it.session_file();
+    // To itself, which also root cannot follow.
+    let make_unreadable = || {
+        std::fs::remove_file(&file).expect("removed");
+        std::os::unix::fs::symlink(&file, &file).expect("linked");
+    };
+    make_unreadable();
+    let kinds = [
+        kind(it.store.load(&a, Load::new()).await),
+        kind(it.store.list(a.key()).await),
+    ];
+    assert_eq!(kinds, [ErrorKind::Unavailable; 2]);
+    assert!(it.store.remove(&a).await.expect("it can be ended"));
+    assert!(it.session_files().is_empty());
+    it.store.insert(&a, &forever("{}")).await.expect("inserted");
+    it.store.insert(&b, &forever("{}")).await.expect("inserted");
+    make_unreadable();
+    let cleared = it.store.clear(a.key()).await.expect("so can all of the key");
+    assert_eq!(cleared, 1, "what cannot be read is not counted");
+    assert!(it.session_files().is_empty());
+}
+
 #[tokio::test]
 async fn a_damaged_session_does_not_keep_others_from_being_swept() {
     let it = Fixture::new().await;

@@ -226,6 +226,32 @@ async fn a_session_that_was_seen_to_expire_and_then_removed_is_not_there_at_the_
 }
 
 #[tokio::test]
+async fn a_session_that_was_seen_to_expire_and_then_swept_is_not_there_at_the_next_opening() {
+    for seen_by_list in [true, false] {
+        let place = Place::new();
+        let store = place.open().await;
+        let (a, b) = (id("u", "a"), id("u", "b"));
+        store.insert(&a, &until("{}", 1_010)).await.expect("insert");
+        store.insert(&b, &until("{}", 1_010)).await.expect("insert");
+        place.clock.set(Timestamp::from_secs(1_010));
+        if seen_by_list {
+            assert!(store.list(a.key()).await.expect("list").is_empty());
+        } else {
+            assert!(payload(&store, &a).await.is_none());
+        }
+        place.clock.set(Timestamp::from_secs(1_000));
+        let swept = store.remove_expired(Timestamp::from_secs(1_000)).await.expect("sweep");
+        assert_eq!(swept, if seen_by_list { 2 } else { 1 });
+        assert!(!store.remove(&a).await.expect("remove"));
+        store.insert(&id("u", "c"), &record("{}")).await.expect("insert");
+        drop(store);
+        let store = place.open().await;
+        assert!(payload(&store, &a).await.is_none());
+        assert_eq!(payload(&store, &b).await.is_some(), !seen_by_list);
+    }
+}
+
+#[tokio::test]
 async fn hostile_keys_and_payloads_come_back_byte_for_byte() {
     let place = Place::new();
     let long = "k".repeat(512);

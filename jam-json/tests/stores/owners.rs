@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use jam_core::SessionStore;
+use jam_core::{ErrorKind, SessionStore};
 use jam_json::{JsonDir, JsonFile};
 use tempfile::TempDir;
 
@@ -179,11 +179,44 @@ async fn what_root_did_not_create_it_gives_to_nobody() {
     let elsewhere = tempfile::tempdir().expect("a temporary directory");
     let (there, missing) = (elsewhere.path().join("there"), elsewhere.path().join("missing"));
     fs::write(&there, "").expect("written");
-    for target in [&there, &missing] {
+    for (target, opens) in [(&there, true), (&missing, false)] {
         let name = target.file_name().expect("name").to_str().expect("utf-8");
         symlink(target, folder.path().join(format!("{name}.json.lock"))).expect("link");
         let store = JsonFile::open(folder.path().join(format!("{name}.json"))).await;
-        drop(store.expect("open"));
-        assert_eq!(target.metadata().expect("there").uid(), 0, "{name}");
+        assert_eq!(store.is_ok(), opens, "{name}");
     }
+    assert_eq!(there.metadata().expect("there").uid(), 0);
+    assert!(missing.symlink_metadata().is_err(), "nothing was created there");
+}
+
+#[tokio::test]
+async fn a_lock_file_that_is_a_link_to_nowhere_is_an_error_and_creates_nothing() {
+    let (folder, elsewhere) = (
+        tempfile::tempdir().expect("a temporary directory"),
+        tempfile::tempdir().expect("a temporary directory"),
+    );
+    let missing = elsewhere.path().join("missing");
+    let file = folder.path().join("sessions.json");
+    symlink(&missing, folder.path().join("sessions.json.lock")).expect("link");
+    let of_file = JsonFile::open(&file).await.expect_err("no lock");
+    let store = JsonDir::open(folder.path().join("sessions")).await.expect("open");
+    for slot in 0..=u8::MAX {
+        let lock = store.storage_path().join(format!("jam_{slot:02x}.lock"));
+        symlink(&missing, lock).expect("link");
+    }
+    let of_dir = store.insert(&id("u", "a"), &record("{}")).await.expect_err("no lock");
+    for error in [of_file, of_dir] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let source = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(source.contains("a link that leads nowhere"), "{source}");
+    }
+    assert!(missing.symlink_metadata().is_err(), "nothing was created there");
+    fs::write(&missing, "").expect("written");
+    drop(
+        JsonFile::open(&file)
+            .await
+            .expect("a link that leads somewhere is a lock"),
+    );
+    store.insert(&id("u", "a"), &record("{}")).await.expect("so it is here");
+    assert_eq!(fs::read(&missing).expect("there"), b"");
 }

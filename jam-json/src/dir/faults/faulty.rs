@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::fs::{Fs, FsFile, KeptLock, LockFile, RealFs};
 
@@ -42,12 +42,15 @@ pub(super) struct FaultyFs {
     at: u64,
     count: Arc<AtomicU64>,
     vanishes: Option<PathBuf>,
+    read_failed: Arc<AtomicBool>,
 }
 
 /// What an operation does, as far as faults are concerned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Look,
+    /// A look into a file.
+    Read,
     Grow,
     Change,
 }
@@ -71,6 +74,7 @@ impl FaultyFs {
             at,
             count: Arc::default(),
             vanishes: None,
+            read_failed: Arc::default(),
         }
     }
 
@@ -87,6 +91,11 @@ impl FaultyFs {
         self.count() > self.at
     }
 
+    /// Whether what went wrong first was to read a file.
+    pub(super) fn struck_a_read(&self) -> bool {
+        self.read_failed.load(Ordering::SeqCst)
+    }
+
     /// Operations so far.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
@@ -100,6 +109,9 @@ impl FaultyFs {
             }
             return Fate::Works;
         }
+        if index == self.at && kind == Kind::Read {
+            self.read_failed.store(true, Ordering::SeqCst);
+        }
         let error = self.fault.error();
         match self.fault {
             _ if index < self.at => Fate::Works,
@@ -107,7 +119,7 @@ impl FaultyFs {
             Fault::Tear | Fault::Crash if index == self.at => Fate::Half(error),
             Fault::Crash => Fate::Fails(error),
             Fault::Full if kind == Kind::Grow => Fate::Half(error),
-            Fault::ReadOnly if kind != Kind::Look => Fate::Fails(error),
+            Fault::ReadOnly if !matches!(kind, Kind::Look | Kind::Read) => Fate::Fails(error),
             _ => Fate::Works,
         }
     }
@@ -130,13 +142,13 @@ impl Fs for FaultyFs {
         Ok(self.file(file))
     }
 
-    fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let file = self.when(Kind::Grow, || self.fs.append(path))?;
+    fn append_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        let file = self.when(Kind::Grow, || self.fs.append_new(path))?;
         Ok(self.file(file))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.when(Kind::Look, || self.fs.read(path))
+        self.when(Kind::Read, || self.fs.read(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -264,7 +264,7 @@ impl Fs for Machine {
         Ok(Box::new(OpenFile { machine, node }))
     }
 
-    fn append(&self, _: &Path) -> io::Result<Box<dyn FsFile>> {
+    fn append_new(&self, _: &Path) -> io::Result<Box<dyn FsFile>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -264,11 +264,11 @@ async fn no_sync_is_owed_to_a_directory_that_is_gone() {
     assert!(!store.remove(&id("user1", "a")).await.expect("removed already"));
 }
 
-/// Also one that only looks: what cannot be read was not found to be gone, or damaged.
+/// Also one that only looks for something. What cannot be read can be ended all the same.
 #[tokio::test]
-async fn every_operation_that_fails_while_sessions_are_ended_is_an_error() {
+async fn every_operation_that_fails_while_sessions_are_ended_is_an_error_but_for_reads_of_them() {
     for clear in [false, true] {
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut reads) = (Vec::new(), Vec::new());
         for at in 0..60 {
             let directory = tempfile::tempdir().expect("a temporary directory");
             set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
@@ -282,18 +282,70 @@ async fn every_operation_that_fails_while_sessions_are_ended_is_an_error() {
             } else {
                 store.remove(&id("user1", "a")).await.map(|_| ())
             };
+            if ended.is_ok() {
+                let left = state(&open(directory.path(), RealFs).await.expect("opens again")).await;
+                assert_eq!(left.len(), if clear { 1 } else { 2 }, "{left:?}");
+            }
             if at >= before && fs.struck() {
+                let outcomes = if fs.struck_a_read() { &mut reads } else { &mut outcomes };
                 outcomes.push(ended.is_err());
             }
         }
+        assert_eq!(reads, vec![false; if clear { 3 } else { 1 }]);
         // What clears deletes the sessions last, when they have ended already.
         let fine = outcomes.iter().filter(|failed| !**failed).count();
         assert_eq!(
-            (outcomes.len() > 3, fine),
+            (outcomes.len() > 2, fine),
             (true, usize::from(clear)),
             "{clear}: {outcomes:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_and_is_not_there_was_not_removed() {
+    let mut reads = 0;
+    for at in 0..20 {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+        let fs = FaultyFs::new(Fault::Fail, at);
+        let Ok(store) = open(directory.path(), fs.clone()).await else {
+            continue;
+        };
+        if let Ok(removed) = store.remove(&id("user1", "none")).await {
+            assert!(!removed, "operation {at}");
+            reads += usize::from(fs.struck_a_read());
+        }
+    }
+    assert_eq!(reads, 1);
+}
+
+/// What has expired is removed in passing; all else that fails is an error.
+#[tokio::test]
+async fn a_list_that_cannot_remove_what_has_expired_gives_the_others() {
+    let (mut failed, mut fine) = (0, 0);
+    for at in 0..40 {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
+        let fs = FaultyFs::new(Fault::Fail, at);
+        let Ok(store) = open(directory.path(), fs.clone()).await else {
+            continue;
+        };
+        let before = fs.count();
+        let listed = store.list(id("user1", "a").key()).await;
+        if at < before || !fs.struck() {
+            continue;
+        }
+        match listed {
+            Ok(entries) => {
+                assert_eq!(entries.len(), 2);
+                fine += 1;
+            }
+            Err(_) => failed += 1,
+        }
+    }
+    // The lock, the directory, three sessions.
+    assert_eq!((failed, fine), (5, 1));
 }
 
 /// Without syncs the key's directory is made only where a write finds none; that is no second try of anything else.

@@ -27,8 +27,8 @@ impl Fs for TornRead {
         RealFs.create_new(path)
     }
 
-    fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        RealFs.append(path)
+    fn append_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        RealFs.append_new(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -234,6 +234,60 @@ async fn a_batch_that_fails_fails_nobody_who_looked_at_something_else() {
     );
 }
 
+/// A compaction sweeps before it begins, and may fail then: what it swept must not come back.
+#[tokio::test]
+async fn what_was_seen_to_expire_stays_ended_after_the_sweep_of_a_compaction_that_failed() {
+    for seen_during_the_sweep in [false, true] {
+        let (fs, folder) = (FakeFs::default(), tempfile::tempdir().expect("tempdir"));
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_000)));
+        let open = |fs: &FakeFs| {
+            let options = JsonFile::options(folder.path().join("sessions.json")).clock(clock.clone());
+            options.fs(Arc::new(fs.clone())).open()
+        };
+        let store = Arc::new(open(&fs).await.expect("open"));
+        let until = |secs| Record::new("{}", Some(Timestamp::from_secs(secs)));
+        store.insert(&id("a"), &until(1_010)).await.expect("insert");
+        store.insert(&id("old"), &until(1_000)).await.expect("insert");
+        let see_it_expire = || {
+            clock.set(Timestamp::from_secs(1_010));
+            let (store, a) = (Arc::clone(&store), id("a"));
+            tokio::spawn(async move { store.load(&a, Load::new()).await })
+        };
+        if !seen_during_the_sweep {
+            assert!(see_it_expire().await.expect("task").expect("load").is_none());
+            clock.set(Timestamp::from_secs(1_000));
+        }
+        let operations = fs.operations();
+        fs.hold_syncs(true);
+        let compacting = Arc::clone(&store);
+        let compaction = tokio::spawn(async move { compacting.compact().await });
+        until_written(&fs, operations + 1).await;
+        let seen = seen_during_the_sweep.then(see_it_expire);
+        let_all_queue().await;
+        clock.set(Timestamp::from_secs(1_000));
+        // The sync that is held is the next operation; the one after it begins the compaction.
+        fs.fail(Some(Plan {
+            at: fs.operations() + 1,
+            fault: Fault::Nothing,
+            lasting: true,
+        }));
+        fs.hold_syncs(false);
+        compaction.await.expect("task").expect_err("nothing works any more");
+        let found = match seen {
+            Some(seen) => seen.await.expect("task").expect("load").is_some(),
+            None => false,
+        };
+        fs.fail(None);
+        assert_eq!(store.remove(&id("a")).await.expect("remove"), found);
+        store.insert(&id("b"), &until(1_010)).await.expect("insert");
+        drop(store);
+        let store = open(&fs).await.expect("open");
+        assert!(store.load(&id("b"), Load::new()).await.expect("load").is_some());
+        let a = store.load(&id("a"), Load::new()).await.expect("load");
+        assert!(a.is_none(), "seen during the sweep: {seen_during_the_sweep}");
+    }
+}
+
 #[tokio::test]
 async fn so_many_calls_wait_behind_a_device_that_hangs_and_no_more() {
     let large = Record::new(vec![b'x'; 1024 * 1024], None);

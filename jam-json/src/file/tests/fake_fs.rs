@@ -294,9 +294,9 @@ impl Fs for FakeFs {
         Ok(Box::new(FakeFile { fs: self.clone(), file }))
     }
 
-    fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let file = self.operate(|state| Ok(state.open(path)))?;
-        Ok(Box::new(FakeFile { fs: self.clone(), file }))
+    // What is written here is always appended.
+    fn append_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        self.create_new(path)
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
