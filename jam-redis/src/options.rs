@@ -129,9 +129,10 @@ impl RedisOptions {
         self
     }
 
-    /// After how long a silence the first call asks the server whether the connection still stands, and opens another one
-    /// if it does not; 15 s by default. Servers, and what lies between, hang up on connections that are silent, and a write
-    /// that finds out by itself cannot know whether it was made.
+    /// After how long a silence the first call asks the server whether the connection still stands, and the sentinels, if
+    /// there are any, whether it still leads to the primary, and opens another one if not; 15 s by default. Servers, and
+    /// what lies between, hang up on connections that are silent, and a write that finds out by itself cannot know whether
+    /// it was made.
     pub const fn idle_check(mut self, silence: Duration) -> Self {
         self.timeouts.idle = silence;
         self

@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
@@ -13,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use jam_core::{ErrorKind, Load as How, SessionStore};
 use jam_test_servers::{Kind, Proxy, Sentinels, Server};
+use support::fake_sentinel::stubborn;
 use support::load::Load;
 use support::{IN_TIME, id, open, options, path, record, sentinel_url, tagged};
 use tokio::sync::{Mutex, MutexGuard};
@@ -172,42 +171,6 @@ async fn sentinels_that_are_dead_or_silent_do_not_hold_up_the_one_that_is_well()
         assert!(start.elapsed() < IN_TIME, "{error}");
         tokio::time::sleep(Duration::from_millis(110)).await;
     }
-}
-
-/// A sentinel that names this server, whoever asks, and at once.
-fn stubborn(named: &Arc<StdMutex<SocketAddr>>) -> SocketAddr {
-    let door = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = door.local_addr().unwrap();
-    let named = Arc::clone(named);
-    thread::spawn(move || {
-        for client in door.incoming() {
-            let named = Arc::clone(&named);
-            thread::spawn(move || converse(&client.unwrap(), &named));
-        }
-    });
-    address
-}
-
-fn converse(mut client: &TcpStream, named: &StdMutex<SocketAddr>) -> std::io::Result<()> {
-    let mut lines = BufReader::new(client.try_clone()?).lines();
-    while let Some(head) = lines.next() {
-        let words: usize = head?.trim_start_matches('*').parse().expect("a command of the driver");
-        // Each word stands behind a line with its length.
-        let words: Vec<_> = lines
-            .by_ref()
-            .take(2 * words)
-            .skip(1)
-            .step_by(2)
-            .collect::<Result<_, _>>()?;
-        let named = *named.lock().unwrap();
-        let (ip, port) = (named.ip().to_string(), named.port().to_string());
-        if words[0] == "SENTINEL" {
-            write!(client, "*2\r\n${}\r\n{ip}\r\n${}\r\n{port}\r\n", ip.len(), port.len())?;
-        } else {
-            write!(client, "+OK\r\n")?;
-        }
-    }
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -31,7 +31,7 @@ impl Pen<'_> {
         let mut began = Instant::now();
         let outcomes = loop {
             match self.commit_alone(connection, kind, &requests).await {
-                Err(Halted::Undone(error)) if trouble::is_busy(&error) && self.patience.outlasts(&mut began) => {}
+                Err(Halted::Undone(error)) if trouble::is_busy(&error) && self.patience.outlasts(&mut began).await => {}
                 // One of many is there already, or cannot be: each is decided by itself.
                 Err(Halted::Undone(error)) if calls.len() > 1 && trouble::is_constraint(&error) => return Ok(()),
                 outcomes => break outcomes?,

@@ -29,6 +29,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alone;
+mod backlog;
 mod cursor;
 mod factory;
 mod files;

@@ -49,11 +49,23 @@ pub(crate) struct Patience<'a> {
 
 impl Patience<'_> {
     /// Whether it is worth another try after one that began then and found the database locked. Sets when the next begins.
-    pub(crate) fn outlasts(self, began: &mut Instant) -> bool {
+    pub(crate) async fn outlasts(self, began: &mut Instant) -> bool {
+        if !self.most.is_zero() {
+            breathe(*began).await;
+        }
         let now = Instant::now();
         self.waits.add(now.duration_since(*began));
         *began = now;
         self.waits.of(self.queued) < self.most
+    }
+}
+
+/// A pause after a try that began then and found the database locked, if it has come back at once: a connection of the
+/// application's may be set to wait for nothing, and for a table that is locked in a shared cache none waits.
+pub(crate) async fn breathe(began: Instant) {
+    const PAUSE: Duration = Duration::from_millis(2);
+    if began.elapsed() < PAUSE {
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -6,8 +6,9 @@ use futures_lite::StreamExt;
 use jam_core::{Cursor, Entry, Error, Page, Result, SessionKey};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Either, Executor, SqliteConnection};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc};
 
+use crate::backlog::Reply;
 use crate::cursor;
 use crate::lane::{InUse, Lane};
 use crate::request::{Found, Place, Read};
@@ -16,7 +17,7 @@ use crate::space::Original;
 use crate::statements::{Many, Sql, Statements};
 use crate::trouble;
 
-type Finding = (Place, oneshot::Sender<Result<Option<Found>>>);
+type Finding = (Place, Reply<Option<Found>>);
 
 /// One of the tasks that read.
 #[derive(Debug)]
@@ -66,8 +67,8 @@ impl Reader {
         }
         for read in others {
             match read {
-                Read::List(key, reply) => drop(reply.send(self.list(&key).await)),
-                Read::Scan(cursor, limit, reply) => drop(reply.send(self.scan(cursor.as_ref(), limit).await)),
+                Read::List(key, reply) => reply.send(self.list(&key).await),
+                Read::Scan(cursor, limit, reply) => reply.send(self.scan(cursor.as_ref(), limit).await),
                 Read::Find(..) | Read::Close => {}
             }
         }
@@ -78,19 +79,19 @@ impl Reader {
         match self.find(&places).await {
             Ok(found) => {
                 for (reply, found) in replies.into_iter().zip(found) {
-                    let _ = reply.send(found);
+                    reply.send(found);
                 }
             }
             // A damaged page is the trouble of those alone whose records are there.
             Err(Failed::Reading(error)) if places.len() > 1 && trouble::is_in_one_place(&error) => {
                 for (place, reply) in places.into_iter().zip(replies) {
-                    let _ = reply.send(self.find_one(place).await);
+                    reply.send(self.find_one(place).await);
                 }
             }
             Err(failed) => {
                 let error = Error::from(failed);
                 for reply in replies {
-                    let _ = reply.send(Err(trouble::again(&error)));
+                    reply.send(Err(trouble::again(&error)));
                 }
             }
         }

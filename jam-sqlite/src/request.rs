@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jam_core::{Cursor, Entry, Page, Record, RecordId, Renewal, Result, SessionKey, Stored, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::backlog::Reply;
 use crate::patience::Queued;
 
 /// Where a record is, in a form that is bound without being copied.
@@ -76,7 +77,7 @@ pub(crate) enum Request {
 }
 
 impl Request {
-    /// How much it adds to a batch, in bytes, roughly.
+    /// How much it adds to a batch, and to what waits, in bytes, roughly.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Insert(put) | Self::Overwrite(put) => put.weight(),
@@ -106,7 +107,7 @@ pub(crate) enum Answer {
 pub(crate) struct Call {
     pub(crate) request: Request,
     pub(crate) queued: Queued,
-    pub(crate) reply: oneshot::Sender<Result<Answer>>,
+    pub(crate) reply: Reply<Answer>,
 }
 
 /// What arrives at the writer.
@@ -135,9 +136,9 @@ impl Found {
 /// A read on its way to whichever reader is free.
 #[derive(Debug)]
 pub(crate) enum Read {
-    Find(Place, oneshot::Sender<Result<Option<Found>>>),
-    List(SessionKey, oneshot::Sender<Result<Vec<Entry>>>),
-    Scan(Option<Cursor>, usize, oneshot::Sender<Result<Page>>),
+    Find(Place, Reply<Option<Found>>),
+    List(SessionKey, Reply<Vec<Entry>>),
+    Scan(Option<Cursor>, usize, Reply<Page>),
     /// Tells all readers to end once what waits is answered.
     Close,
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jam_core::{Error, ErrorKind, Result};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqliteConnection, SqlitePool};
 
+use crate::patience::breathe;
 use crate::table::TableName;
 use crate::trouble::{self, config};
 
@@ -47,8 +48,11 @@ pub(crate) async fn prepare(
     }
     let since = Instant::now();
     loop {
+        let began = Instant::now();
         match make_or_check(connection, table, owner, must_exist).await {
-            Err(Halted::Database(error)) if trouble::is_busy(&error) && since.elapsed() < patience => {}
+            Err(Halted::Database(error)) if trouble::is_busy(&error) && since.elapsed() < patience => {
+                breathe(began).await;
+            }
             Err(Halted::Database(error)) => return Err(trouble::opening(error)),
             Err(Halted::Refused(error)) => return Err(error),
             Ok(()) => return Ok(()),

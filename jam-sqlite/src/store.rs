@@ -14,6 +14,7 @@ use sqlx::SqlitePool;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::SqliteOptions;
+use crate::backlog::{Backlog, Reply};
 use crate::lane::Lane;
 use crate::patience::LockWaits;
 use crate::reader::Reader;
@@ -49,6 +50,9 @@ use crate::writer::Writer;
 /// is acknowledged or refused by itself. Calls of one kind take one trip to the connection's thread. Other tasks read, each on a connection of its own,
 /// and do not wait for writes; reads that wait together are answered by one statement. A read sees every write that was
 /// acknowledged before it began. Statements are prepared once per connection.
+///
+/// At most 65,536 writes, with 256 MiB of data, and as many reads wait for their answers. While a disk hangs, calls beyond
+/// that are `Unavailable` at once, and nothing is done; calls whose callers have given up count until their turn comes.
 ///
 /// Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included. A read that
 /// finds a record expired asks again in turn with the writes, of other processes too, so that nothing comes back that was
@@ -98,6 +102,9 @@ pub struct SqliteStore {
     writer: mpsc::UnboundedSender<Message>,
     readers: mpsc::UnboundedSender<Read>,
     waits: LockWaits,
+    /// Those that have no answer yet. Reads do not wait for writes, so they are counted by themselves.
+    writes: Arc<Backlog>,
+    reads: Arc<Backlog>,
     /// Each task holds the other end while it works.
     writing: watch::Sender<()>,
     reading: watch::Sender<()>,
@@ -185,6 +192,8 @@ impl SqliteStore {
             writer,
             readers,
             waits,
+            writes: Arc::default(),
+            reads: Arc::default(),
             writing,
             reading,
         }
@@ -200,16 +209,16 @@ impl SqliteStore {
     /// Queues a request before the first await. Of those that wait together any may come first.
     async fn ask(&self, request: Request) -> Result<Answer> {
         self.check_open()?;
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = self.writes.count(request.weight())?;
         let queued = self.waits.queued();
         let call = Call { request, queued, reply };
         self.writer.send(Message::Write(call)).map_err(|_| self.not_taken())?;
         answer.await.map_err(|_| task_gone().with_outcome_unknown())?
     }
 
-    async fn read<T>(&self, read: impl FnOnce(oneshot::Sender<Result<T>>) -> Read) -> Result<T> {
+    async fn read<T>(&self, read: impl FnOnce(Reply<T>) -> Read) -> Result<T> {
         self.check_open()?;
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = self.reads.count(0)?;
         self.readers.send(read(reply)).map_err(|_| self.not_taken())?;
         answer.await.map_err(|_| self.not_taken())?
     }

@@ -6,8 +6,8 @@ use futures_lite::StreamExt;
 use jam_core::{Clock, Result, Timestamp};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Either, Executor, Row, SqliteConnection};
-use tokio::sync::oneshot;
 
+use crate::backlog::Reply;
 use crate::kind::{self, Decision, Explanation, Judged, Kind, Outcome};
 use crate::patience::{Patience, Queued};
 use crate::reader::{self, Failed};
@@ -21,7 +21,7 @@ use crate::trouble;
 pub(crate) struct Pending {
     pub(crate) request: Request,
     pub(crate) queued: Queued,
-    pub(crate) reply: oneshot::Sender<Result<Answer>>,
+    pub(crate) reply: Reply<Answer>,
     pub(crate) answer: Option<Result<Answer>>,
 }
 
@@ -253,8 +253,7 @@ impl Pen<'_> {
         let mut began = Instant::now();
         loop {
             match connection.execute(sqlx::query(sql)).await {
-                // SQLite itself has waited for a moment.
-                Err(error) if trouble::is_busy(&error) && self.patience.outlasts(&mut began) => {}
+                Err(error) if trouble::is_busy(&error) && self.patience.outlasts(&mut began).await => {}
                 other => return other.map(drop),
             }
         }

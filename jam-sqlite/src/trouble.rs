@@ -191,6 +191,15 @@ pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the SQLite store was closed")
 }
 
+/// The callers of most of them have given up. Nothing was done.
+pub(crate) fn too_many_wait() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "too many calls wait for the SQLite database: its disk hangs, it stays locked, or it is slower than what is asked of \
+         it",
+    )
+}
+
 /// The task that should answer has ended without doing so: its runtime was shut down.
 pub(crate) fn task_gone() -> Error {
     Error::new(

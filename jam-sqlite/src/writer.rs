@@ -184,7 +184,7 @@ impl Writer {
         let mut began = Instant::now();
         loop {
             match self.space.shrink(&mut connection).await {
-                Err(error) if trouble::is_busy(&error) && self.patience_since(queued).outlasts(&mut began) => {}
+                Err(error) if trouble::is_busy(&error) && self.patience_since(queued).outlasts(&mut began).await => {}
                 outcome => return outcome.map_err(failed),
             }
         }
@@ -221,8 +221,7 @@ fn only_kind(pending: &[Pending]) -> Option<Kind> {
 fn answer_decided(pending: &mut Vec<Pending>) {
     for mut call in pending.extract_if(.., |call| call.answer.is_some()) {
         let answer = call.answer.take().unwrap_or_else(|| Err(trouble::confused()));
-        // A caller that is gone has not asked to be told.
-        let _ = call.reply.send(answer);
+        call.reply.send(answer);
     }
 }
 
@@ -236,6 +235,6 @@ fn refuse(calls: impl IntoIterator<Item = Pending>, halted: Halted) {
 
 fn refuse_with(calls: impl IntoIterator<Item = Pending>, error: &Error) {
     for call in calls {
-        let _ = call.reply.send(Err(trouble::again(error)));
+        call.reply.send(Err(trouble::again(error)));
     }
 }

@@ -167,7 +167,7 @@ impl Cluster {
         if self.closed.load(Ordering::Acquire) {
             return Err(error::closed());
         }
-        let target = Target::Server((self.dial)(address)?);
+        let target = Target::Node((self.dial)(address)?);
         let node = Arc::new(Node::new(
             target,
             self.timeouts,

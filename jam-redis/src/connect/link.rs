@@ -170,6 +170,8 @@ impl Link {
                     let error = trouble.into_error(writes);
                     if error.kind() == ErrorKind::Unavailable {
                         self.hint();
+                        // An old primary may have no replicas left, or be a replica that finds nobody to follow.
+                        node.reconsider(&live);
                     }
                     return Err(error);
                 }

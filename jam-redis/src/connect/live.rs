@@ -66,6 +66,8 @@ pub(crate) struct Live {
     pub(crate) name: u64,
     /// Where it leads to, if sentinels said it.
     at: Option<Address>,
+    /// When they were asked last whether that is so, in milliseconds since the connection was opened.
+    asked: AtomicU64,
     /// Somebody is asking in the background whether anybody is there.
     pub(super) doubted: AtomicBool,
 }
@@ -93,6 +95,7 @@ impl Live {
             clock: ServerClock::default(),
             name: RandomState::new().hash_one(Instant::now()),
             at: None,
+            asked: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
         }
     }
@@ -105,6 +108,17 @@ impl Live {
 
     pub(crate) fn led_to(&self) -> Option<&Address> {
         self.at.as_ref()
+    }
+
+    /// Notes that the sentinels were asked at this age, and have said what they had to say.
+    pub(super) fn asked_at(&self, age: u64) {
+        self.asked.fetch_max(age, Ordering::Relaxed);
+    }
+
+    /// How long ago the sentinels were asked, when somebody [looked](Self::was_idle) at the clock last.
+    pub(super) fn unasked(&self) -> Duration {
+        let looked = self.looked.load(Ordering::Relaxed);
+        Duration::from_millis(looked.saturating_sub(self.asked.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn generation(&self) -> Generation {

@@ -10,10 +10,12 @@ mod live;
 mod looks;
 mod node;
 mod pending;
+mod primary;
 mod probe;
 mod removal;
 mod sentinels;
 mod slots;
+mod votes;
 mod wait;
 
 pub(crate) use self::clock::Moment;
@@ -24,7 +26,9 @@ pub(crate) use self::node::{Node, Replicas, Target, Timeouts};
 pub(crate) use self::probe::Generation;
 pub(crate) use self::removal::Removal;
 pub(crate) use self::sentinels::{Sentinels, Watch};
-pub(crate) use self::slots::SLOTS;
+#[cfg(feature = "near-cache")]
+pub(crate) use self::slots::SlotMap;
+pub(crate) use self::slots::{Address, SLOTS};
 
 /// Makes a client for an address, with the credentials and certificates of the URL.
-pub(crate) type Dial = Box<dyn Fn(&slots::Address) -> jam_core::Result<redis::Client> + Send + Sync>;
+pub(crate) type Dial = Box<dyn Fn(&Address) -> jam_core::Result<redis::Client> + Send + Sync>;

@@ -38,6 +38,8 @@ pub(crate) struct Replicas {
 pub(crate) enum Target {
     /// This server.
     Server(Client),
+    /// This node of a cluster.
+    Node(Client),
     /// Whichever server the sentinels say is the primary.
     Sentinel(Sentinels),
     /// Nothing: the application keeps its connection.
@@ -46,8 +48,8 @@ pub(crate) enum Target {
 
 /// A server and the connection to it.
 pub(crate) struct Node {
-    target: Target,
-    timeouts: Timeouts,
+    pub(super) target: Target,
+    pub(super) timeouts: Timeouts,
     probe_key: Arc<[u8]>,
     live: RwLock<Option<Arc<Live>>>,
     /// The server has let this process in once.
@@ -57,8 +59,10 @@ pub(crate) struct Node {
     spare: Mutex<Vec<Spare>>,
     /// So many of them there may be.
     waiting: Semaphore,
-    /// Sentinels are asked whether the main connection still leads to the primary.
-    reconsidering: AtomicBool,
+    /// Sentinels are asked in the background whether the main connection still leads to the primary.
+    pub(super) reconsidering: AtomicBool,
+    /// The same where calls wait for what they say.
+    pub(super) asking: Attempts,
     /// The store was closed: what is opened after that is not kept.
     closed: AtomicBool,
     /// The connection of the near cache.
@@ -92,6 +96,7 @@ impl Node {
             spare: Mutex::new(Vec::new()),
             waiting: Semaphore::new(Self::WAITING),
             reconsidering: AtomicBool::new(false),
+            asking: Attempts::default(),
             closed: AtomicBool::new(false),
             tracker: near.map(Tracker::new),
         }
@@ -114,7 +119,7 @@ impl Node {
     /// [`ErrorKind::Unavailable`] within the connect timeout; nothing was sent then.
     pub(crate) async fn live(self: &Arc<Self>) -> Result<Arc<Live>> {
         if let Some(live) = self.open()
-            && (live.is_lent() || !live.was_idle(self.timeouts.idle) || Box::pin(Live::check(&live)).await)
+            && (live.is_lent() || !self.is_doubtful(&live) || Box::pin(self.check(&live)).await)
         {
             return Ok(live);
         }
@@ -129,7 +134,7 @@ impl Node {
         .await
     }
 
-    fn open(&self) -> Option<Arc<Live>> {
+    pub(super) fn open(&self) -> Option<Arc<Live>> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         live.as_ref()
             .filter(|live| !live.is_broken() || matches!(self.target, Target::Lent))
@@ -183,7 +188,7 @@ impl Node {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn config(&self) -> AsyncConnectionConfig {
+    pub(super) fn config(&self) -> AsyncConnectionConfig {
         AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeouts.connect))
             .set_response_timeout(Some(self.timeouts.response))
@@ -202,9 +207,9 @@ impl Node {
     async fn dial(&self) -> Result<(MultiplexedConnection, Option<Address>)> {
         let config = self.config();
         match &self.target {
-            Target::Server(client) => Ok((connect(client, &config).await?, None)),
+            Target::Server(client) | Target::Node(client) => Ok((connect(client, &config).await?, None)),
             Target::Sentinel(sentinels) => {
-                let (at, connection) = sentinels.connect(&config).await?;
+                let (at, connection) = sentinels.connect(&config, self.late()).await?;
                 Ok((connection, Some(at)))
             }
             Target::Lent => Err(Error::new(
@@ -232,7 +237,7 @@ impl Node {
         let pushing = config.clone().set_push_sender(hears);
         let greeting = async {
             let connection = match &self.target {
-                Target::Server(client) => connect(&pushed_to(client)?, &pushing).await?,
+                Target::Server(client) | Target::Node(client) => connect(&pushed_to(client)?, &pushing).await?,
                 Target::Sentinel(sentinels) => {
                     let at = self.open().and_then(|live| live.led_to().cloned());
                     let at = at.ok_or_else(|| error::no_connection_within(self.timeouts.connect))?;
@@ -244,6 +249,11 @@ impl Node {
         };
         let greeted = tokio::time::timeout(self.timeouts.connect, greeting).await;
         greeted.unwrap_or_else(|_| Err(error::no_connection_within(self.timeouts.connect)))
+    }
+
+    #[cfg(feature = "near-cache")]
+    pub(crate) const fn is_in_cluster(&self) -> bool {
+        matches!(self.target, Target::Node(_))
     }
 
     #[cfg(feature = "near-cache")]
@@ -330,30 +340,6 @@ impl Node {
         Ok(answer)
     }
 
-    /// Has the sentinels say, in the background, whether a server whose replicas do not follow is still the primary. If they name
-    /// another one, the connection is given up.
-    pub(crate) fn reconsider(self: &Arc<Self>, main: &Arc<Live>) {
-        if !matches!(self.target, Target::Sentinel(_)) || self.reconsidering.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let question = Reconsidering(Arc::clone(self));
-        let main = Arc::clone(main);
-        tokio::spawn(async move { question.0.question(&main).await });
-    }
-
-    /// The same at once.
-    async fn question(&self, main: &Live) {
-        let Target::Sentinel(sentinels) = &self.target else {
-            return;
-        };
-        let config = self.config();
-        let named = tokio::time::timeout(self.timeouts.connect, sentinels.named(&config)).await;
-        let named = named.unwrap_or_default();
-        if !named.is_empty() && main.led_to().is_some_and(|at| !named.contains(at)) {
-            main.give_up();
-        }
-    }
-
     /// How long a reply may take.
     #[cfg(feature = "near-cache")]
     pub(crate) const fn response_timeout(&self) -> Duration {
@@ -371,15 +357,6 @@ impl Node {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.lock_spare().clear();
         self.untrack();
-    }
-}
-
-/// A question to the sentinels, until it is over, whichever way.
-struct Reconsidering(Arc<Node>);
-
-impl Drop for Reconsidering {
-    fn drop(&mut self) {
-        self.0.reconsidering.store(false, Ordering::Release);
     }
 }
 

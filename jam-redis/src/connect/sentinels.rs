@@ -2,10 +2,11 @@
 //!
 //! The driver's own sentinel client asks one sentinel after the other, and a silent one uses up the time of the others;
 //! so all are asked at once, and the first primary that is one counts (Redis documentation, "Guidelines for Redis clients
-//! with support for Redis Sentinel").
+//! with support for Redis Sentinel"), unless more of them name another one that is there.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -14,6 +15,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline, Value};
 
 use super::slots::Address;
+use super::votes::Votes;
 use super::{Dial, node};
 use crate::error;
 
@@ -43,7 +45,7 @@ enum Step {
     /// A sentinel named the primary, or knows of none.
     Named(Result<Option<Address>>),
     /// A connection to what was named.
-    Reached(Result<(Address, MultiplexedConnection)>),
+    Reached(Address, Result<MultiplexedConnection>),
 }
 
 impl Sentinels {
@@ -55,43 +57,76 @@ impl Sentinels {
         }
     }
 
-    /// A connection to the primary, and its address. The caller sees to the time it takes.
+    /// A connection to the primary, and its address. Of several primaries, the one that most sentinels name; once there is
+    /// one, those who have not answered are waited for until it is `late`. The caller sees to the time it takes.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if every sentinel answers and none knows the service, or what is named is no sentinel, or
     /// asks for another password; [`ErrorKind::Unavailable`] if there is no primary now.
-    pub(crate) async fn connect(&self, config: &AsyncConnectionConfig) -> Result<(Address, MultiplexedConnection)> {
+    pub(crate) async fn connect(
+        &self,
+        config: &AsyncConnectionConfig,
+        late: Duration,
+    ) -> Result<(Address, MultiplexedConnection)> {
+        let begun = Instant::now();
         let ask = |sentinel| self.ask(sentinel, config).map(Step::Named).boxed();
         let mut steps: FuturesUnordered<BoxFuture<'_, Step>> = self.watchers.iter().map(ask).collect();
-        let mut named: Vec<Address> = Vec::new();
+        let mut votes = Votes::of(self.watchers.len());
+        let mut reached: Vec<(Address, MultiplexedConnection)> = Vec::new();
         let mut strangers = 0;
         let mut failed: Option<Error> = None;
-        while let Some(step) = steps.next().await {
+        loop {
+            let step = if reached.is_empty() {
+                steps.next().await
+            } else {
+                let left = late.saturating_sub(begun.elapsed());
+                tokio::time::timeout(left, steps.next()).await.unwrap_or_default()
+            };
+            let Some(step) = step else { break };
             let error = match step {
-                Step::Reached(Ok(reached)) => return Ok(reached),
-                Step::Named(Ok(Some(address))) if named.contains(&address) => continue,
                 Step::Named(Ok(Some(address))) => {
-                    named.push(address.clone());
-                    let reached = async {
-                        let connection = self.reach(address.clone(), config, None).await;
-                        Step::Reached(connection.map(|connection| (address, connection)))
-                    };
-                    steps.push(reached.boxed());
-                    continue;
+                    if votes.count(Some(&address)) {
+                        let reaching = async {
+                            let connection = self.reach(address.clone(), config, None).await;
+                            Step::Reached(address, connection)
+                        };
+                        steps.push(reaching.boxed());
+                    }
+                    None
                 }
                 Step::Named(Ok(None)) => {
+                    votes.count(None);
                     strangers += 1;
-                    continue;
+                    None
                 }
-                Step::Named(Err(error)) | Step::Reached(Err(error)) => error,
+                Step::Named(Err(error)) => {
+                    votes.count(None);
+                    Some(error)
+                }
+                Step::Reached(address, Ok(connection)) => {
+                    reached.push((address, connection));
+                    None
+                }
+                Step::Reached(address, Err(error)) => {
+                    votes.failed(&address);
+                    Some(error)
+                }
             };
-            // What is wrong with the config is worth more than that somebody is away.
-            if failed
-                .as_ref()
-                .is_none_or(|failed| failed.kind() == ErrorKind::Unavailable)
-            {
-                failed = Some(error);
+            if let Some(settled) = reached.iter().position(|(at, _)| votes.are_settled_on(at)) {
+                return Ok(reached.swap_remove(settled));
             }
+            // What is wrong with the config is worth more than that somebody is away.
+            if error.is_some()
+                && failed
+                    .as_ref()
+                    .is_none_or(|failed| failed.kind() == ErrorKind::Unavailable)
+            {
+                failed = error;
+            }
+        }
+        // The first of those that most name.
+        if let Some(most) = reached.into_iter().rev().max_by_key(|(at, _)| votes.by(at)) {
+            return Ok(most);
         }
         Err(match failed {
             Some(error) if strangers == 0 => error,
@@ -111,10 +146,30 @@ impl Sentinels {
         join_all(self.watchers.iter().map(|sentinel| self.question(sentinel, config))).await
     }
 
-    /// The primaries that are named now: one, unless the sentinels do not agree; none if none answers.
-    pub(crate) async fn named(&self, config: &AsyncConnectionConfig) -> Vec<Address> {
-        let answers = join_all(self.watchers.iter().map(|sentinel| self.ask(sentinel, config))).await;
-        answers.into_iter().filter_map(|answer| answer.ok().flatten()).collect()
+    /// Whether [`connect`](Self::connect) would lead to another server than this one: more of the sentinels that answer
+    /// before it is `late` name another primary, and that is there, or none of them names this one any more.
+    pub(crate) async fn prefer_another(&self, to: &Address, config: &AsyncConnectionConfig, late: Duration) -> bool {
+        let mut votes = Votes::of(self.watchers.len());
+        let collecting = async {
+            let ask = |sentinel| self.ask(sentinel, config);
+            let mut answers: FuturesUnordered<_> = self.watchers.iter().map(ask).collect();
+            while let Some(answer) = answers.next().await {
+                votes.count(answer.ok().flatten().as_ref());
+                if votes.are_settled_on(to) {
+                    break;
+                }
+            }
+        };
+        // What was said until then counts.
+        drop(tokio::time::timeout(late, collecting).await);
+        let Some(other) = votes.preferred_to(to) else {
+            return false;
+        };
+        if votes.by(to) == 0 {
+            return true;
+        }
+        let reached = tokio::time::timeout(late, self.reach(other.clone(), config, None)).await;
+        matches!(reached, Ok(Ok(_)))
     }
 
     async fn question(&self, sentinel: &Client, config: &AsyncConnectionConfig) -> Result<Watch> {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jam_core::Result;
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::{Near, tracks};
-use crate::connect::{Live, Node};
+use crate::connect::{Address, Live, Node, SlotMap};
 use crate::error;
 
 /// The connection, and for how long it is to be trusted.
@@ -21,6 +21,8 @@ pub(crate) struct Tracked {
     lease: Arc<Lease>,
     /// A hash that this server serves. Whoever does not serve it any more is not to be trusted either.
     probe: Box<[u8]>,
+    /// Of a node of a cluster, who serves what, as it said when it was opened.
+    slots: Option<SlotMap>,
     wanted: Notify,
 }
 
@@ -36,16 +38,23 @@ impl Tracked {
             }
         };
         let live = node.greet_tracked(hears).await?;
-        let mut pipeline = Pipeline::with_capacity(1);
+        let in_cluster = node.is_in_cluster();
+        let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("CLIENT").arg("TRACKING").arg("ON");
+        if in_cluster {
+            pipeline.cmd("CLUSTER").arg("SLOTS");
+        }
         let sent = near.now();
-        let mut replies = live.pipeline(&pipeline, 1).await.map_err(error::unconnected)?;
+        let replies = live.pipeline(&pipeline, 1 + usize::from(in_cluster)).await;
+        let mut replies = replies.map_err(error::unconnected)?;
+        let slots = if in_cluster { slots(replies.pop()) } else { None };
         tracks(replies.pop().unwrap_or(Value::Nil))?;
         lease.confirm(sent);
         Ok(Self {
             live,
             lease,
             probe: probe.into(),
+            slots,
             wanted: Notify::new(),
         })
     }
@@ -81,13 +90,27 @@ impl Tracked {
 
     /// Asks the server, so that whatever it said before has arrived; when it was asked.
     async fn ask(&self, near: &Near) -> Option<Moment> {
-        let mut question = Pipeline::with_capacity(1);
+        let mut question = Pipeline::with_capacity(2);
         // No session has that field. A node that serves the hash no more says so, and so does one that serves nothing.
         question.cmd("HGET").arg(&*self.probe).arg("");
+        let in_cluster = self.slots.is_some();
+        if in_cluster {
+            question.cmd("CLUSTER").arg("SLOTS");
+        }
         let sent = near.now();
-        let replies = self.live.pipeline(&question, 1).await.ok()?;
+        let replies = self.live.pipeline(&question, 1 + usize::from(in_cluster)).await;
+        let mut replies = replies.ok()?;
+        // A slot may go with its keys in one step, and what happens to them elsewhere is told here to nobody.
+        if in_cluster && slots(replies.pop()) != self.slots {
+            return None;
+        }
         matches!(replies[..], [Value::Nil | Value::BulkString(_)]).then_some(sent)
     }
+}
+
+/// Who serves what, as a node says it.
+fn slots(reply: Option<Value>) -> Option<SlotMap> {
+    SlotMap::of(reply?, &Address::default())
 }
 
 impl fmt::Debug for Tracked {
@@ -129,9 +152,10 @@ impl Heart {
     /// After so long without readers nobody is asked.
     const REST: Duration = Duration::from_secs(10);
 
-    pub(super) fn start(tracked: &Arc<Tracked>, near: &Arc<Near>) -> Self {
+    pub(super) fn start(tracked: &Arc<Tracked>, node: &Arc<Node>, near: &Arc<Near>) -> Self {
         let beating = Beating {
             tracked: Arc::clone(tracked),
+            node: Arc::downgrade(node),
             near: Arc::clone(near),
         };
         Self(tokio::spawn(beating.run()).abort_handle())
@@ -147,23 +171,38 @@ impl Drop for Heart {
 /// The task. With it ends the trust in the connection, whichever way it ends.
 struct Beating {
     tracked: Arc<Tracked>,
+    /// Which keeps this.
+    node: Weak<Node>,
     near: Arc<Near>,
 }
 
 impl Beating {
     async fn run(self) {
         let step = self.near.bound / 4;
+        let mut asked = self.near.now();
         loop {
-            tokio::time::sleep(step).await;
+            tokio::time::sleep(step.min(Node::EVERY)).await;
             let now = self.near.now();
-            if self.near.idle(now) > Heart::REST {
+            let rested = self.near.idle(now) > Heart::REST;
+            if rested {
                 self.tracked.wanted.notified().await;
-            } else if self.tracked.lease.age(now) < step {
-                // A read has shown it just now.
+            }
+            // The answer of a primary of yesterday is worth nothing.
+            let Some(node) = self.node.upgrade() else { break };
+            if !node.leads().await {
+                break;
+            }
+            drop(node);
+            // Reads show that it is there, and not what it still serves.
+            let by_reads = self.tracked.slots.is_none() || now.since(asked) < self.near.bound / 2;
+            if by_reads && !rested && self.tracked.lease.age(now) < step {
                 continue;
             }
             match self.tracked.ask(&self.near).await {
-                Some(sent) => self.tracked.confirm(sent),
+                Some(sent) => {
+                    asked = sent;
+                    self.tracked.confirm(sent);
+                }
                 None => break,
             }
         }

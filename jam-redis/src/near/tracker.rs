@@ -88,7 +88,7 @@ impl Tracker {
         }
     }
 
-    fn settle(&self, round: u64, outcome: Option<Result<Tracked>>) {
+    fn settle(&self, node: &Arc<Node>, round: u64, outcome: Option<Result<Tracked>>) {
         let mut state = self.lock();
         if state.round != round {
             return;
@@ -96,7 +96,7 @@ impl Tracker {
         state.stage = match outcome {
             Some(Ok(tracked)) => {
                 let tracked = Arc::new(tracked);
-                let heart = Heart::start(&tracked, &self.near);
+                let heart = Heart::start(&tracked, node, &self.near);
                 Stage::On(tracked, heart)
             }
             Some(Err(error)) if error.kind() == ErrorKind::Config => {
@@ -142,7 +142,7 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         let outcome = self.outcome.take();
         if let Some(tracker) = self.node.tracker() {
-            tracker.settle(self.round, outcome);
+            tracker.settle(&self.node, self.round, outcome);
         }
     }
 }

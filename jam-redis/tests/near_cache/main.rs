@@ -3,6 +3,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../support/fake_sentinel.rs"]
+mod fake_sentinel;
 
 mod contract;
 mod elsewhere;

@@ -1,11 +1,13 @@
 //! Several servers: slots that move, primaries that fail.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jam_core::{Load, RecordId, SessionStore};
 use jam_redis::RedisStore;
 use jam_test_servers::{Cluster, Kind, Sentinels, Server, slot_of};
 
+use crate::fake_sentinel::stubborn;
 use crate::{BOUND, cluster_url, eventually, id, is_kept, near, payload, record, tracks, warm};
 
 /// Waits until a call succeeds.
@@ -84,6 +86,42 @@ async fn a_primary_that_serves_the_hash_no_more_is_not_trusted_beyond_the_bound(
             assert!(!matches!(store.load(&one, Load::new()).await, Ok(Some(_))));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+}
+
+/// As after a migration that takes a slot in one step and leaves its keys behind for a while: the node says nothing of what
+/// happens to them elsewhere, and goes on serving other slots, over the same connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_slot_that_a_node_serves_no_more_is_not_trusted_beyond_the_bound() {
+    for kind in [Kind::New, Kind::Old] {
+        let cluster = Cluster::start(kind);
+        for node in cluster.nodes() {
+            node.command(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+        }
+        let store = near(cluster_url(&cluster)).open().await.unwrap();
+        let primary = cluster.primary_of("sessions:user1");
+        let is_there = |key: &String| cluster.primary_of(&format!("sessions:{key}")).port() == primary.port();
+        let key = (2..1_000).map(|number| format!("user{number}")).find(is_there).unwrap();
+        let (probed, other) = (id("user1", "one"), id(&key, "one"));
+        store.insert(&probed, &record("{}", None)).await.unwrap();
+        store.insert(&other, &record("{}", None)).await.unwrap();
+        warm(&store, primary, &probed).await;
+        warm(&store, primary, &other).await;
+        assert!(is_kept(&store, primary, &other).await);
+        let slot = slot_of(&format!("sessions:{key}")).to_string();
+        assert!(primary.command(&["CLUSTER", "DELSLOTS", &slot]).is_ok());
+        // Reads of others show all the while that the node is there.
+        let reading = async {
+            for number in 0_u64.. {
+                drop(store.load(&id("user1", &number.to_string()), Load::new()).await);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let seen = tokio::select! {
+            seen = seen(&store, &other, Instant::now()) => seen,
+            () = reading => unreachable!(),
+        };
+        assert!(seen < 2 * BOUND, "{kind:?}: {seen:?}");
     }
 }
 
@@ -180,4 +218,21 @@ async fn where_sentinels_disagree_reads_are_kept_of_the_server_that_is_written_t
         store.close().await.unwrap();
         eventually("nothing is tracked any more", || async { !tracked() }).await;
     }
+}
+
+/// It stood still while the sentinels named the next one, and has not been made a replica yet. The reader only ever meets
+/// what it keeps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_old_primary_that_goes_on_answering_is_not_trusted_for_ever() {
+    let (old, new) = (Server::start(Kind::New), Server::start(Kind::New));
+    let named = Arc::new(Mutex::new(old.address()));
+    let url = format!("redis+sentinel://{}/jam", stubborn(&named));
+    let store = near(&url).open().await.unwrap();
+    let one = id("user1", "one");
+    store.insert(&one, &record("{}", None)).await.unwrap();
+    warm(&store, &old, &one).await;
+    assert!(is_kept(&store, &old, &one).await);
+    *named.lock().unwrap() = new.address();
+    seen(&store, &one, Instant::now()).await;
+    assert_eq!(old.command(&["DBSIZE"]).int(), 1, "it is still there");
 }

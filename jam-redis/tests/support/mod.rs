@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part of this")]
 
 pub(crate) mod account;
+pub(crate) mod fake_sentinel;
 pub(crate) mod load;
 pub(crate) mod task;
 
