@@ -243,7 +243,7 @@ async fn visitors_have_keys_of_their_own(stage: Stage) {
     for (builder, tells) in [
         (stage.builder(), true),
         (stage.builder().id_factory(factory), false),
-        (stage.builder().ids(jam::PlainIds), false),
+        (stage.builder().ids(PlainIds), false),
         (stage.builder().max_sessions(3, WhenFull::EvictOldest), false),
     ] {
         let sessions = builder.build().unwrap();
