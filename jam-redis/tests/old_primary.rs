@@ -57,9 +57,11 @@ fn one() -> RecordId {
     id(&tagged("one", ""), "there")
 }
 
-/// A store that is idle whenever nobody calls it, and has a session on the primary.
+/// A store that is idle whenever nobody calls it, and has a session on the primary. Its sentinels have a second to answer: a
+/// quarter of this.
 async fn idle_store(sentinels: &[SocketAddr]) -> RedisStore {
-    let options = options(url(sentinels), &path()).idle_check(Duration::ZERO);
+    let options = options(url(sentinels), &path()).connect_timeout(Duration::from_secs(4));
+    let options = options.idle_check(Duration::ZERO);
     let store = options.open().await.unwrap();
     store.insert(&one(), &record("x")).await.unwrap();
     store
@@ -138,6 +140,8 @@ async fn a_primary_that_refuses_for_want_of_others_has_the_sentinels_asked() {
         for command in state {
             assert!(cast.old.command(command).is_ok(), "{command:?}");
         }
+        // However long all that takes, nobody hears of the new one before.
+        sentinel.refuse();
         cast.name_the_new_one();
         let before = sentinel.connections();
         let error = call(&store).await.unwrap_err();
@@ -149,6 +153,7 @@ async fn a_primary_that_refuses_for_want_of_others_has_the_sentinels_asked() {
             assert!(begun.elapsed() < LONG, "nobody asks after {error}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        sentinel.heal();
         while call(&store).await.is_err() {
             assert!(begun.elapsed() < LONG, "it never comes to the new primary");
         }
@@ -236,4 +241,75 @@ async fn a_new_connection_leads_to_the_primary_that_most_sentinels_name() {
     store.insert(&one(), &record("x")).await.unwrap();
     assert_eq!(cast.new.command(&["DBSIZE"]).int(), 1);
     assert_eq!(cast.old.command(&["DBSIZE"]).int(), 0);
+}
+
+/// With five seconds for the sentinels, and as many more where it matters.
+const UNHURRIED: Duration = Duration::from_secs(20);
+
+/// It was named first, and reached first, and that is not what counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_primary_that_most_name_is_waited_for_where_another_one_is_there_sooner() {
+    let cast = Cast::start();
+    let way = Proxy::start(cast.new.address());
+    way.black_hole();
+    *cast.named.lock().unwrap() = way.address();
+    let sentinels = [cast.of_yesterday(), cast.current(), cast.current()];
+    let opening = tokio::spawn(options(url(&sentinels), &path()).connect_timeout(UNHURRIED).open());
+    tokio::time::sleep(UNHURRIED * 3 / 8).await;
+    way.heal();
+    let store = opening.await.unwrap().unwrap();
+    store.insert(&one(), &record("x")).await.unwrap();
+    assert_eq!(cast.old.command(&["DBSIZE"]).int(), 0);
+    assert_eq!(cast.new.command(&["DBSIZE"]).int(), 1);
+}
+
+/// The sentinel that has not heard is the quickest to answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_is_not_left_on_the_word_of_one_sentinel_while_the_others_are_slow() {
+    let cast = Cast::start();
+    let primary = Proxy::start(cast.old.address());
+    *cast.named.lock().unwrap() = primary.address();
+    let mistaken = stubborn(&Arc::new(Mutex::new(cast.new.address())));
+    let ways = [Proxy::start(cast.current()), Proxy::start(cast.current())];
+    let sentinels = [mistaken, ways[0].address(), ways[1].address()];
+    let options = options(url(&sentinels), &path()).connect_timeout(UNHURRIED);
+    let store = options.idle_check(Duration::ZERO).open().await.unwrap();
+    store.insert(&one(), &record("x")).await.unwrap();
+    let before = primary.connections();
+    ways.iter().for_each(Proxy::black_hole);
+    let healing = async {
+        tokio::time::sleep(UNHURRIED * 3 / 8).await;
+        ways.iter().for_each(Proxy::heal);
+    };
+    let (found, ()) = tokio::join!(is_found(&store), healing);
+    assert!(found, "it was left for a server that has nothing");
+    assert_eq!(primary.connections(), before, "it was left, if not for long");
+}
+
+/// A process that makes few calls does not wait in each of them for sentinels that are away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sentinels_that_are_silent_are_waited_for_once() {
+    let cast = Cast::start();
+    let sentinel = Proxy::start(cast.current());
+    let options = options(url(&[sentinel.address()]), &path()).connect_timeout(UNHURRIED);
+    let store = options.idle_check(Duration::ZERO).open().await.unwrap();
+    store.insert(&one(), &record("x")).await.unwrap();
+    sentinel.black_hole();
+    assert!(is_found(&store).await);
+    let asked = sentinel.connections();
+    for _ in 0..3 {
+        let call = tokio::time::timeout(UNHURRIED / 4, is_found(&store));
+        assert!(call.await.expect("nobody waits for them again"));
+    }
+    // They are asked all the same, and heard.
+    let begun = Instant::now();
+    while sentinel.connections() == asked {
+        assert!(begun.elapsed() < LONG, "nobody asks them any more");
+        assert!(is_found(&store).await);
+    }
+    sentinel.heal();
+    cast.name_the_new_one();
+    while is_found(&store).await {
+        assert!(begun.elapsed() < LONG, "nobody hears them");
+    }
 }

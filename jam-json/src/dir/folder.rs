@@ -323,5 +323,8 @@ impl<'a> Folder<'a> {
 
 /// A session is ended whose file is damaged or could not be read.
 fn warn_of_damage(error: &Error) {
-    tracing::warn!(error = error as &dyn std::error::Error, "cleared a damaged session");
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "ended a session that cannot be read"
+    );
 }

@@ -68,6 +68,8 @@ pub(crate) struct Live {
     at: Option<Address>,
     /// When they were asked last whether that is so, in milliseconds since the connection was opened.
     asked: AtomicU64,
+    /// And none of them answered.
+    asked_in_vain: AtomicBool,
     /// Somebody is asking in the background whether anybody is there.
     pub(super) doubted: AtomicBool,
 }
@@ -96,6 +98,7 @@ impl Live {
             name: RandomState::new().hash_one(Instant::now()),
             at: None,
             asked: AtomicU64::new(0),
+            asked_in_vain: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
         }
     }
@@ -110,9 +113,15 @@ impl Live {
         self.at.as_ref()
     }
 
-    /// Notes that the sentinels were asked at this age, and have said what they had to say.
-    pub(super) fn asked_at(&self, age: u64) {
+    /// Notes that the sentinels were asked at this age, and have said what they had to say, or nothing at all.
+    pub(super) fn asked_at(&self, age: u64, in_vain: bool) {
+        self.asked_in_vain.store(in_vain, Ordering::Relaxed);
         self.asked.fetch_max(age, Ordering::Relaxed);
+    }
+
+    /// Whether no sentinel has answered the last question.
+    pub(super) fn asked_in_vain(&self) -> bool {
+        self.asked_in_vain.load(Ordering::Relaxed)
     }
 
     /// How long ago the sentinels were asked, when somebody [looked](Self::was_idle) at the clock last.

@@ -27,7 +27,7 @@ pub(crate) use self::probe::Generation;
 pub(crate) use self::removal::Removal;
 pub(crate) use self::sentinels::{Sentinels, Watch};
 #[cfg(feature = "near-cache")]
-pub(crate) use self::slots::SlotMap;
+pub(crate) use self::slots::Served;
 pub(crate) use self::slots::{Address, SLOTS};
 
 /// Makes a client for an address, with the credentials and certificates of the URL.

@@ -40,9 +40,14 @@ impl Node {
         is_there && !live.is_broken()
     }
 
-    /// Has the sentinels asked, once for all who wait for it, unless they were a moment ago.
+    /// Has the sentinels asked, once for all who wait for it, unless they were a moment ago. Those that were silent the last time
+    /// are asked in the background, so that not every call waits for them.
     async fn ask_first(self: &Arc<Self>, live: &Arc<Live>) {
         if live.led_to().is_none() {
+            return;
+        }
+        if live.asked_in_vain() {
+            self.reconsider(live);
             return;
         }
         let needless = || live.is_broken() || live.unasked() <= Self::LONG.min(self.timeouts.idle);
@@ -62,7 +67,10 @@ impl Node {
     /// that they were not asked about for a while.
     pub(crate) fn reconsider(self: &Arc<Self>, main: &Arc<Live>) {
         let needless = main.is_broken() || !matches!(self.target, Target::Sentinel(_));
-        if needless || self.reconsidering.swap(true, Ordering::AcqRel) {
+        // The first look costs less, and while a question is under way every call comes by here.
+        let under_way =
+            || self.reconsidering.load(Ordering::Relaxed) || self.reconsidering.swap(true, Ordering::AcqRel);
+        if needless || under_way() {
             return;
         }
         let question = Reconsidering(Arc::clone(self));
@@ -79,13 +87,13 @@ impl Node {
             return;
         };
         let asked = main.age();
-        if sentinels.prefer_another(at, &self.config(), self.late()).await {
+        let said = sentinels.prefer_another(at, &self.config(), self.late()).await;
+        if said == Some(true) {
             tracing::debug!("the sentinels name another primary");
             main.give_up();
             self.untrack();
         }
-        // Whatever they said: where they are silent, not every call shall wait for them.
-        main.asked_at(asked);
+        main.asked_at(asked, said.is_none());
     }
 
     /// Whether what was read near is still to be trusted, as far as the sentinels say.

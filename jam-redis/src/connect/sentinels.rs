@@ -58,7 +58,8 @@ impl Sentinels {
     }
 
     /// A connection to the primary, and its address. Of several primaries, the one that most sentinels name; once there is
-    /// one, those who have not answered are waited for until it is `late`. The caller sees to the time it takes.
+    /// one, those who have not answered are waited for until it is `late`, and one that more of those who have answered name for as
+    /// long again. The caller sees to the time it takes.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if every sentinel answers and none knows the service, or what is named is no sentinel, or
@@ -79,7 +80,10 @@ impl Sentinels {
             let step = if reached.is_empty() {
                 steps.next().await
             } else {
-                let left = late.saturating_sub(begun.elapsed());
+                // One that more of them name may still be on its way.
+                let is_outvoted = reached.iter().all(|(at, _)| votes.preferred_to(at).is_some());
+                let patience = if is_outvoted { 2 * late } else { late };
+                let left = patience.saturating_sub(begun.elapsed());
                 tokio::time::timeout(left, steps.next()).await.unwrap_or_default()
             };
             let Some(step) = step else { break };
@@ -147,29 +151,42 @@ impl Sentinels {
     }
 
     /// Whether [`connect`](Self::connect) would lead to another server than this one: more of the sentinels that answer
-    /// before it is `late` name another primary, and that is there, or none of them names this one any more.
-    pub(crate) async fn prefer_another(&self, to: &Address, config: &AsyncConnectionConfig, late: Duration) -> bool {
+    /// before it is `late` name another primary, and that is there, or all have answered and none names this one any more. `None` if
+    /// none has answered. Where those who are silent could still change it, or nobody has answered yet, they are waited for twice as
+    /// long. In all, it takes three times as long as that at most.
+    pub(crate) async fn prefer_another(
+        &self,
+        to: &Address,
+        config: &AsyncConnectionConfig,
+        late: Duration,
+    ) -> Option<bool> {
+        let begun = Instant::now();
+        let ask = |sentinel| self.ask(sentinel, config);
+        let mut answers: FuturesUnordered<_> = self.watchers.iter().map(ask).collect();
         let mut votes = Votes::of(self.watchers.len());
-        let collecting = async {
-            let ask = |sentinel| self.ask(sentinel, config);
-            let mut answers: FuturesUnordered<_> = self.watchers.iter().map(ask).collect();
-            while let Some(answer) = answers.next().await {
-                votes.count(answer.ok().flatten().as_ref());
-                if votes.are_settled_on(to) {
-                    break;
-                }
-            }
-        };
-        // What was said until then counts.
-        drop(tokio::time::timeout(late, collecting).await);
+        let mut answered = false;
+        while !votes.are_settled_on(to) && !votes.are_settled_against(to) {
+            // To leave a connection that works, on the word of one that was merely the quickest, would be a mistake.
+            let would_leave = !answered || votes.preferred_to(to).is_some();
+            let patience = if would_leave { 2 * late } else { late };
+            let left = patience.saturating_sub(begun.elapsed());
+            let Ok(Some(answer)) = tokio::time::timeout(left, answers.next()).await else {
+                break;
+            };
+            answered |= answer.is_ok();
+            votes.count(answer.ok().flatten().as_ref());
+        }
+        if !answered {
+            return None;
+        }
         let Some(other) = votes.preferred_to(to) else {
-            return false;
+            return Some(false);
         };
-        if votes.by(to) == 0 {
-            return true;
+        if votes.by(to) == 0 && votes.are_all_in() {
+            return Some(true);
         }
         let reached = tokio::time::timeout(late, self.reach(other.clone(), config, None)).await;
-        matches!(reached, Ok(Ok(_)))
+        Some(matches!(reached, Ok(Ok(_))))
     }
 
     async fn question(&self, sentinel: &Client, config: &AsyncConnectionConfig) -> Result<Watch> {

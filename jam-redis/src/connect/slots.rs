@@ -99,6 +99,25 @@ impl SlotMap {
     }
 }
 
+/// The slots of one primary.
+#[cfg(feature = "near-cache")]
+pub(crate) struct Served(Vec<bool>);
+
+#[cfg(feature = "near-cache")]
+impl Served {
+    /// Those of the primary that serves this key, from the reply to `CLUSTER SLOTS`.
+    pub(crate) fn with(key: &[u8], reply: Value) -> Option<Self> {
+        let map = SlotMap::of(reply, &Address::default())?;
+        let own = (*map.slots.get(usize::from(slot_of(key)))?)?;
+        Some(Self(map.slots.into_iter().map(|slot| slot == Some(own)).collect()))
+    }
+
+    /// Whether one of those before is missing. What others serve, and what has come, does not matter.
+    pub(crate) fn lacks_any_of(&self, before: &Self) -> bool {
+        before.0.iter().zip(&self.0).any(|(before, now)| *before && !now)
+    }
+}
+
 /// A node: its preferred name, its port, its id and what else it goes by. One that has no name to give, or does not know
 /// it, is found by its IP address if that is told, and else at the host that was asked.
 fn address(node: &[Value], asked: &Address) -> Option<Address> {
@@ -211,5 +230,34 @@ mod tests {
         assert!(SlotMap::of(range(-1, 6), &asked).is_none());
         assert!(SlotMap::of(Value::Array(vec![]), &asked).is_none());
         assert!(SlotMap::of(Value::Okay, &asked).is_none());
+    }
+
+    #[cfg(feature = "near-cache")]
+    #[test]
+    fn a_primary_has_lost_a_slot_when_another_one_serves_it_or_none() {
+        let range = |first, last, ports: &[i64]| {
+            let mut range = vec![Value::Int(first), Value::Int(last)];
+            range.extend(ports.iter().map(|port| node(text("host"), *port, &[])));
+            Value::Array(range)
+        };
+        let served = |ranges: &[Value]| Served::with(b"123456789", Value::Array(ranges.to_vec()));
+        let own = range(0x31c3, 0x31ff, &[7000, 7010]);
+        let before = served(&[range(0, 99, &[7000]), range(100, 199, &[7001]), own.clone()]).unwrap();
+        let unlike = |ranges: &[Value]| served(ranges).unwrap().lacks_any_of(&before);
+        assert!(!unlike(&[range(0, 99, &[7000]), range(100, 199, &[7001]), own.clone()]));
+        assert!(
+            !unlike(&[range(100, 149, &[7001]), range(0, 99, &[7000]), own.clone()]),
+            "of others"
+        );
+        assert!(
+            !unlike(&[range(0, 199, &[7000]), range(0x31c3, 0x31ff, &[7000])]),
+            "they came"
+        );
+        assert!(
+            unlike(&[range(0, 98, &[7000]), range(99, 199, &[7001]), own.clone()]),
+            "it went"
+        );
+        assert!(unlike(&[range(1, 99, &[7000]), own]), "nobody serves it");
+        assert!(served(&[range(0, 99, &[7000])]).is_none(), "nobody serves that key");
     }
 }

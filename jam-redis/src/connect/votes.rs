@@ -69,6 +69,17 @@ impl Votes {
         self.by(address) >= most.saturating_add(self.missing)
     }
 
+    /// Whether another one is preferred to this one, whatever those say who have not answered.
+    pub(super) fn are_settled_against(&self, address: &Address) -> bool {
+        let most = self.most_beside(address).map_or(0, |other| other.by);
+        most > self.by(address).saturating_add(self.missing)
+    }
+
+    /// Whether no answer is to come any more.
+    pub(super) const fn are_all_in(&self) -> bool {
+        self.missing == 0
+    }
+
     fn most_beside(&self, address: &Address) -> Option<&Named> {
         let others = self.named.iter().filter(|named| named.address != *address);
         others.filter(|named| !named.failed).max_by_key(|named| named.by)
@@ -94,6 +105,18 @@ mod tests {
         assert!(votes.count(Some(&other)));
         assert_eq!(votes.preferred_to(&other), Some(&one));
         assert_eq!(votes.preferred_to(&one), None);
+        assert!(votes.are_settled_against(&other) && votes.are_all_in());
+    }
+
+    #[test]
+    fn nothing_is_settled_against_a_server_that_the_silent_ones_may_name() {
+        let (one, other) = (server(1), server(2));
+        let mut votes = Votes::of(3);
+        votes.count(Some(&other));
+        assert_eq!(votes.preferred_to(&one), Some(&other));
+        assert!(!votes.are_settled_against(&one) && !votes.are_all_in());
+        votes.count(Some(&other));
+        assert!(votes.are_settled_against(&one) && !votes.are_all_in());
     }
 
     #[test]

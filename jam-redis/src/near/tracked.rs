@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use jam_core::Result;
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::{Near, tracks};
-use crate::connect::{Address, Live, Node, SlotMap};
+use crate::connect::{Live, Node, Served};
 use crate::error;
 
 /// The connection, and for how long it is to be trusted.
@@ -21,8 +21,8 @@ pub(crate) struct Tracked {
     lease: Arc<Lease>,
     /// A hash that this server serves. Whoever does not serve it any more is not to be trusted either.
     probe: Box<[u8]>,
-    /// Of a node of a cluster, who serves what, as it said when it was opened.
-    slots: Option<SlotMap>,
+    /// Of a node of a cluster, what it serves, as it said last.
+    served: Option<Mutex<Served>>,
     wanted: Notify,
 }
 
@@ -47,14 +47,14 @@ impl Tracked {
         let sent = near.now();
         let replies = live.pipeline(&pipeline, 1 + usize::from(in_cluster)).await;
         let mut replies = replies.map_err(error::unconnected)?;
-        let slots = if in_cluster { slots(replies.pop()) } else { None };
+        let slots = if in_cluster { replies.pop() } else { None };
         tracks(replies.pop().unwrap_or(Value::Nil))?;
         lease.confirm(sent);
         Ok(Self {
             live,
             lease,
             probe: probe.into(),
-            slots,
+            served: slots.and_then(|slots| Served::with(probe, slots)).map(Mutex::new),
             wanted: Notify::new(),
         })
     }
@@ -93,24 +93,26 @@ impl Tracked {
         let mut question = Pipeline::with_capacity(2);
         // No session has that field. A node that serves the hash no more says so, and so does one that serves nothing.
         question.cmd("HGET").arg(&*self.probe).arg("");
-        let in_cluster = self.slots.is_some();
-        if in_cluster {
+        if self.served.is_some() {
             question.cmd("CLUSTER").arg("SLOTS");
         }
         let sent = near.now();
-        let replies = self.live.pipeline(&question, 1 + usize::from(in_cluster)).await;
+        let replies = self
+            .live
+            .pipeline(&question, 1 + usize::from(self.served.is_some()))
+            .await;
         let mut replies = replies.ok()?;
-        // A slot may go with its keys in one step, and what happens to them elsewhere is told here to nobody.
-        if in_cluster && slots(replies.pop()) != self.slots {
-            return None;
+        if let Some(before) = &self.served {
+            let served = Served::with(&self.probe, replies.pop()?)?;
+            let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
+            // A slot may go with its keys in one step, and what happens to them elsewhere is told here to nobody.
+            if served.lacks_any_of(&before) {
+                return None;
+            }
+            *before = served;
         }
         matches!(replies[..], [Value::Nil | Value::BulkString(_)]).then_some(sent)
     }
-}
-
-/// Who serves what, as a node says it.
-fn slots(reply: Option<Value>) -> Option<SlotMap> {
-    SlotMap::of(reply?, &Address::default())
 }
 
 impl fmt::Debug for Tracked {
@@ -194,7 +196,7 @@ impl Beating {
             }
             drop(node);
             // Reads show that it is there, and not what it still serves.
-            let by_reads = self.tracked.slots.is_none() || now.since(asked) < self.near.bound / 2;
+            let by_reads = self.tracked.served.is_none() || now.since(asked) < self.near.bound / 2;
             if by_reads && !rested && self.tracked.lease.age(now) < step {
                 continue;
             }

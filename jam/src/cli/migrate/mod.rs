@@ -289,8 +289,7 @@ async fn may_begin(target: &Store, checkpoint: Option<&Checkpoint>, path: &Path)
 /// A source that came back empty, from a server that keeps nothing on a disk, say, is not one whose sessions have all ended: what
 /// went over before may be all there is left of them.
 async fn refuse_emptied(checkpoint: &Checkpoint, target: &Store) -> Done {
-    let is_filled = is_filled(target).await.map_err(|failure| failure.about("TO"));
-    if !checkpoint.has_met_none() || !is_filled? {
+    if !checkpoint.has_met_none() || !is_filled(target).await.map_err(|failure| failure.about("TO"))? {
         return Ok(());
     }
     Err(Failure::refused(
