@@ -409,6 +409,8 @@ mod tests {
         assert!(RealFs.read(&missing).is_err());
         assert!(RealFs.sync_file(&missing).is_err());
         assert!(RealFs.sync_dir(&missing).is_err());
+        let unlocked = RealFs.lock(&missing.join("lock")).expect_err("no such directory");
+        assert!(!unlocked.to_string().contains("link"), "{unlocked}");
         assert!(
             RealFs.read(directory.path()).is_err(),
             "a directory cannot be read as a file"

@@ -239,6 +239,41 @@ mod tests {
         }
     }
 
+    fn with(records: u64) -> OfKey {
+        let mut kept = OfKey::none();
+        for number in 0..records {
+            let slot = Slot {
+                payload: Bytes::new(),
+                expires_at: None,
+                version: number,
+            };
+            kept.put(number.to_string().into(), slot, |_| true);
+        }
+        kept
+    }
+
+    #[test]
+    fn room_is_kept_where_a_quarter_of_it_is_needed() {
+        for (records, left) in [(5_000, 2_000), (16, 4)] {
+            let mut kept = with(records);
+            let room = kept.capacity();
+            assert!(room <= 4 * left, "{room}");
+            kept.retain(|slot| slot.version < left as u64);
+            assert_eq!(kept.len(), left);
+            // A map counts places that were left as taken.
+            assert!(kept.capacity() > room / 2, "{} of {room}", kept.capacity());
+        }
+    }
+
+    #[test]
+    fn few_of_many_that_are_left_need_no_map_any_more() {
+        for left in [9, 8] {
+            let mut kept = with(5_000);
+            kept.retain(|slot| slot.version < left);
+            assert_eq!(matches!(kept, OfKey::Many(_)), left == 9, "{left}");
+        }
+    }
+
     #[test]
     fn up_to_sixteen_records_need_no_map() {
         let mut kept = OfKey::none();

@@ -179,6 +179,20 @@ async fn a_record_whose_end_nobody_knows_is_not_kept() {
     assert!(near.get(&one).is_some());
 }
 
+#[test]
+fn what_is_forgotten_is_not_given_out_and_nor_is_what_was_asked_for_before() {
+    let near = NearCache::new(10);
+    let one = id("user1", "a");
+    let stored = Stored::new(Bytes::from_static(b"{}"), Version::from_counter(1)).ending(Ends::Never);
+    let before = near.ticket(one.key());
+    near.keep(&one, near.ticket(one.key()), &stored, BOUND, None);
+    assert!(near.get(&one).is_some());
+    near.forget("user1");
+    assert!(near.get(&one).is_none());
+    near.keep(&one, before, &stored, BOUND, None);
+    assert!(near.get(&one).is_none());
+}
+
 /// Else a reader who has seen the first session of a user end could see the second one live on, in the moment between the end of
 /// a `clear` and its last word.
 #[test]
