@@ -6,11 +6,38 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jam_core::memory::{Slot, Table};
 use jam_core::{
     Clock, Cursor, Durability, Error, ErrorKind, Handle, HashedIds, IdCodec, IdFactory, InnerId, Life, Load,
     ManualClock, PlainIds, Record, RecordId, Renewal, Result, SealContext, SealDomain, Sealer, SessionId, SessionKey,
     Severity, StoreConfig, Stored, SystemClock, Timestamp, UuidV4, UuidV7, Version,
 };
+
+#[test]
+fn what_a_table_shows_is_how_much_it_holds() {
+    let (table, id) = (
+        Table::new(),
+        RecordId::new(SessionKey::new("secret").unwrap(), "secret").unwrap(),
+    );
+    let slot = Slot {
+        payload: "secret".into(),
+        expires_at: None,
+        version: 7,
+    };
+    let shown = format!("{slot:?}");
+    assert!(
+        shown.contains("payload_len: 6") && shown.contains("version: 7"),
+        "{shown}"
+    );
+    table.write(id.key(), |shard| shard.put(&id, slot.clone()));
+    let shard = table.read(id.key(), |shard| format!("{shard:?}"));
+    assert!(shard.contains("len: 1"), "{shard}");
+    let all = format!("{table:?}");
+    assert!(all.contains("shards: 64"), "{all}");
+    for shown in [shown, shard, all] {
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}
 
 #[test]
 fn each_kind_of_error_has_words_of_its_own() {

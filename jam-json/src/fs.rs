@@ -459,6 +459,23 @@ mod tests {
         assert!(RealFs.try_lock(&path).expect("asked").is_some());
     }
 
+    /// Somebody removed it, and perhaps made it anew: whoever has the lock of that one has the right to write.
+    #[test]
+    #[cfg(unix)]
+    fn a_lock_that_was_kept_open_is_not_taken_once_another_file_has_its_name() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("lock");
+        let kept = || RealFs.lock(&path).expect("locked").keep().expect("kept");
+        assert!(kept().lock(&path).expect("asked").is_some());
+        for made_anew in [false, true] {
+            let kept = kept();
+            fs::remove_file(&path).expect("removed");
+            let others = made_anew.then(|| RealFs.lock(&path).expect("locked"));
+            assert!(kept.lock(&path).expect("asked").is_none(), "made anew: {made_anew}");
+            drop(others);
+        }
+    }
+
     /// What the system answers is passed on: a device that cannot be synced, and a file that is only a name, stand for what fails.
     #[test]
     #[cfg(target_os = "linux")]

@@ -291,6 +291,11 @@ async fn what_was_seen_to_expire_stays_ended_after_the_sweep_of_a_compaction_tha
 #[tokio::test]
 async fn so_many_calls_wait_behind_a_device_that_hangs_and_no_more() {
     let large = Record::new(vec![b'x'; 1024 * 1024], None);
+    assert_eq!(
+        (Backlog::MOST_CALLS, Backlog::MOST_BYTES),
+        (65_536, 268_435_456),
+        "as the docs say"
+    );
     let most_large = Backlog::MOST_BYTES / (1024 * 1024);
     for (record, most) in [(Record::new("{}", None), Backlog::MOST_CALLS), (large, most_large)] {
         let fs = FakeFs::default();
