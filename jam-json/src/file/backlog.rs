@@ -55,3 +55,20 @@ impl Drop for Counted {
         self.backlog.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_much_waits_as_is_allowed_and_not_a_byte_more() {
+        let backlog = Arc::new(Backlog::default());
+        let all = backlog.count(Backlog::MOST_BYTES - 1).expect("room for it");
+        let last = backlog.count(1).expect("room for it");
+        let error = backlog.count(1).expect_err("no room is left");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        backlog.count(0).expect("it takes none");
+        drop((all, last));
+        backlog.count(Backlog::MOST_BYTES + 1).expect("one call at least");
+    }
+}

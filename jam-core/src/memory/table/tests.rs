@@ -139,3 +139,45 @@ fn pages_of_any_size_show_every_record_once() {
         assert_eq!(found, all, "{limit} at a time");
     }
 }
+
+#[test]
+fn a_page_has_no_more_than_was_asked_for_or_a_sixteenth_of_a_shard() {
+    let table = Table::new();
+    for number in 0..320 {
+        let one = id("user1", &format!("id{number}"));
+        table.write(one.key(), |shard| shard.put(&one, slot(None)));
+    }
+    for (limit, given) in [(1, 20), (20, 20), (21, 21), (319, 319), (320, 320), (321, 320)] {
+        let (page, next) = table.page(None, limit, NOW);
+        assert_eq!(page.len(), given, "of {limit}");
+        let more = next.is_some_and(|next| next.last.is_some());
+        assert_eq!(more, given < 320, "of {limit}");
+    }
+}
+
+#[test]
+fn a_cursor_leads_back_to_its_position_and_what_is_none_is_refused() {
+    let last = Some(id("user:1", "a:b"));
+    for (shard, last) in [(0, None), (Table::SHARDS - 1, None), (0, last.clone()), (7, last)] {
+        let position = Position { shard, last };
+        assert_eq!(Position::from_cursor(&position.to_cursor()).unwrap(), position);
+    }
+    for text in [
+        "",
+        "64:0:",
+        "64:5:user1a",
+        "-1:0:",
+        "x:0:",
+        "0",
+        "0:0",
+        "0:1:",
+        "0:x:",
+        "0:0:a",
+        "0:5:user1",
+        "0:9:user1a",
+        "0:1:\u{e9}a",
+    ] {
+        let error = Position::from_cursor(&Cursor::new(text.as_bytes().to_vec())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
+    }
+}

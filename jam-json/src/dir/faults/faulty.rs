@@ -12,6 +12,8 @@ use crate::fs::{Fs, FsFile, KeptLock, LockFile, RealFs};
 pub(super) enum Fault {
     /// It fails and does nothing; the next one works again.
     Fail,
+    /// It is not allowed, and does nothing; the next one works again.
+    Deny,
     /// It does half of its work and fails; the next one works again.
     Tear,
     /// The process ends in the middle of it: it does half of its work, and nothing works any more.
@@ -29,6 +31,7 @@ impl Fault {
         match self {
             Self::Full => io::ErrorKind::StorageFull.into(),
             Self::ReadOnly => io::ErrorKind::ReadOnlyFilesystem.into(),
+            Self::Deny => io::ErrorKind::PermissionDenied.into(),
             _ => io::Error::other(format!("{self:?}, as the test wants it")),
         }
     }
@@ -115,7 +118,7 @@ impl FaultyFs {
         let error = self.fault.error();
         match self.fault {
             _ if index < self.at => Fate::Works,
-            Fault::Fail if index == self.at => Fate::Fails(error),
+            Fault::Fail | Fault::Deny if index == self.at => Fate::Fails(error),
             Fault::Tear | Fault::Crash if index == self.at => Fate::Half(error),
             Fault::Crash => Fate::Fails(error),
             Fault::Full if kind == Kind::Grow => Fate::Half(error),

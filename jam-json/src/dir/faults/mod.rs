@@ -2,7 +2,9 @@
 
 mod faulty;
 mod machine;
+mod opening;
 mod operations;
 mod power_cut;
 mod scenario;
+mod sweeps;
 mod torn_read;

@@ -403,20 +403,3 @@ async fn a_storage_directory_that_vanishes_under_a_write_is_named() {
     }
     panic!("it has more operations than {LAST}");
 }
-
-#[tokio::test]
-async fn a_store_is_not_opened_where_its_directory_may_not_last() {
-    // The first only asks whether the directory is there.
-    for at in 1..LAST {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        set_up(&open(directory.path(), RealFs).await.expect("opened")).await;
-        let fs = FaultyFs::new(Fault::Fail, at);
-        let opened = open(directory.path(), fs.clone()).await;
-        if !fs.struck() {
-            opened.expect("nothing went wrong");
-            return;
-        }
-        assert!(opened.is_err(), "operation {at}");
-    }
-    panic!("it has more operations than {LAST}");
-}

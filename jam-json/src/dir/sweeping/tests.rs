@@ -221,3 +221,49 @@ async fn a_sweep_of_a_closed_store_is_an_error_only_where_something_was_left() {
     assert!(cut.end().is_err_and(|error| error.kind() == ErrorKind::Unavailable));
     assert!(whole.end().is_ok());
 }
+
+#[test]
+fn whoever_waits_for_helpers_is_woken_by_the_last_of_them() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let sweep = Sweep::begun(&disk(directory.path()), Timestamp::ZERO).expect("listed");
+    sweep.lock().at_work = 2;
+    thread::scope(|scope| {
+        let state = sweep.lock();
+        // They get the lock once this one waits.
+        for _ in 0..2 {
+            scope.spawn(|| drop(AtWork(&sweep)));
+        }
+        let limit = std::time::Duration::from_secs(20);
+        let waited = sweep
+            .at_rest
+            .wait_timeout_while(state, limit, |state| state.at_work > 0);
+        let timed_out = waited.expect("nobody panicked").1.timed_out();
+        assert!(!timed_out, "nobody was woken");
+    });
+}
+
+/// What the last helper could not have is seen to by whose sweep it is, who had nothing left to do.
+#[tokio::test]
+async fn a_sweep_does_not_end_before_its_helpers_have_said_what_they_left() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for number in 0..200 {
+        let store = store(directory.path(), 1, Some(Timestamp::from_secs(1))).await;
+        let sweep = Sweep::begun(&store.disk, Timestamp::from_secs(2)).expect("listed");
+        let item = sweep.next(&store.disk, |state| {
+            state.left.find(|item| matches!(item, Item::Key(_)))
+        });
+        let item = item.expect("the only one");
+        thread::scope(|scope| {
+            let ended = scope.spawn(|| sweep.finish(&store.disk));
+            // More and more time to find that nothing is left.
+            for _ in 0..number {
+                thread::yield_now();
+            }
+            let at_work = AtWork(&sweep);
+            sweep.lock().locked.push(item);
+            drop(at_work);
+            let removed = ended.join().expect("no panic").expect("no trouble");
+            assert_eq!(removed, 1, "round {number}");
+        });
+    }
+}
