@@ -288,7 +288,7 @@ async fn a_primary_is_not_left_on_the_word_of_one_sentinel_while_the_others_are_
 
 /// A process that makes few calls does not wait in each of them for sentinels that are away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sentinels_that_are_silent_are_waited_for_once() {
+async fn sentinels_that_are_silent_are_not_waited_for_in_every_call() {
     let cast = Cast::start();
     let sentinel = Proxy::start(cast.current());
     let options = options(url(&[sentinel.address()]), &path()).connect_timeout(UNHURRIED);
@@ -312,4 +312,19 @@ async fn sentinels_that_are_silent_are_waited_for_once() {
     while is_found(&store).await {
         assert!(begun.elapsed() < LONG, "nobody hears them");
     }
+}
+
+/// That they were silent once, long ago, says nothing: they may have named another primary since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sentinels_that_were_silent_are_asked_first_after_a_while() {
+    let cast = Cast::start();
+    let sentinel = Proxy::start(cast.current());
+    let store = idle_store(&[sentinel.address()]).await;
+    sentinel.black_hole();
+    assert!(is_found(&store).await);
+    sentinel.heal();
+    cast.name_the_new_one();
+    // So long they are asked in the background, and nobody calls meanwhile.
+    tokio::time::sleep(Duration::from_millis(4_100)).await;
+    assert!(!is_found(&store).await, "it was read from the old one");
 }

@@ -68,8 +68,8 @@ pub(crate) struct Live {
     at: Option<Address>,
     /// When they were asked last whether that is so, in milliseconds since the connection was opened.
     asked: AtomicU64,
-    /// And none of them answered.
-    asked_in_vain: AtomicBool,
+    /// When a question was over to which none of them had an answer, if that was the last one; else 0.
+    in_vain: AtomicU64,
     /// Somebody is asking in the background whether anybody is there.
     pub(super) doubted: AtomicBool,
 }
@@ -98,7 +98,7 @@ impl Live {
             name: RandomState::new().hash_one(Instant::now()),
             at: None,
             asked: AtomicU64::new(0),
-            asked_in_vain: AtomicBool::new(false),
+            in_vain: AtomicU64::new(0),
             doubted: AtomicBool::new(false),
         }
     }
@@ -115,13 +115,15 @@ impl Live {
 
     /// Notes that the sentinels were asked at this age, and have said what they had to say, or nothing at all.
     pub(super) fn asked_at(&self, age: u64, in_vain: bool) {
-        self.asked_in_vain.store(in_vain, Ordering::Relaxed);
+        let over = if in_vain { self.age().max(1) } else { 0 };
+        self.in_vain.store(over, Ordering::Relaxed);
         self.asked.fetch_max(age, Ordering::Relaxed);
     }
 
-    /// Whether no sentinel has answered the last question.
-    pub(super) fn asked_in_vain(&self) -> bool {
-        self.asked_in_vain.load(Ordering::Relaxed)
+    /// Whether no sentinel has answered the last question, and that is not longer ago than this.
+    pub(super) fn asked_in_vain(&self, ago: Duration) -> bool {
+        let over = self.in_vain.load(Ordering::Relaxed);
+        over != 0 && Duration::from_millis(self.age().saturating_sub(over)) <= ago
     }
 
     /// How long ago the sentinels were asked, when somebody [looked](Self::was_idle) at the clock last.

@@ -41,12 +41,12 @@ impl Node {
     }
 
     /// Has the sentinels asked, once for all who wait for it, unless they were a moment ago. Those that were silent the last time
-    /// are asked in the background, so that not every call waits for them.
+    /// are asked in the background for a while, so that not every call waits for them.
     async fn ask_first(self: &Arc<Self>, live: &Arc<Live>) {
         if live.led_to().is_none() {
             return;
         }
-        if live.asked_in_vain() {
+        if live.asked_in_vain(Self::LONG) {
             self.reconsider(live);
             return;
         }
