@@ -204,6 +204,26 @@ async fn the_old_primary_is_kept_while_the_next_one_cannot_be_reached() {
     assert!(!is_found(&store).await, "it was read from the old one");
 }
 
+/// Sentinels that are started anew one after the other: those that cannot be asked have not said that the primary is another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_old_primary_is_kept_where_the_only_sentinel_that_answers_names_nobody_who_is_there() {
+    let cast = Cast::start();
+    let primary = Proxy::start(cast.old.address());
+    *cast.named.lock().unwrap() = primary.address();
+    let away = [Proxy::start(cast.current()), Proxy::start(cast.current())];
+    let store = idle_store(&[away[0].address(), away[1].address(), cast.current()]).await;
+    let before = primary.connections();
+    away.iter().for_each(Proxy::refuse);
+    cast.new.kill();
+    cast.name_the_new_one();
+    for _ in 0..20 {
+        assert!(is_found(&store).await);
+    }
+    assert_eq!(primary.connections(), before, "it was left");
+    cast.new.restart();
+    assert!(!is_found(&store).await, "it was read from the old one");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_silent_sentinel_does_not_drown_what_the_others_say() {
     let cast = Cast::start();

@@ -99,12 +99,12 @@ impl Session {
                 state.changes.clear();
                 state.renew();
                 // Read again if need be: somebody else's changes are in it now.
-                state.seat = Seat::Taken(id, None);
+                state.unload();
                 Ok(outcome)
             }
             Err(error) => {
                 if error.kind() == ErrorKind::NotFound {
-                    state.seat = Seat::Ended;
+                    state.vanish();
                 }
                 Err(self.error(error))
             }

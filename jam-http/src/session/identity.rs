@@ -72,9 +72,14 @@ impl Session {
         let created = apart(config.sessions.create_with(&user, Data::new(), options)).await;
         let created = created.map_err(|error| self.error(error))?;
         // Only now, so that a login that fails leaves the other user theirs.
-        if let Some(id) = of_another
-            && let Err(error) = end_marked(config, &id, state.loaded()).await
-        {
+        let ended = match (of_another, state.last_seen()) {
+            (Some(id), loaded) => end_marked(config, &id, loaded).await,
+            (None, Some(last)) if !is_visitor(config, last.key()) && *last.key() != user => {
+                end_moved(config, last).await
+            }
+            (None, _) => Ok(false),
+        };
+        if let Err(error) = ended {
             // Nobody has the new id. Where this fails as well, the session expires.
             drop(apart(config.sessions.delete(&created)).await);
             return Err(self.error(error));
@@ -86,7 +91,7 @@ impl Session {
     /// Logs out: the session ends now, nothing that is still under way brings it back, and the response takes the cookie
     /// away. Field changes of this request so far go with it. Tells whether there was a session.
     ///
-    /// A session that another request gives a new id meanwhile ends as well, if this one has looked at it before, or came with
+    /// A session that another request gives a new id meanwhile ends as well, if this one has found it before, or came with
     /// the old id within half a minute after a [`rework`](Self::rework) or [`login`](Self::login).
     ///
     /// # Errors
@@ -94,13 +99,13 @@ impl Session {
     pub async fn logout(&self) -> Result<bool> {
         let config = self.shared.config.inner();
         let mut state = self.change().await?;
-        let existed = match state.id_unseen() {
-            Some(id) => {
-                let ended = end(config, &id, state.loaded()).await;
-                ended.map_err(|error| self.error(error))?
-            }
-            None => false,
+        let ended = match (state.id_unseen(), state.last_seen(), &state.dead) {
+            (Some(id), loaded, _) => end(config, &id, loaded).await,
+            (None, Some(last), _) => end_moved(config, last).await,
+            (None, None, Some(dead)) => apart(config.sessions.delete_superseded(dead)).await,
+            (None, None, None) => Ok(false),
         };
+        let existed = ended.map_err(|error| self.error(error))?;
         state.stand_up(self.shared.brought);
         Ok(existed)
     }
@@ -145,7 +150,7 @@ impl Session {
         state.supersede(config).await.map_err(|error| self.error(error))?;
         let reworked = apart(config.sessions.rework(&id)).await;
         if matches!(&reworked, Err(error) if error.kind() == ErrorKind::NotFound) {
-            state.seat = Seat::Ended;
+            state.vanish();
         }
         state.sit_down(reworked.map_err(|error| self.error(error))?);
         Ok(())
@@ -158,9 +163,14 @@ async fn end(config: &Inner, id: &SessionId, loaded: Option<&Loaded>) -> jam_cor
         return Ok(true);
     }
     match loaded {
-        Some(loaded) => apart(config.sessions.revoke(loaded.key(), loaded.handle())).await,
+        Some(loaded) => end_moved(config, loaded).await,
         None => apart(config.sessions.delete_superseded(id)).await,
     }
+}
+
+/// Ends a session that was found, under whatever id it goes by now.
+async fn end_moved(config: &Inner, found: &Loaded) -> jam_core::Result<bool> {
+    apart(config.sessions.revoke(found.key(), found.handle())).await
 }
 
 /// Ends the session that was loaded and marked as superseded, and marks where a rotation has moved it since.

@@ -27,8 +27,12 @@ pub(super) struct State {
     pub(super) remembered: Option<bool>,
     /// The id of a session that cannot be read, and that counts as none.
     pub(super) unreadable: Option<SessionId>,
+    /// The session as it was found last, if the seat has it no more: a logout ends it wherever it has gone since.
+    last: Option<Box<Loaded>>,
     /// The id that the client came with, if it led nowhere.
     pub(super) dead: Option<SessionId>,
+    /// Whether that one was superseded was asked.
+    asked: bool,
     /// The session as it was found, if its id has had its time.
     pub(super) due: Option<Loaded>,
     /// That the session cannot be read was logged.
@@ -113,7 +117,9 @@ impl State {
             renewal: Renewal::None,
             remembered: None,
             unreadable: None,
+            last: None,
             dead: None,
+            asked: false,
             due: None,
             complained: false,
         }
@@ -129,8 +135,8 @@ impl State {
 
     /// Has the session as the store has it, not as a cache does: for what is decided without a write.
     pub(super) async fn load_surely(&mut self, config: &Inner) -> Result<Option<&Loaded>> {
-        if let Seat::Taken(_, loaded) = &mut self.seat {
-            loaded.take_if(|loaded| loaded.is_cached());
+        if self.is_cached() {
+            self.unload();
         }
         if matches!(self.seat, Seat::Unknown(_) | Seat::Taken(_, None)) {
             self.look_up(config, true).await?;
@@ -199,6 +205,26 @@ impl State {
         }
     }
 
+    /// The session as it was found last, whatever became of it since.
+    pub(super) fn last_seen(&self) -> Option<&Loaded> {
+        self.loaded().or(self.last.as_deref())
+    }
+
+    /// Has the session loaded anew when it is needed.
+    pub(super) fn unload(&mut self) {
+        if let Seat::Taken(_, loaded) = &mut self.seat
+            && let Some(loaded) = loaded.take()
+        {
+            self.last = Some(Box::new(loaded));
+        }
+    }
+
+    /// Notes that the session has ended, or gone on under another id.
+    pub(super) fn vanish(&mut self) {
+        self.unload();
+        self.seat = Seat::Ended;
+    }
+
     /// Whether the session is as a cache had it.
     pub(super) fn is_cached(&self) -> bool {
         self.loaded().is_some_and(Loaded::is_cached)
@@ -242,11 +268,13 @@ impl State {
     /// Whether a session may begin here. Not if the client came with an id that a login or a rework has just replaced: the
     /// answer to that one is on its way, and ours would displace its id.
     pub(super) async fn may_begin(&mut self, config: &Inner) -> Result<bool> {
-        if let Some(id) = &self.dead {
+        if let Some(id) = &self.dead
+            && !self.asked
+        {
             if apart(config.sessions.was_superseded(id)).await? {
                 self.seat = Seat::Ended;
             }
-            self.dead = None;
+            self.asked = true;
         }
         Ok(!matches!(self.seat, Seat::Ended))
     }
@@ -265,6 +293,7 @@ impl State {
         self.news = News::NewId;
         self.remembered = None;
         self.unreadable = None;
+        self.last = None;
     }
 
     /// Takes the seat with a session that was made without options.
@@ -279,6 +308,7 @@ impl State {
         self.seat = Seat::Empty;
         self.changes = Changes::default();
         self.unreadable = None;
+        self.last = None;
         self.dead = None;
         self.news = if brought { News::Gone } else { News::None };
     }

@@ -58,8 +58,8 @@ impl Attempts {
     const SLACK: Duration = Duration::from_secs(1);
 
     /// Waits for the attempt that is under way, or begins one that may take until `limit`, unless it is `needless`. For a `pause`
-    /// after one that failed there is no other. One that ends with the runtime of whoever began it says nothing, so whoever waited
-    /// for it makes their own.
+    /// after one that failed there is no other. One that ends with the runtime of whoever began it, or is not driven there any
+    /// more, says nothing, so whoever waited for it makes their own.
     ///
     /// # Errors
     /// That of the attempt.
@@ -74,21 +74,20 @@ impl Attempts {
         F: Future<Output = Result<()>> + Send + 'static,
     {
         loop {
-            let (begun, mut over) = {
+            let time = limit.saturating_add(Self::SLACK);
+            let (begun, since, mut over) = {
                 let mut state = lock(&self.0);
                 if needless() {
                     return Ok(());
                 }
                 match &state.under_way {
-                    Some(other) if other.since.elapsed() <= limit.saturating_add(Self::SLACK) => {
-                        (None, other.over.clone())
-                    }
+                    Some(other) if other.since.elapsed() < time => (None, other.since, other.over.clone()),
                     _ => {
                         if let Some(failure) = state.failure.as_ref().filter(|failure| failure.at.elapsed() < pause) {
                             return Err(failure.error());
                         }
                         let (end, over) = self.begin(&mut state);
-                        (Some(end), over)
+                        (Some(end), Instant::now(), over)
                     }
                 }
             };
@@ -97,7 +96,14 @@ impl Attempts {
             if let Some(end) = begun {
                 tokio::spawn(run(end, limit, attempt()));
             }
-            match over.wait_for(Option::is_some).await.as_deref() {
+            let left = time.saturating_sub(since.elapsed());
+            let Ok(ended) = tokio::time::timeout(left, over.wait_for(Option::is_some)).await else {
+                if is_own {
+                    return Err(error::no_connection_within(limit));
+                }
+                continue;
+            };
+            match ended.as_deref() {
                 // One that was taken for ended may fail after its successor has succeeded.
                 Ok(Some(Err(_))) if needless() => return Ok(()),
                 Ok(Some(Err(failure))) => {
@@ -169,11 +175,17 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use futures_util::future::{FutureExt, join_all};
+    use tokio::runtime::{Builder, Runtime};
     use tokio::sync::Notify;
 
     use super::*;
 
     const LIMIT: Duration = Duration::from_mins(1);
+
+    /// Another runtime, which nobody drives.
+    fn elsewhere() -> Runtime {
+        Builder::new_current_thread().enable_time().build().unwrap()
+    }
 
     #[tokio::test]
     async fn an_attempt_goes_on_when_whoever_began_it_has_left() {
@@ -222,7 +234,7 @@ mod tests {
     async fn an_attempt_whose_runtime_ends_keeps_nobody_from_another() {
         let attempts = Attempts::default();
         let join = || attempts.join(LIMIT, Duration::ZERO, || false, || async { Ok(()) });
-        let other = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let other = elsewhere();
         {
             let _elsewhere = other.enter();
             assert!(join().now_or_never().is_none());
@@ -251,7 +263,7 @@ mod tests {
             };
             attempts.join(LIMIT, LIMIT, || false, attempt)
         };
-        let other = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let other = elsewhere();
         {
             let _elsewhere = other.enter();
             assert!(join().now_or_never().is_none());
@@ -261,6 +273,20 @@ mod tests {
         first.unwrap();
         second.unwrap();
         assert_eq!(done.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_attempt_that_nobody_drives_makes_their_own_when_its_time_is_over() {
+        let attempts = Attempts::default();
+        let join = || attempts.join(Duration::from_millis(10), LIMIT, || false, || async { Ok(()) });
+        let other = elsewhere();
+        {
+            let _elsewhere = other.enter();
+            assert!(join().now_or_never().is_none());
+        }
+        let joined = tokio::time::timeout(LIMIT, join()).await;
+        joined.expect("it does not wait for ever").unwrap();
+        other.shutdown_background();
     }
 
     #[tokio::test]

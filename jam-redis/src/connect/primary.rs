@@ -59,8 +59,9 @@ impl Node {
             }
         };
         let limit = self.timeouts.connect;
-        // What came of it the connection says.
-        drop(self.asking.join(limit, Duration::ZERO, needless, attempt).await);
+        let asked = self.asking.join(limit, Duration::ZERO, needless, attempt);
+        // What came of it the connection says. One that was begun where nobody drives it any more takes longer than it may.
+        drop(tokio::time::timeout(limit, asked).await);
     }
 
     /// Has the sentinels say, in the background, whether a server is still the primary that behaves as if it were not, or

@@ -164,25 +164,25 @@ impl Sentinels {
         let ask = |sentinel| self.ask(sentinel, config);
         let mut answers: FuturesUnordered<_> = self.watchers.iter().map(ask).collect();
         let mut votes = Votes::of(self.watchers.len());
-        let mut answered = false;
+        let mut answered = 0;
         while !votes.are_settled_on(to) && !votes.are_settled_against(to) {
             // To leave a connection that works, on the word of one that was merely the quickest, would be a mistake.
-            let would_leave = !answered || votes.preferred_to(to).is_some();
+            let would_leave = answered == 0 || votes.preferred_to(to).is_some();
             let patience = if would_leave { 2 * late } else { late };
             let left = patience.saturating_sub(begun.elapsed());
             let Ok(Some(answer)) = tokio::time::timeout(left, answers.next()).await else {
                 break;
             };
-            answered |= answer.is_ok();
+            answered += usize::from(answer.is_ok());
             votes.count(answer.ok().flatten().as_ref());
         }
-        if !answered {
+        if answered == 0 {
             return None;
         }
         let Some(other) = votes.preferred_to(to) else {
             return Some(false);
         };
-        if votes.by(to) == 0 && votes.are_all_in() {
+        if votes.by(to) == 0 && answered == self.watchers.len() {
             return Some(true);
         }
         let reached = tokio::time::timeout(late, self.reach(other.clone(), config, None)).await;

@@ -1,6 +1,7 @@
 //! Which node of a cluster serves which slot.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use redis::Value;
 
@@ -52,17 +53,8 @@ impl SlotMap {
             slots: vec![None; SLOTS],
         };
         let mut indexes = HashMap::new();
-        for range in ranges {
-            let Value::Array(parts) = range else { return None };
-            let [
-                Value::Int(first),
-                Value::Int(last),
-                Value::Array(primary),
-                replicas @ ..,
-            ] = &*parts
-            else {
-                return None;
-            };
+        for range in &ranges {
+            let (range, primary, replicas) = parts(range)?;
             for replica in replicas {
                 if let Value::Array(replica) = replica
                     && let Some(replica) = address(replica, asked)
@@ -76,7 +68,6 @@ impl SlotMap {
                 map.primaries.push(address);
                 map.primaries.len() - 1
             });
-            let range = usize::try_from(*first).ok()?..=usize::try_from(*last).ok()?;
             map.slots.get_mut(range)?.fill(u16::try_from(index).ok());
         }
         (!map.primaries.is_empty()).then_some(map)
@@ -106,15 +97,46 @@ pub(crate) struct Served(Vec<bool>);
 #[cfg(feature = "near-cache")]
 impl Served {
     /// Those of the primary that serves this key, from the reply to `CLUSTER SLOTS`.
-    pub(crate) fn with(key: &[u8], reply: Value) -> Option<Self> {
-        let map = SlotMap::of(reply, &Address::default())?;
-        let own = (*map.slots.get(usize::from(slot_of(key)))?)?;
-        Some(Self(map.slots.into_iter().map(|slot| slot == Some(own)).collect()))
+    pub(crate) fn with(key: &[u8], reply: &Value) -> Option<Self> {
+        let Value::Array(ranges) = reply else { return None };
+        // By their ids: nodes may have no names, and the same port each.
+        let of_nodes = ranges.iter().map(|range| {
+            let (range, primary, _) = parts(range)?;
+            match primary.get(2)? {
+                Value::BulkString(id) => Some((range, id)),
+                _ => None,
+            }
+        });
+        let of_nodes: Vec<_> = of_nodes.collect::<Option<_>>()?;
+        let slot = usize::from(slot_of(key));
+        let (_, own) = of_nodes.iter().find(|(range, _)| range.contains(&slot))?;
+        let mut served = vec![false; SLOTS];
+        for (range, _) in of_nodes.iter().filter(|(_, id)| id == own) {
+            served.get_mut(range.clone())?.fill(true);
+        }
+        Some(Self(served))
     }
 
     /// Whether one of those before is missing. What others serve, and what has come, does not matter.
     pub(crate) fn lacks_any_of(&self, before: &Self) -> bool {
         before.0.iter().zip(&self.0).any(|(before, now)| *before && !now)
+    }
+}
+
+/// A range of slots, the primary that serves it, and its replicas.
+fn parts(range: &Value) -> Option<(RangeInclusive<usize>, &[Value], &[Value])> {
+    let Value::Array(parts) = range else { return None };
+    match &**parts {
+        [
+            Value::Int(first),
+            Value::Int(last),
+            Value::Array(primary),
+            replicas @ ..,
+        ] => {
+            let range = usize::try_from(*first).ok()?..=usize::try_from(*last).ok()?;
+            Some((range, primary, replicas))
+        }
+        _ => None,
     }
 }
 
@@ -181,7 +203,8 @@ mod tests {
 
     fn node(host: Value, port: i64, others: &[&str]) -> Value {
         let others = others.iter().map(|other| text(other)).collect();
-        Value::Array(vec![host, Value::Int(port), text("id"), Value::Array(others)])
+        let id = text(&format!("id of {port}"));
+        Value::Array(vec![host, Value::Int(port), id, Value::Array(others)])
     }
 
     #[test]
@@ -240,7 +263,7 @@ mod tests {
             range.extend(ports.iter().map(|port| node(text("host"), *port, &[])));
             Value::Array(range)
         };
-        let served = |ranges: &[Value]| Served::with(b"123456789", Value::Array(ranges.to_vec()));
+        let served = |ranges: &[Value]| Served::with(b"123456789", &Value::Array(ranges.to_vec()));
         let own = range(0x31c3, 0x31ff, &[7000, 7010]);
         let before = served(&[range(0, 99, &[7000]), range(100, 199, &[7001]), own.clone()]).unwrap();
         let unlike = |ranges: &[Value]| served(ranges).unwrap().lacks_any_of(&before);
@@ -259,5 +282,23 @@ mod tests {
         );
         assert!(unlike(&[range(1, 99, &[7000]), own]), "nobody serves it");
         assert!(served(&[range(0, 99, &[7000])]).is_none(), "nobody serves that key");
+    }
+
+    /// As on machines of their own, where they prefer to give no name.
+    #[cfg(feature = "near-cache")]
+    #[test]
+    fn primaries_without_names_are_told_apart() {
+        let range = |first, last, id: &str| {
+            let ip = Value::Map(vec![(text("ip"), text(&format!("10.0.0.{id}")))]);
+            let node = Value::Array(vec![Value::Nil, Value::Int(6379), text(id), ip]);
+            Value::Array(vec![Value::Int(first), Value::Int(last), node])
+        };
+        let served = |middle| {
+            let ranges = [(0, 99, "2"), (100, 199, middle), (200, 16_383, "1")];
+            let ranges = ranges.map(|(first, last, id)| range(first, last, id));
+            Served::with(b"123456789", &Value::Array(ranges.to_vec())).unwrap()
+        };
+        assert!(served("2").lacks_any_of(&served("1")), "it went");
+        assert!(!served("1").lacks_any_of(&served("2")), "it came");
     }
 }

@@ -75,11 +75,6 @@ impl Votes {
         most > self.by(address).saturating_add(self.missing)
     }
 
-    /// Whether no answer is to come any more.
-    pub(super) const fn are_all_in(&self) -> bool {
-        self.missing == 0
-    }
-
     fn most_beside(&self, address: &Address) -> Option<&Named> {
         let others = self.named.iter().filter(|named| named.address != *address);
         others.filter(|named| !named.failed).max_by_key(|named| named.by)
@@ -105,7 +100,7 @@ mod tests {
         assert!(votes.count(Some(&other)));
         assert_eq!(votes.preferred_to(&other), Some(&one));
         assert_eq!(votes.preferred_to(&one), None);
-        assert!(votes.are_settled_against(&other) && votes.are_all_in());
+        assert!(votes.are_settled_against(&other));
     }
 
     #[test]
@@ -114,9 +109,9 @@ mod tests {
         let mut votes = Votes::of(3);
         votes.count(Some(&other));
         assert_eq!(votes.preferred_to(&one), Some(&other));
-        assert!(!votes.are_settled_against(&one) && !votes.are_all_in());
+        assert!(!votes.are_settled_against(&one));
         votes.count(Some(&other));
-        assert!(votes.are_settled_against(&one) && !votes.are_all_in());
+        assert!(votes.are_settled_against(&one));
     }
 
     #[test]

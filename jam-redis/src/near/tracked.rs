@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use jam_core::Result;
 use jam_core::cache::{Lease, Moment};
+use jam_core::{Error, ErrorKind, Result};
 use redis::{Pipeline, PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -49,12 +49,13 @@ impl Tracked {
         let mut replies = replies.map_err(error::unconnected)?;
         let slots = if in_cluster { replies.pop() } else { None };
         tracks(replies.pop().unwrap_or(Value::Nil))?;
+        let served = slots.map(|slots| Served::with(probe, &slots).ok_or_else(serves_it_no_more));
         lease.confirm(sent);
         Ok(Self {
             live,
             lease,
             probe: probe.into(),
-            served: slots.and_then(|slots| Served::with(probe, slots)).map(Mutex::new),
+            served: served.transpose()?.map(Mutex::new),
             wanted: Notify::new(),
         })
     }
@@ -103,7 +104,7 @@ impl Tracked {
             .await;
         let mut replies = replies.ok()?;
         if let Some(before) = &self.served {
-            let served = Served::with(&self.probe, replies.pop()?)?;
+            let served = Served::with(&self.probe, &replies.pop()?)?;
             let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
             // A slot may go with its keys in one step, and what happens to them elsewhere is told here to nobody.
             if served.lacks_any_of(&before) {
@@ -113,6 +114,11 @@ impl Tracked {
         }
         matches!(replies[..], [Value::Nil | Value::BulkString(_)]).then_some(sent)
     }
+}
+
+fn serves_it_no_more() -> Error {
+    let message = "a node of the Redis cluster does not say (any more) that it serves what it was asked for";
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 impl fmt::Debug for Tracked {

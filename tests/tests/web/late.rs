@@ -114,9 +114,45 @@ async fn a_logout_that_meets_a_rework_ends_the_session_under_its_new_id<F: Frame
             }
         });
     }
+    // What it had read it has to read again, and then it is not there any more.
+    for (path, login) in [("/modifies", false), ("/modifies/login", true)] {
+        let manager = sessions.clone();
+        site = site.on(path, move |session: Session| {
+            let manager = manager.clone();
+            async move {
+                session.modify(|data| data.insert("n".into(), 1.into())).await?;
+                manager.rework(session.id().await?.unwrap()).await?;
+                assert_eq!(session.get::<u32>("n").await?, None);
+                if login {
+                    session.login("user2").await?;
+                } else {
+                    assert!(session.logout().await? && !session.logout().await?);
+                }
+                Ok("")
+            }
+        });
+    }
+    let site = site.on("/before/looks", |session: Session| async move {
+        assert_eq!(session.user().await?, None);
+        assert!(session.logout().await? && !session.logout().await?);
+        Ok("")
+    });
+    let site = site.on("/before/modifies", |session: Session| async move {
+        assert!(session.modify(|data| data.clear()).await.is_err());
+        assert!(session.logout().await? && !session.logout().await?);
+        Ok("")
+    });
     let app = F::serve(site).await;
     let bystander = sessions.create("user1", json!({})).await.unwrap();
-    for (path, reworks_before) in [("/looks", false), ("/before", true), ("/looks/login", false)] {
+    for (path, reworks_before) in [
+        ("/looks", false),
+        ("/before", true),
+        ("/looks/login", false),
+        ("/modifies", false),
+        ("/modifies/login", false),
+        ("/before/looks", true),
+        ("/before/modifies", true),
+    ] {
         let id = sessions.create("user1", json!({})).await.unwrap();
         let (tab, other_tab) = (
             Browser::with_cookie(&app, cookie_of(&id)),
