@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jam_core::memory::{Slot, Table};
 use jam_core::{
-    Clock, Cursor, Durability, Error, ErrorKind, Handle, HashedIds, IdCodec, IdFactory, InnerId, Life, Load,
+    Clock, Cursor, Durability, Error, ErrorKind, Handle, HashedIds, IdCodec, IdFactory, InnerId, Layout, Life, Load,
     ManualClock, PlainIds, Record, RecordId, Renewal, Result, SealContext, SealDomain, Sealer, SessionId, SessionKey,
     Severity, StoreConfig, Stored, SystemClock, Timestamp, UuidV4, UuidV7, Version,
 };
@@ -355,4 +355,6 @@ fn a_stores_settings_say_where_they_come_from_and_what_is_wrong_with_them() {
         (config.url(), config.scheme(), config.origin()),
         (None, None, "jam.toml")
     );
+    assert_eq!(config.layout(), Layout::default());
+    assert_eq!(config.with_layout(Layout::Jamlib).layout(), Layout::Jamlib);
 }

@@ -46,12 +46,16 @@ impl Pen<'_> {
                 Decision::Look(places) => places,
             };
             let found = reader::find(connection, self.statements, &places).await;
+            let now = self.clock.now();
             // What the others did is committed, whatever comes of this.
             call.answer = match found {
+                Err(error) if trouble::is_busy(&error) => None,
                 Err(error) => Some(Err(trouble::failed("reading sessions", error))),
-                Ok(found) => match kind::explain(&call.request, found, self.clock.now()) {
+                // The lock is let go of, so that somebody may prolong at this moment what looks expired.
+                Ok(found) if kind::has_expired(&found, now) => None,
+                Ok(found) => match kind::explain(&call.request, found, now) {
                     Explanation::Answer(answer) => Some(answer),
-                    Explanation::Expired | Explanation::Again => None,
+                    Explanation::Expired(_) | Explanation::Again => None,
                 },
             };
         }

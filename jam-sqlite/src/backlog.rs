@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use jam_core::Result;
 use tokio::sync::oneshot;
@@ -20,6 +21,7 @@ pub(crate) struct Backlog {
 #[derive(Debug)]
 pub(crate) struct Reply<T> {
     to: oneshot::Sender<Result<T>>,
+    since: Instant,
     /// For its drop.
     _counted: Counted,
 }
@@ -55,7 +57,11 @@ impl Backlog {
             return Err(trouble::too_many_wait());
         }
         let (to, answer) = oneshot::channel();
-        let reply = Reply { to, _counted: counted };
+        let reply = Reply {
+            to,
+            since: Instant::now(),
+            _counted: counted,
+        };
         Ok((reply, answer))
     }
 }
@@ -64,6 +70,11 @@ impl<T> Reply<T> {
     /// Whether nobody waits for it any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.to.is_closed()
+    }
+
+    /// How long its caller has been waiting.
+    pub(crate) fn waited(&self) -> Duration {
+        self.since.elapsed()
     }
 
     /// Answers. A caller that is gone has not asked to be told.

@@ -43,8 +43,8 @@ pub(crate) enum Decision {
 #[derive(Debug)]
 pub(crate) enum Explanation {
     Answer(Result<Answer>),
-    /// The call is about to remove what has expired.
-    Expired,
+    /// This, once the record is removed: it was seen to have expired, and shall not come back when a clock is turned back.
+    Expired(Answer),
     /// The statement should have succeeded.
     Again,
 }
@@ -173,12 +173,12 @@ pub(crate) fn decide(request: &Request, outcome: &Outcome) -> Decision {
 
 /// Why a statement has changed nothing, given what is at the places of [`Decision::Look`].
 pub(crate) fn explain(request: &Request, found: Vec<Result<Option<Found>>>, now: Timestamp) -> Explanation {
-    if let (Request::Remove(_), [Ok(found)]) = (request, &found[..]) {
-        return match found {
-            None => Explanation::Answer(Ok(Answer::Found(false))),
-            Some(found) if found.is_live(now) => Explanation::Again,
-            Some(_) => Explanation::Expired,
-        };
+    if has_expired(&found, now) {
+        match request {
+            Request::Remove(_) => return Explanation::Expired(Answer::Found(false)),
+            Request::Load { .. } => return Explanation::Expired(Answer::Loaded(None)),
+            _ => {}
+        }
     }
     let mut found = found.into_iter().map(|found| {
         let live = |found: &Found| found.is_live(now);
@@ -190,7 +190,7 @@ pub(crate) fn explain(request: &Request, found: Vec<Result<Option<Found>>>, now:
         (Err(error), _) | (_, Err(error)) => return Explanation::Answer(Err(error)),
     };
     Explanation::Answer(match (request, first) {
-        (Request::Touch { .. }, None) => Ok(Answer::Found(false)),
+        (Request::Touch { .. } | Request::Remove(_), None) => Ok(Answer::Found(false)),
         (Request::Touch { to, .. }, Some(found)) if found.expires_at.is_none_or(|at| at >= *to) => {
             Ok(Answer::Found(true))
         }
@@ -207,6 +207,12 @@ pub(crate) fn explain(request: &Request, found: Vec<Result<Option<Found>>>, now:
         (Request::Rename { .. }, Some(_)) if second.is_some() => Err(ErrorKind::AlreadyExists.into()),
         _ => return Explanation::Again,
     })
+}
+
+/// Whether one of these has expired.
+pub(crate) fn has_expired(found: &[Result<Option<Found>>], now: Timestamp) -> bool {
+    let mut there = found.iter().filter_map(|found| found.as_ref().ok()?.as_ref());
+    there.any(|found| !found.is_live(now))
 }
 
 fn gone() -> Result<Answer, Error> {

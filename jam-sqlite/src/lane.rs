@@ -8,7 +8,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 
-use crate::transaction::roll_back;
+use crate::transaction::try_to_roll_back;
+use crate::trouble;
 
 /// Where a task of the store gets its connection from, for one batch at a time.
 #[derive(Clone, Debug)]
@@ -18,7 +19,11 @@ pub(crate) enum Lane {
         /// How to open it again. A database in memory would be another one then; its only connection is kept.
         reopen: Option<Arc<SqliteConnectOptions>>,
     },
-    Pool(SqlitePool),
+    Pool {
+        pool: SqlitePool,
+        /// Whether its database is in a file. One in memory is gone with its last connection.
+        in_file: bool,
+    },
 }
 
 /// A connection in use.
@@ -47,12 +52,14 @@ impl Lane {
                 let connection = OwnedMutexGuard::try_map(slot, Option::as_mut);
                 connection.map(InUse::Own).map_err(|_| sqlx::Error::WorkerCrashed)
             }
-            Self::Pool(pool) => {
+            Self::Pool { pool, .. } => {
                 let mut connection = pool.acquire().await?;
                 // A transaction that the application left open would take a write for its own, which may be undone yet, and show
                 // what has ended since it began. Mostly there is none, and SQLite says so.
-                roll_back(&mut connection).await;
-                Ok(InUse::Pool(connection))
+                match try_to_roll_back(&mut connection).await {
+                    Err(error) if trouble::is_busy(&error) => Err(error),
+                    _ => Ok(InUse::Pool(connection)),
+                }
             }
         }
     }
@@ -70,8 +77,9 @@ impl Lane {
                 drop(broken);
                 *connection.lock().await = None;
             }
-            (_, InUse::Pool(mut connection)) => connection.close_on_drop(),
-            (_, InUse::Own(_)) => {}
+            (Self::Pool { in_file: true, .. }, InUse::Pool(mut connection)) => connection.close_on_drop(),
+            // The pool itself notices one that is dead.
+            (_, InUse::Pool(_) | InUse::Own(_)) => {}
         }
     }
 

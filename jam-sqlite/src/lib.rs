@@ -31,6 +31,7 @@
 mod alone;
 mod backlog;
 mod cursor;
+mod ended;
 mod factory;
 mod files;
 mod health;

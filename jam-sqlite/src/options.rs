@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam_core::{Clock, Result, SystemClock};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
@@ -10,7 +10,8 @@ use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use crate::Durability;
 use crate::files::{self, Settings};
 use crate::lane::Lane;
-use crate::schema::{self, Owner};
+use crate::patience::breathe;
+use crate::schema::{self, Manner, Owner};
 use crate::space::Space;
 use crate::statements::Statements;
 use crate::store::{SqliteStore, Tasks};
@@ -92,10 +93,10 @@ impl SqliteOptions {
         self
     }
 
-    /// How long a write waits while another process or connection keeps the database locked, before it is
-    /// [`Unavailable`](jam_core::ErrorKind::Unavailable); 10 s by default. It counts from the call, through every lock that
-    /// those before it wait for, and not while they are written. In a database of the application's the last try may take
-    /// for as long as a connection of its pool waits by itself.
+    /// How long a call waits while another process or connection keeps the database locked, before it is
+    /// [`Unavailable`](jam_core::ErrorKind::Unavailable); 10 s by default. (With a write-ahead log, reads wait for nobody.) It
+    /// counts from the call, through every lock that those before it wait for, and not while they are written. In a database of
+    /// the application's the last try may take for as long as a connection of its pool waits by itself.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
@@ -144,14 +145,7 @@ impl SqliteOptions {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(trouble::config("a SQLite store has to be opened on a tokio runtime"));
         }
-        let (writer, readers, space) = self.connect(&table).await?;
-        let lead = match &writer {
-            Lane::Pool(pool) => {
-                let waits = schema::busy_timeout(pool).await.map_err(trouble::opening)?;
-                Pen::LEAD.saturating_add(waits)
-            }
-            Lane::Own { .. } => Pen::LEAD,
-        };
+        let (writer, readers, space, lead) = self.connect(&table).await?;
         Ok(SqliteStore::start(Tasks {
             writer,
             readers,
@@ -163,8 +157,9 @@ impl SqliteOptions {
         }))
     }
 
-    /// The ways for the writer and the readers, with the tables in place.
-    async fn connect(&self, table: &TableName) -> Result<(Lane, Vec<Lane>, Space)> {
+    /// The ways for the writer and the readers, with the tables in place, and how much earlier than it comes to be decided
+    /// a call may be judged.
+    async fn connect(&self, table: &TableName) -> Result<(Lane, Vec<Lane>, Space, Duration)> {
         match &self.place {
             Place::File(path) => {
                 let settings = Settings::new(path, self.durability, self.busy_timeout, self.page_cache)?;
@@ -179,19 +174,46 @@ impl SqliteOptions {
                 let readers = (0..self.readers).map(|_| Lane::own(None, Some(settings.for_reading())));
                 let readers = readers.collect();
                 let writer = Lane::own(Some(connection), Some(settings.for_writing()));
-                Ok((writer, readers, settings.space()))
+                Ok((writer, readers, settings.space(), Pen::LEAD))
             }
             Place::Memory => {
                 let mut connection = connect(&files::in_memory()).await?;
                 self.prepare(&mut connection, table, Owner::Memory).await?;
                 let lane = Lane::own(Some(connection), None);
-                Ok((lane.clone(), vec![lane], Space::unowned()))
+                Ok((lane.clone(), vec![lane], Space::unowned(), Pen::LEAD))
             }
             Place::Pool(pool) => {
-                let lane = Lane::Pool(pool.clone());
-                let mut connection = lane.take().await.map_err(trouble::opening)?;
-                self.prepare(&mut connection, table, Owner::Application).await?;
-                Ok((lane.clone(), vec![lane; self.readers], Space::unowned()))
+                let manner = self.look_at(pool, table).await?;
+                let lane = Lane::Pool {
+                    pool: pool.clone(),
+                    in_file: manner.in_file,
+                };
+                let lead = Pen::LEAD.saturating_add(manner.waits);
+                Ok((lane.clone(), vec![lane; self.readers], Space::unowned(), lead))
+            }
+        }
+    }
+
+    /// How the connections of an application's pool are, with the tables in place.
+    async fn look_at(&self, pool: &SqlitePool, table: &TableName) -> Result<Manner> {
+        // None is closed meanwhile.
+        let lane = Lane::Pool {
+            pool: pool.clone(),
+            in_file: false,
+        };
+        let since = Instant::now();
+        loop {
+            let began = Instant::now();
+            let prepared = match lane.take().await {
+                Ok(mut connection) => {
+                    self.prepare(&mut connection, table, Owner::Application).await?;
+                    schema::manner(&mut connection).await
+                }
+                Err(error) => Err(error),
+            };
+            match prepared {
+                Err(error) if trouble::is_busy(&error) && since.elapsed() < self.busy_timeout => breathe(began).await,
+                prepared => return prepared.map_err(trouble::opening),
             }
         }
     }

@@ -61,7 +61,7 @@ impl Patience<'_> {
 }
 
 /// A pause after a try that began then and found the database locked, if it has come back at once: a connection of the
-/// application's may be set to wait for nothing, and for a table that is locked in a shared cache none waits.
+/// application's may be set to wait for nothing, and for what is locked in a shared cache none waits.
 pub(crate) async fn breathe(began: Instant) {
     const PAUSE: Duration = Duration::from_millis(2);
     if began.elapsed() < PAUSE {

@@ -1,6 +1,7 @@
 //! The readers: each takes what waits, and finds many records with one statement on one trip to its connection.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
 use jam_core::{Cursor, Entry, Error, Page, Result, SessionKey};
@@ -11,6 +12,7 @@ use tokio::sync::{Mutex, mpsc};
 use crate::backlog::Reply;
 use crate::cursor;
 use crate::lane::{InUse, Lane};
+use crate::patience::breathe;
 use crate::request::{Found, Place, Read};
 use crate::row::{self, Values};
 use crate::space::Original;
@@ -25,6 +27,8 @@ pub(crate) struct Reader {
     pub(crate) lane: Lane,
     pub(crate) statements: Arc<Statements>,
     pub(crate) original: Option<Original>,
+    /// How long others may keep the database locked while a read waits. In a file with a write-ahead log they do not.
+    pub(crate) patience: Duration,
     pub(crate) inbox: Arc<Mutex<mpsc::UnboundedReceiver<Read>>>,
 }
 
@@ -67,14 +71,31 @@ impl Reader {
         }
         for read in others {
             match read {
-                Read::List(key, reply) => reply.send(self.list(&key).await),
-                Read::Scan(cursor, limit, reply) => reply.send(self.scan(cursor.as_ref(), limit).await),
+                Read::List(key, reply) => {
+                    let listed = self.list(&key, &reply).await;
+                    reply.send(listed);
+                }
+                Read::Scan(cursor, limit, reply) => {
+                    let page = self.scan(cursor.as_ref(), limit, &reply).await;
+                    reply.send(page);
+                }
                 Read::Find(..) | Read::Close => {}
             }
         }
     }
 
-    async fn answer_finding(&self, finding: Vec<Finding>) {
+    async fn answer_finding(&self, mut finding: Vec<Finding>) {
+        while !finding.is_empty() {
+            let began = Instant::now();
+            finding = self.try_to_find(finding).await;
+            if !finding.is_empty() {
+                breathe(began).await;
+            }
+        }
+    }
+
+    /// Answers these reads, and gives those back that found the database locked and may wait.
+    async fn try_to_find(&self, finding: Vec<Finding>) -> Vec<Finding> {
         let (places, replies): (Vec<_>, Vec<_>) = finding.into_iter().unzip();
         match self.find(&places).await {
             Ok(found) => {
@@ -89,12 +110,21 @@ impl Reader {
                 }
             }
             Err(failed) => {
+                let is_busy = failed.is_busy();
                 let error = Error::from(failed);
-                for reply in replies {
+                let mut finding: Vec<_> = places.into_iter().zip(replies).collect();
+                for (_, reply) in finding.extract_if(.., |(_, reply)| !is_busy || !self.may_wait(reply)) {
                     reply.send(Err(trouble::again(&error)));
                 }
+                return finding;
             }
         }
+        Vec::new()
+    }
+
+    /// Whether a read that has found the database locked may be tried again. One whose caller has gone need not.
+    fn may_wait<T>(&self, reply: &Reply<T>) -> bool {
+        !reply.is_closed() && reply.waited() < self.patience
     }
 
     async fn find_one(&self, place: Place) -> Result<Option<Found>> {
@@ -108,24 +138,43 @@ impl Reader {
         self.settle(connection, found.map_err(Failed::Reading)).await
     }
 
-    async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
+    async fn list<T>(&self, key: &SessionKey, reply: &Reply<T>) -> Result<Vec<Entry>> {
+        loop {
+            let began = Instant::now();
+            match self.try_to_list(key).await {
+                Err(failed) if failed.is_busy() && self.may_wait(reply) => breathe(began).await,
+                listed => return Ok(listed?),
+            }
+        }
+    }
+
+    async fn try_to_list(&self, key: &SessionKey) -> Result<Vec<Entry>, Failed> {
         let mut connection = self.connect().await?;
         let listed = list(&mut connection, &self.statements, key).await;
-        Ok(self.settle(connection, listed).await?)
+        self.settle(connection, listed).await
     }
 
-    async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+    async fn scan<T>(&self, after: Option<&Cursor>, limit: usize, reply: &Reply<T>) -> Result<Page> {
+        loop {
+            let began = Instant::now();
+            match self.try_to_scan(after, limit).await {
+                Err(failed) if failed.is_busy() && self.may_wait(reply) => breathe(began).await,
+                page => return Ok(page?),
+            }
+        }
+    }
+
+    async fn try_to_scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, Failed> {
         let mut connection = self.connect().await?;
         let page = scan(&mut connection, &self.statements, after, limit).await;
-        Ok(self.settle(connection, page).await?)
+        self.settle(connection, page).await
     }
 
-    async fn connect(&self) -> Result<InUse> {
+    async fn connect(&self) -> Result<InUse, Failed> {
         if !self.original.as_ref().is_none_or(Original::is_in_place) {
-            return Err(trouble::removed());
+            return Err(Failed::Other(trouble::removed()));
         }
-        let taken = self.lane.take().await;
-        taken.map_err(|error| trouble::failed("connecting to the database", error))
+        self.lane.take().await.map_err(Failed::Connecting)
     }
 
     /// Gives the connection up if a new one may do better.
@@ -139,11 +188,18 @@ impl Reader {
     }
 }
 
-/// Why a read failed: the database, or what a row holds.
+/// Why a read failed: the database, or something else, such as what a row holds.
 #[derive(Debug)]
 pub(crate) enum Failed {
+    Connecting(sqlx::Error),
     Reading(sqlx::Error),
-    Row(Error),
+    Other(Error),
+}
+
+impl Failed {
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Connecting(error) | Self::Reading(error) if trouble::is_busy(error))
+    }
 }
 
 impl From<sqlx::Error> for Failed {
@@ -154,15 +210,16 @@ impl From<sqlx::Error> for Failed {
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self::Row(error)
+        Self::Other(error)
     }
 }
 
 impl From<Failed> for Error {
     fn from(failed: Failed) -> Self {
         match failed {
+            Failed::Connecting(error) => trouble::failed("connecting to the database", error),
             Failed::Reading(error) => trouble::failed("reading sessions", error),
-            Failed::Row(error) => error,
+            Failed::Other(error) => error,
         }
     }
 }

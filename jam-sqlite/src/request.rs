@@ -77,6 +77,11 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// Whether it writes only where a renewal is due, or something has expired.
+    pub(crate) const fn is_read(&self) -> bool {
+        matches!(self, Self::Load { .. } | Self::List(_))
+    }
+
     /// How much it adds to a batch, and to what waits, in bytes, roughly.
     pub(crate) fn weight(&self) -> usize {
         match self {

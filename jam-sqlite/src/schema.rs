@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jam_core::{Error, ErrorKind, Result};
-use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqliteConnection};
 
 use crate::patience::breathe;
 use crate::table::TableName;
@@ -41,11 +41,6 @@ pub(crate) async fn prepare(
     must_exist: bool,
     patience: Duration,
 ) -> Result<()> {
-    let encoding: String = one(connection, "PRAGMA encoding").await.map_err(trouble::opening)?;
-    if encoding != "UTF-8" {
-        let message = format!("the database keeps text as {encoding}; jam needs one that keeps UTF-8");
-        return Err(Error::new(ErrorKind::Unsupported, message));
-    }
     let since = Instant::now();
     loop {
         let began = Instant::now();
@@ -83,6 +78,11 @@ async fn make_or_check(
     owner: Owner,
     must_exist: bool,
 ) -> Result<(), Halted> {
+    let encoding: String = one(connection, "PRAGMA encoding").await?;
+    if encoding != "UTF-8" {
+        let message = format!("the database keeps text as {encoding}; jam needs one that keeps UTF-8");
+        return Err(Error::new(ErrorKind::Unsupported, message).into());
+    }
     // Looked at before anything is changed.
     let tables: i64 = one(connection, "SELECT count(*) FROM sqlite_schema").await?;
     let known = exists(connection, TableName::SCHEMA).await?;
@@ -247,10 +247,24 @@ fn misshapen(table: &str, error: sqlx::Error) -> Halted {
     }
 }
 
-/// How long the connections of a pool wait for a lock by themselves.
-pub(crate) async fn busy_timeout(pool: &SqlitePool) -> Result<Duration, sqlx::Error> {
-    let millis: i64 = pool.fetch_one("PRAGMA busy_timeout").await?.try_get(0)?;
-    Ok(Duration::from_millis(millis.try_into().unwrap_or(0)))
+/// How the connections of a pool are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// How long they wait for a lock by themselves.
+    pub(crate) waits: Duration,
+    /// Whether their database is in a file.
+    pub(crate) in_file: bool,
+}
+
+/// How this connection is, and with it those of its pool.
+pub(crate) async fn manner(connection: &mut SqliteConnection) -> Result<Manner, sqlx::Error> {
+    let millis: i64 = one(connection, "PRAGMA busy_timeout").await?;
+    let main = "SELECT coalesce(max(file), '') FROM pragma_database_list WHERE name = 'main'";
+    let file: String = one(connection, main).await?;
+    Ok(Manner {
+        waits: Duration::from_millis(millis.try_into().unwrap_or(0)),
+        in_file: !file.is_empty(),
+    })
 }
 
 async fn one<T>(connection: &mut SqliteConnection, sql: &'static str) -> Result<T, sqlx::Error>

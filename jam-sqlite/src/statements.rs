@@ -99,6 +99,8 @@ pub(crate) struct Statements {
     pub(crate) remove: Series,
     /// key, id, now; removes what has expired
     pub(crate) bury: Sql,
+    /// key, now; removes what has expired
+    pub(crate) bury_all: Sql,
     /// key, now → whether it counts, for each
     pub(crate) clear: Sql,
     /// time, limit, time; of those that are due for a look, removes what has expired
@@ -150,6 +152,7 @@ impl Statements {
             )),
             remove: series(format!("DELETE FROM {table} WHERE {place} AND {live}")),
             bury: format!("DELETE FROM {table} WHERE {place} AND expires_at <= ?").into(),
+            bury_all: format!("DELETE FROM {table} WHERE session_key = ? AND expires_at <= ?").into(),
             clear: format!(
                 "DELETE FROM {table} WHERE session_key = ? \
                  RETURNING {live} AND substr(CAST(session_id AS BLOB), -1) <> x'7E'"

@@ -21,8 +21,8 @@ use crate::reader::Reader;
 use crate::request::{Answer, Call, Found, Message, Place, Put, Read, Request};
 use crate::space::Space;
 use crate::statements::Statements;
-use crate::trouble::{closed, confused, task_gone};
-use crate::writer::Writer;
+use crate::trouble::{closed, confused, for_another, task_gone};
+use crate::writer::{Ended, Writer};
 
 /// Keeps sessions in a SQLite database: a file of its own, a table in the application's, or one in memory.
 ///
@@ -54,14 +54,17 @@ use crate::writer::Writer;
 /// At most 65,536 writes, with 256 MiB of data, and as many reads wait for their answers. While a disk hangs, calls beyond
 /// that are `Unavailable` at once, and nothing is done; calls whose callers have given up count until their turn comes.
 ///
-/// Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included. A read that
-/// finds a record expired asks again in turn with the writes, of other processes too, so that nothing comes back that was
-/// seen to have ended.
+/// Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included. A load or list
+/// that finds a record expired asks again in turn with the writes, of other processes too, and removes it, so that nothing comes
+/// back that was seen to have ended, also when a clock is turned back. (Where the database refuses that, as a read-only or full one
+/// does, the record stays until later, and the answer is the same.) A scan does not wait; it may leave out a session that is
+/// prolonged at that moment.
 ///
 /// # Several processes
 ///
 /// They may share a file on a local disk. A write waits while another one has the lock, at most for
-/// [`SqliteOptions::busy_timeout`]; then it is `Unavailable` and may be tried again. Their clocks should agree.
+/// [`SqliteOptions::busy_timeout`]; then it is `Unavailable` and may be tried again. So does a read where there is no write-ahead
+/// log. Their clocks should agree.
 ///
 /// # The file
 ///
@@ -80,14 +83,18 @@ use crate::writer::Writer;
 ///   without it. If syncing failed, whether it is there after a crash is not known, and
 ///   [`outcome_unknown`](Error::outcome_unknown) is set. Later writes work once the cause is gone; connections are opened anew
 ///   where that may help. A database file that was removed or replaced is neither
-///   written nor read until it is back (on Unix; elsewhere an open file cannot be).
+///   written nor read until it is back (on Unix; elsewhere an open file cannot be). A write that finds so afterwards, having waited
+///   for a lock perhaps, is `Unavailable` with [`outcome_unknown`](Error::outcome_unknown).
 ///
 /// # The application's own database
 ///
 /// [`from_pool`](Self::from_pool) makes the table there, and changes no setting of the database: what a write survives, and how it
 /// waits for locks, is what the pool's connections are set to. A transaction that the application has left open on a connection which
 /// it gave back is rolled back. Use the write-ahead log (`journal_mode = WAL`), or reads and
-/// writes wait for each other. Free pages go back to the file system by themselves with `auto_vacuum = FULL`; with `INCREMENTAL`
+/// writes wait for each other, as they do in memory. So while the application has a transaction open that has written, calls wait,
+/// and who awaits one before the commit gets `Unavailable` after [`SqliteOptions::busy_timeout`]. Leave sqlx's feature
+/// `sqlite-unlock-notify` off where connections share a cache, as those of `sqlite::memory:` do: with it the driver waits there
+/// without an end, and such a call never ends. Free pages go back to the file system by themselves with `auto_vacuum = FULL`; with `INCREMENTAL`
 /// they do when the application runs `PRAGMA incremental_vacuum`, since some may be its own.
 /// [`close`](SessionStore::close) leaves the pool open.
 ///
@@ -108,6 +115,7 @@ pub struct SqliteStore {
     /// Each task holds the other end while it works.
     writing: watch::Sender<()>,
     reading: watch::Sender<()>,
+    ended: Arc<Ended>,
 }
 
 /// What the tasks of a store need.
@@ -158,11 +166,13 @@ impl SqliteStore {
         let (reading, read) = watch::channel(());
         let reads = Arc::new(Mutex::new(reads));
         let waits = LockWaits::default();
+        let ended: Arc<Ended> = Arc::default();
         for lane in tasks.readers {
             let reader = Reader {
                 lane,
                 statements: Arc::clone(&tasks.statements),
                 original: tasks.space.original().cloned(),
+                patience: tasks.patience,
                 inbox: Arc::clone(&reads),
             };
             let read = read.clone();
@@ -180,6 +190,7 @@ impl SqliteStore {
             locked: None,
             lead: tasks.lead,
             space: tasks.space,
+            ended: Arc::clone(&ended),
             inbox: writes,
         };
         tokio::spawn(async move {
@@ -196,6 +207,7 @@ impl SqliteStore {
             reads: Arc::default(),
             writing,
             reading,
+            ended,
         }
     }
 
@@ -386,8 +398,9 @@ impl SessionStore for SqliteStore {
     }
 
     async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
-        let mut page = self.read(|reply| Read::Scan(cursor, limit, reply)).await?;
+        // Before the page is read: what is prolonged in between is in it, and not left out for how it was.
         let now = self.clock.now();
+        let mut page = self.read(|reply| Read::Scan(cursor, limit, reply)).await?;
         page.entries.retain(|entry| is_live(entry, now));
         Ok(page)
     }
@@ -400,9 +413,10 @@ impl SessionStore for SqliteStore {
         self.reading.closed().await;
         let (reply, outcome) = oneshot::channel();
         let _ = self.writer.send(Message::Close(reply));
-        let outcome = outcome.await.unwrap_or(Ok(()));
+        let outcome = outcome.await;
         self.writing.closed().await;
-        outcome
+        // It was closed before, or at the same time by another call, if nobody answers.
+        outcome.unwrap_or_else(|_| self.ended.get().map_or(Ok(()), for_another))
     }
 }
 

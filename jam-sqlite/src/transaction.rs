@@ -11,7 +11,7 @@ use crate::backlog::Reply;
 use crate::kind::{self, Decision, Explanation, Judged, Kind, Outcome};
 use crate::patience::{Patience, Queued};
 use crate::reader::{self, Failed};
-use crate::request::{Answer, Call, Request};
+use crate::request::{Answer, Call, Place, Request};
 use crate::row::Values;
 use crate::statements::{Many, Sql, Statements};
 use crate::trouble;
@@ -70,21 +70,29 @@ pub(crate) struct Pen<'a> {
 impl Pen<'_> {
     /// Decides all calls in one transaction and commits it.
     pub(crate) async fn together(self, connection: &mut SqliteConnection, calls: &mut [Pending]) -> Result<(), Halted> {
-        if let Err(error) = self.patiently(connection, "BEGIN IMMEDIATE").await {
+        loop {
+            if let Err(error) = self.patiently(connection, "BEGIN IMMEDIATE").await {
+                roll_back(connection).await;
+                return Err(Halted::Undone(error));
+            }
+            let mut began = Instant::now();
+            let error = match self.decide_all(connection, calls).await {
+                Ok(()) => {
+                    let committed = self.commit(connection).await;
+                    if committed.is_err() {
+                        forget(calls);
+                    }
+                    return committed;
+                }
+                Err(error) => error,
+            };
             roll_back(connection).await;
-            return Err(Halted::Undone(error));
-        }
-        let mut outcome = self.decide_all(connection, calls).await.map_err(Halted::Undone);
-        match outcome {
-            Ok(()) => outcome = self.commit(connection).await,
-            Err(_) => roll_back(connection).await,
-        }
-        if outcome.is_err() {
-            for call in calls {
-                call.answer = None;
+            forget(calls);
+            // In a shared cache others may be reading from the table.
+            if !trouble::is_busy(&error) || !self.patience.outlasts(&mut began).await {
+                return Err(Halted::Undone(error));
             }
         }
-        outcome
     }
 
     pub(crate) async fn commit(self, connection: &mut SqliteConnection) -> Result<(), Halted> {
@@ -154,7 +162,12 @@ impl Pen<'_> {
             let found = reader::find(connection, self.statements, &places).await?;
             match kind::explain(request, found, now) {
                 Explanation::Answer(answer) => return Ok(answer),
-                Explanation::Expired => return Ok(Ok(self.bury(connection, request, now).await?)),
+                Explanation::Expired(answer) => {
+                    for place in &places {
+                        self.bury(connection, place, now).await?;
+                    }
+                    return Ok(Ok(answer));
+                }
                 Explanation::Again => {}
             }
             let outcomes = self.series(connection, kind, &[request], Judged::at(now)).await?;
@@ -212,11 +225,17 @@ impl Pen<'_> {
             }
             Request::List(key) => match reader::list(connection, self.statements, key).await {
                 Ok(mut entries) => {
+                    let found = entries.len();
                     entries.retain(|entry| entry.expires_at.is_none_or(|at| at > now));
+                    if entries.len() < found {
+                        values.bind(key.as_str()).time(now);
+                        let query = sqlx::query_with(self.statements.bury_all.text(), values.done()?);
+                        connection.execute(query).await?;
+                    }
                     Ok(Ok(Answer::Listed(entries)))
                 }
-                Err(Failed::Row(error)) => Ok(Err(error)),
-                Err(Failed::Reading(error)) => Err(error),
+                Err(Failed::Other(error)) => Ok(Err(error)),
+                Err(Failed::Connecting(error) | Failed::Reading(error)) => Err(error),
             },
             _ => Ok(Err(trouble::confused())),
         }
@@ -235,17 +254,13 @@ impl Pen<'_> {
         Ok(connection.execute(query).await?.rows_affected())
     }
 
-    async fn bury(
-        self,
-        connection: &mut SqliteConnection,
-        request: &Request,
-        now: Timestamp,
-    ) -> Result<Answer, sqlx::Error> {
+    /// Removes what has expired.
+    async fn bury(self, connection: &mut SqliteConnection, place: &Place, now: Timestamp) -> Result<(), sqlx::Error> {
         let mut values = Values::default();
-        kind::bind(request, Judged::at(now), &mut values);
+        values.place(place).time(now);
         let query = sqlx::query_with(self.statements.bury.text(), values.done()?);
         connection.execute(query).await?;
-        Ok(Answer::Found(false))
+        Ok(())
     }
 
     /// Runs a statement that waits for others to let go of the database.
@@ -257,6 +272,13 @@ impl Pen<'_> {
                 other => return other.map(drop),
             }
         }
+    }
+}
+
+/// What they would have heard, of a transaction that is not committed.
+fn forget(calls: &mut [Pending]) {
+    for call in calls {
+        call.answer = None;
     }
 }
 
@@ -287,5 +309,11 @@ async fn rows(connection: &mut SqliteConnection, sql: &Sql, values: Values) -> R
 
 /// SQLite has done so already after some errors, and then says that there is nothing to roll back.
 pub(crate) async fn roll_back(connection: &mut SqliteConnection) {
-    let _ = connection.execute("ROLLBACK").await;
+    let _ = try_to_roll_back(connection).await;
+}
+
+/// # Errors
+/// If there is nothing to roll back, and if it cannot be: in a shared cache while others change the tables themselves.
+pub(crate) async fn try_to_roll_back(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    connection.execute("ROLLBACK").await.map(drop)
 }

@@ -72,7 +72,12 @@ pub(crate) fn is_in_one_place(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(code::CORRUPT | code::NO_MEMORY | code::IO))
 }
 
-/// Whether a fresh connection may do better. Where the application's database is in memory there is no other one.
+/// Whether the database can be read perhaps, and not be written.
+pub(crate) fn refuses_writes(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(code::READ_ONLY | code::FULL | code::IO))
+}
+
+/// Whether a fresh connection may do better.
 pub(crate) fn spoils_the_connection(error: &sqlx::Error) -> bool {
     !matches!(
         primary_code(error),
@@ -156,6 +161,11 @@ pub(crate) fn again(error: &Error) -> Error {
     } else {
         copy
     }
+}
+
+/// The same outcome for another caller.
+pub(crate) fn for_another(outcome: &Result<(), Error>) -> Result<(), Error> {
+    outcome.as_ref().copied().map_err(again)
 }
 
 /// A row that no jam wrote.

@@ -1,6 +1,6 @@
 //! The writer: one task that takes what waits, decides it in one transaction, commits once, and answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jam_core::{Clock, Error, Result};
@@ -17,6 +17,9 @@ use crate::trouble;
 
 const WRITING: &str = "writing sessions";
 
+/// How the task ended.
+pub(crate) type Ended = OnceLock<Result<()>>;
+
 /// The one task that changes the table, of those of this store.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -30,6 +33,7 @@ pub(crate) struct Writer {
     pub(crate) locked: Option<Error>,
     pub(crate) lead: Duration,
     pub(crate) space: Space,
+    pub(crate) ended: Arc<Ended>,
     pub(crate) inbox: mpsc::UnboundedReceiver<Message>,
 }
 
@@ -63,7 +67,7 @@ impl Writer {
                     Message::Close(reply) => {
                         // What is in the inbox now is done, nothing more gets in.
                         self.inbox.close();
-                        closing = Some(reply);
+                        closing.get_or_insert(reply);
                     }
                 }
             }
@@ -71,6 +75,8 @@ impl Writer {
             self.keep_log_short().await;
         }
         let outcome = self.close().await;
+        // For whoever closes at the same time, or again.
+        let _ = self.ended.set(trouble::for_another(&outcome));
         if let Some(reply) = closing {
             let _ = reply.send(outcome);
         }
@@ -80,7 +86,7 @@ impl Writer {
         // Nobody waits for those any more, so they need not be made.
         let waited_for = calls.into_iter().filter(|call| !call.reply.is_closed());
         let mut pending: Vec<Pending> = waited_for.map(Pending::from).collect();
-        if !self.space.original().is_none_or(Original::is_in_place) {
+        if !self.is_in_place() {
             return refuse_with(pending, &trouble::removed());
         }
         match self.decide_in_time(&mut pending).await {
@@ -89,13 +95,36 @@ impl Writer {
                 for call in pending {
                     let mut one = vec![call];
                     if let Err(halted) = self.decide_in_time(&mut one).await {
-                        refuse(one, halted);
+                        self.refuse(one, halted).await;
                     }
                 }
             }
-            Err(halted) => refuse(pending, halted),
+            Err(halted) => self.refuse(pending, halted).await,
             Ok(()) => {}
         }
+    }
+
+    fn is_in_place(&self) -> bool {
+        self.space.original().is_none_or(Original::is_in_place)
+    }
+
+    /// Tells those whose callers wait that this happened to what they asked for.
+    async fn refuse(&self, mut calls: Vec<Pending>, halted: Halted) {
+        let (Halted::Undone(why) | Halted::Committing(why)) = &halted;
+        let may_be_read = trouble::refuses_writes(why) && calls.iter().any(|call| call.request.is_read());
+        let error = match halted {
+            Halted::Undone(error) => trouble::failed(WRITING, error),
+            Halted::Committing(error) => trouble::failed("making a write durable", error).with_outcome_unknown(),
+        };
+        if may_be_read
+            && let Some(oldest) = calls.first()
+            && let Ok(mut connection) = self.lane.take().await
+        {
+            let pen = self.pen(oldest.queued);
+            pen.answer_reads(&mut connection, &mut calls, &error).await;
+            self.answer_decided(&mut calls);
+        }
+        refuse_with(calls, &error);
     }
 
     /// Decides and answers these calls, except those who wait for a lock as long as they may: they are refused, and the
@@ -131,22 +160,42 @@ impl Writer {
     /// changed nothing.
     async fn decide(&self, pen: Pen<'_>, pending: &mut Vec<Pending>) -> Result<(), Halted> {
         if let Some(kind) = only_kind(pending) {
-            let mut connection = self.connect().await?;
+            let mut connection = self.connect(pen.patience).await?;
             let outcome = pen.alone(&mut connection, kind, pending).await;
             self.settle(connection, outcome).await?;
-            answer_decided(pending);
+            self.answer_decided(pending);
         }
         if !pending.is_empty() {
-            let mut connection = self.connect().await?;
+            let mut connection = self.connect(pen.patience).await?;
             let outcome = pen.together(&mut connection, pending).await;
             self.settle(connection, outcome).await?;
-            answer_decided(pending);
+            self.answer_decided(pending);
         }
         Ok(())
     }
 
-    async fn connect(&self) -> Result<InUse, Halted> {
-        self.lane.take().await.map_err(Halted::Undone)
+    /// In a shared cache not even that can be done while others change the tables themselves.
+    async fn connect(&self, patience: Patience<'_>) -> Result<InUse, Halted> {
+        let mut began = Instant::now();
+        loop {
+            match self.lane.take().await {
+                Err(error) if trouble::is_busy(&error) && patience.outlasts(&mut began).await => {}
+                taken => return taken.map_err(Halted::Undone),
+            }
+        }
+    }
+
+    /// Answers those that are decided. They may have waited for long for a lock, so whether they are in the file that is
+    /// there is asked again.
+    fn answer_decided(&self, pending: &mut Vec<Pending>) {
+        let mut decided = pending.extract_if(.., |call| call.answer.is_some()).peekable();
+        if decided.peek().is_some() && !self.is_in_place() {
+            return refuse_with(decided, &trouble::removed().with_outcome_unknown());
+        }
+        for mut call in decided {
+            let answer = call.answer.take().unwrap_or_else(|| Err(trouble::confused()));
+            call.reply.send(answer);
+        }
     }
 
     /// Gives the connection up if a new one may do better.
@@ -216,21 +265,6 @@ fn only_kind(pending: &[Pending]) -> Option<Kind> {
     let kind = Kind::of(&first.request)?;
     let same = others.len() < Many::MOST && others.iter().all(|call| Kind::of(&call.request) == Some(kind));
     same.then_some(kind)
-}
-
-fn answer_decided(pending: &mut Vec<Pending>) {
-    for mut call in pending.extract_if(.., |call| call.answer.is_some()) {
-        let answer = call.answer.take().unwrap_or_else(|| Err(trouble::confused()));
-        call.reply.send(answer);
-    }
-}
-
-fn refuse(calls: impl IntoIterator<Item = Pending>, halted: Halted) {
-    let error = match halted {
-        Halted::Undone(error) => trouble::failed(WRITING, error),
-        Halted::Committing(error) => trouble::failed("making a write durable", error).with_outcome_unknown(),
-    };
-    refuse_with(calls, &error);
 }
 
 fn refuse_with(calls: impl IntoIterator<Item = Pending>, error: &Error) {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::{ErrorKind, Load, SessionStore, Timestamp};
+use jam_core::{ErrorKind, Load, Record, SessionStore, Timestamp};
 use jam_sqlite::{Durability, SqliteStore};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqlitePool};
@@ -149,6 +149,10 @@ async fn a_read_only_file_can_be_read_and_says_why_it_cannot_be_written() {
     let store = place.open().await;
     let a = id("user1", "a");
     store.insert(&a, &record("{\"n\":1}")).await.expect("insert");
+    let over = id("user1", "over");
+    let short = Record::new("{}", Some(Timestamp::from_secs(1_010)));
+    store.insert(&over, &short).await.expect("insert");
+    place.clock.set(Timestamp::from_secs(1_010));
     store.close().await.expect("close");
     // A format that a later SQLite might write and this one may only read; also for root, whom file modes don't stop.
     let mut bytes = std::fs::read(place.path()).expect("read");
@@ -156,6 +160,11 @@ async fn a_read_only_file_can_be_read_and_says_why_it_cannot_be_written() {
     std::fs::write(place.path(), &bytes).expect("write");
     let store = place.open().await;
     assert_eq!(payload(&store, &a).await.expect("there"), b"{\"n\":1}");
+    assert!(
+        payload(&store, &over).await.is_none(),
+        "it cannot be removed, and is over"
+    );
+    assert_eq!(store.list(&key("user1")).await.expect("list").len(), 1);
     for error in [
         store.replace(&a, None, &record("{}")).await.err(),
         store.touch(&a, Timestamp::MAX).await.err(),
@@ -221,6 +230,23 @@ async fn no_write_is_acknowledged_into_a_file_that_was_removed() {
 
 const LITTLE_ROOM: &str = "JAM_TEST_LITTLE_ROOM";
 
+/// What this test says in a process that may write no files of more than 150 or 300 KiB (shells differ).
+#[cfg(unix)]
+fn with_little_room(test: &str, place: &Place) -> String {
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -f 300; trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().expect("exe"))
+        .args(["--exact", test, "--nocapture"])
+        .env(LITTLE_ROOM, place.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("spawn");
+    let output = limited.wait_with_output().expect("wait");
+    let said = String::from_utf8(output.stdout).expect("text");
+    assert!(output.status.success(), "{said}");
+    said
+}
+
 /// Started by the test below, in a process that may write no long files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn writer_with_little_room() {
@@ -262,18 +288,7 @@ async fn writer_with_little_room() {
 #[tokio::test]
 async fn when_the_file_system_refuses_a_write_nothing_acknowledged_is_lost_and_work_goes_on_later() {
     let place = Place::new();
-    // In units of 512 or 1024 bytes, as shells differ.
-    let limited = Command::new("sh")
-        .args(["-c", "ulimit -f 300; trap '' XFSZ; exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().expect("exe"))
-        .args(["--exact", "writer_with_little_room", "--nocapture"])
-        .env(LITTLE_ROOM, place.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("spawn");
-    let output = limited.wait_with_output().expect("wait");
-    let said = String::from_utf8(output.stdout).expect("text");
-    assert!(output.status.success(), "{said}");
+    let said = with_little_room("writer_with_little_room", &place);
     assert!(
         said.lines()
             .any(|line| line.starts_with("failed ") && line != "failed 0"),
@@ -290,6 +305,33 @@ async fn when_the_file_system_refuses_a_write_nothing_acknowledged_is_lost_and_w
         .insert(&id("user1", "after"), &record("{}"))
         .await
         .expect("there is room again");
+}
+
+/// Started by the test below, in a process that may write no long files.
+#[tokio::test]
+async fn closer_with_little_room() {
+    let Some(path) = std::env::var_os(LITTLE_ROOM) else {
+        return;
+    };
+    let store = SqliteStore::options(path).open().await.expect("open");
+    let (one, another) = tokio::join!(store.close(), store.close());
+    for outcome in [one, another, store.close().await] {
+        println!("\nclose {:?}", outcome.map_err(|error| error.kind()));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_close_that_failed_has_failed_for_everybody_who_closes() {
+    let place = Place::new();
+    // It is in the log while this process has the file open, and longer than the other one may make the database.
+    let store = place.open().await;
+    let large = format!("{{\"fill\":\"{}\"}}", "x".repeat(1_000_000));
+    store.insert(&id("user1", "a"), &record(large)).await.expect("insert");
+    let said = with_little_room("closer_with_little_room", &place);
+    let closes: Vec<_> = said.lines().filter_map(|line| line.strip_prefix("close ")).collect();
+    assert_eq!(closes, ["Err(Unavailable)"; 3], "{said}");
+    store.close().await.expect("there is room here");
 }
 
 #[tokio::test]

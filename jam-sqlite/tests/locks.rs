@@ -4,8 +4,12 @@
 mod support;
 
 use std::time::{Duration, Instant};
+#[cfg(unix)]
+use std::{pin::pin, sync::Arc};
 
 use futures_lite::future::poll_once;
+#[cfg(unix)]
+use jam_core::{Clock, Record, Timestamp};
 use jam_core::{Error, ErrorKind, SessionStore};
 use jam_sqlite::SqliteStore;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -98,4 +102,63 @@ async fn without_any_patience_a_write_is_tried_once_and_again_when_it_is_asked_f
     }
     unlock(other).await;
     store.insert(&a, &record("{}")).await.expect("nobody holds the lock");
+}
+
+/// A clock that tells that it was looked at.
+#[cfg(unix)]
+#[derive(Debug, Default)]
+struct Watched(tokio::sync::Notify);
+
+#[cfg(unix)]
+impl Clock for Watched {
+    fn now(&self) -> Timestamp {
+        self.0.notify_one();
+        Timestamp::from_secs(1_000)
+    }
+}
+
+#[cfg(unix)]
+impl Watched {
+    async fn was_looked_at(&self) {
+        let looked = tokio::time::timeout(Duration::from_secs(10), self.0.notified());
+        looked.await.expect("it is looked at");
+    }
+}
+
+/// Decided alone, and together: what ends within a minute.
+#[cfg(unix)]
+#[tokio::test]
+async fn no_write_is_acknowledged_into_a_file_that_was_removed_while_it_waited_for_a_lock() {
+    for alone in [true, false] {
+        let place = Place::new();
+        let clock = Arc::new(Watched::default());
+        let store = place.options().clock(clock.clone()).open().await.expect("open");
+        let (a, b) = (id("user1", "a"), id("user1", "b"));
+        let soon_over = Record::new("{}", Some(Timestamp::from_secs(1_010)));
+        store.insert(&a, &soon_over).await.expect("insert");
+        clock.was_looked_at().await;
+        let other = lock(&place).await;
+        let write = async {
+            if alone {
+                store.insert(&b, &record("{}")).await
+            } else {
+                store.touch(&a, Timestamp::from_secs(1_020)).await.map(drop)
+            }
+        };
+        let mut write = pin!(write);
+        assert!(poll_once(write.as_mut()).await.is_none());
+        // The writer is at work on it, and has found the file in its place.
+        clock.was_looked_at().await;
+        let aside = place.folder.path().join("aside.db");
+        std::fs::rename(place.path(), &aside).expect("rename");
+        unlock(other).await;
+        let error = write.await.expect_err("it went into the file that was removed");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(
+            error.message().contains("removed") && error.outcome_unknown(),
+            "alone: {alone}: {error}"
+        );
+        std::fs::rename(&aside, place.path()).expect("rename");
+        assert!(payload(&store, &a).await.is_some(), "it is back");
+    }
 }

@@ -110,6 +110,14 @@ async fn what_the_database_refuses_costs_an_application_in_memory_nothing() {
         .await
         .expect("the tables are there");
     assert!(payload(&store, &kept).await.is_some());
+    let setting = async |sql: &'static str| {
+        sqlx::raw_sql(sql).execute(&pool).await.expect(sql);
+    };
+    setting("PRAGMA query_only = ON").await;
+    store.insert(&refused, &record("{}")).await.expect_err("read-only");
+    setting("PRAGMA query_only = OFF").await;
+    assert!(payload(&store, &kept).await.is_some());
+    store.insert(&refused, &record("{}")).await.expect("writable again");
 }
 
 /// An application that forgot to end its own: what it takes along when it goes was never acknowledged.

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,11 +14,10 @@ use sqlx::sqlite::SqliteConnectOptions;
 use support::*;
 use tokio::sync::oneshot;
 
-/// A clock that, when it is looked at for the first time after it was set, gives the time that was, once the test says so.
+/// A clock that gives the times that it was set to, one at each look, and the last of them once the test says so.
 #[derive(Debug, Default)]
 struct Hesitating {
-    before: u64,
-    armed: AtomicBool,
+    times: Mutex<VecDeque<u64>>,
     looked: Mutex<Option<oneshot::Sender<()>>>,
     go_on: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
@@ -27,23 +26,28 @@ const AFTER: u64 = 2_001;
 
 impl Clock for Hesitating {
     fn now(&self) -> Timestamp {
-        if !self.armed.swap(false, Ordering::SeqCst) {
+        let mut times = self.times.lock().expect("lock");
+        let Some(time) = times.pop_front() else {
             return Timestamp::from_secs(AFTER);
+        };
+        let is_last = times.is_empty();
+        drop(times);
+        if is_last {
+            let looked = self.looked.lock().expect("lock").take().expect("set");
+            looked.send(()).expect("the test waits");
+            let go_on = self.go_on.lock().expect("lock").take().expect("set");
+            go_on.recv().expect("the test goes on");
         }
-        let looked = self.looked.lock().expect("lock").take().expect("armed");
-        looked.send(()).expect("the test waits");
-        let go_on = self.go_on.lock().expect("lock").take().expect("armed");
-        go_on.recv().expect("the test goes on");
-        Timestamp::from_secs(self.before)
+        Timestamp::from_secs(time)
     }
 }
 
 impl Hesitating {
-    fn arm(&self) -> (oneshot::Receiver<()>, std::sync::mpsc::Sender<()>) {
+    fn set(&self, times: &[u64]) -> (oneshot::Receiver<()>, std::sync::mpsc::Sender<()>) {
         let ((looked, was_looked_at), (go_on, receiver)) = (oneshot::channel(), std::sync::mpsc::channel());
         *self.looked.lock().expect("lock") = Some(looked);
         *self.go_on.lock().expect("lock") = Some(receiver);
-        self.armed.store(true, Ordering::SeqCst);
+        self.times.lock().expect("lock").extend(times);
         (was_looked_at, go_on)
     }
 }
@@ -56,6 +60,8 @@ enum Late {
     Swap,
     Rename,
 }
+
+const ALL: [Late; 5] = [Late::Touch, Late::Renew, Late::Overwrite, Late::Swap, Late::Rename];
 
 /// Whether the late write did anything.
 async fn late(store: &SqliteStore, how: Late) -> bool {
@@ -86,7 +92,7 @@ async fn late(store: &SqliteStore, how: Late) -> bool {
 async fn what_one_process_saw_end_is_not_revived_by_another_that_looked_at_its_clock_before() {
     // A connection of the application's own may wait for longer than any of jam's, as long as it was told to.
     for (before, of_a_pool) in [(1_999, false), (1_999, true), (1_900, true)] {
-        for how in [Late::Touch, Late::Renew, Late::Overwrite, Late::Swap, Late::Rename] {
+        for how in ALL {
             nothing_is_revived(before, of_a_pool, how).await;
         }
     }
@@ -94,10 +100,7 @@ async fn what_one_process_saw_end_is_not_revived_by_another_that_looked_at_its_c
 
 async fn nothing_is_revived(before: u64, of_a_pool: bool, how: Late) {
     let place = Place::new();
-    let clock = Arc::new(Hesitating {
-        before,
-        ..Hesitating::default()
-    });
+    let clock = Arc::new(Hesitating::default());
     let options = if of_a_pool {
         place.open().await.close().await.expect("close");
         let waiting = SqliteConnectOptions::new()
@@ -113,7 +116,7 @@ async fn nothing_is_revived(before: u64, of_a_pool: bool, how: Late) {
     let record = Record::new("{}", Some(Timestamp::from_secs(2_000)));
     quick.insert(&id("user1", "a"), &record).await.expect("insert");
     place.clock.set(Timestamp::from_secs(AFTER));
-    let (looked, go_on) = clock.arm();
+    let (looked, go_on) = clock.set(&[before]);
     let writer = Arc::clone(&slow);
     let write = tokio::spawn(async move { late(&writer, how).await });
     looked.await.expect("it looks at its clock");
@@ -128,4 +131,75 @@ async fn nothing_is_revived(before: u64, of_a_pool: bool, how: Late) {
     go_on.send(()).expect("it waits");
     let revived = write.await.expect("no panic");
     assert!(!(seen_to_end && revived), "{how:?} revived it");
+}
+
+/// A store on a clock that hesitates, another one on the same file at whose time the session lives, and the session.
+async fn about_to_end(place: &Place) -> (Arc<SqliteStore>, Arc<Hesitating>, SqliteStore) {
+    let clock = Arc::new(Hesitating::default());
+    let slow = place.options().clock(clock.clone()).open().await.expect("open");
+    place.clock.set(Timestamp::from_secs(1_999));
+    let quick = place.open().await;
+    let record = Record::new("{}", Some(Timestamp::from_secs(2_000)));
+    quick.insert(&id("user1", "a"), &record).await.expect("insert");
+    (Arc::new(slow), clock, quick)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_session_that_another_process_prolongs_as_it_is_about_to_end_is_not_gone() {
+    for how in ALL {
+        let place = Place::new();
+        let (slow, clock, quick) = about_to_end(&place).await;
+        let (looked, go_on) = clock.set(&[1_999, AFTER]);
+        let write = tokio::spawn(async move { late(&slow, how).await });
+        looked.await.expect("it looks at its clock");
+        let prolonged = quick.touch(&id("user1", "a"), Timestamp::from_secs(9_000)).await;
+        assert!(prolonged.expect("nobody holds the lock"));
+        go_on.send(()).expect("it waits");
+        assert!(write.await.expect("no panic"), "{how:?}: it lives");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_scan_leaves_nobody_out_who_is_prolonged_meanwhile() {
+    let place = Place::new();
+    let (slow, clock, quick) = about_to_end(&place).await;
+    let (looked, go_on) = clock.set(&[AFTER]);
+    let scan = tokio::spawn(async move { slow.scan(None, 10).await });
+    looked.await.expect("it looks at its clock");
+    let prolonged = quick.touch(&id("user1", "a"), Timestamp::from_secs(9_000)).await;
+    assert!(prolonged.expect("nobody holds the lock"));
+    go_on.send(()).expect("it waits");
+    let page = scan.await.expect("no panic").expect("scan");
+    assert_eq!(page.entries.len(), 1, "it lives");
+}
+
+#[tokio::test]
+async fn a_session_that_was_seen_to_expire_stays_ended_when_the_clock_is_turned_back() {
+    let place = Place::new();
+    let store = place.open().await;
+    for (number, seen_by_list) in [(0, false), (1, true)] {
+        place.clock.set(Timestamp::from_secs(1_000));
+        let user = format!("user{number}");
+        let a = id(&user, "a");
+        let short = Record::new("{}", Some(Timestamp::from_secs(1_010)));
+        store.insert(&a, &short).await.expect("insert");
+        let long = Record::new("{}", Some(Timestamp::from_secs(1_011)));
+        store.insert(&id(&user, "b"), &long).await.expect("insert");
+        store.insert(&id(&user, "c"), &record("{}")).await.expect("insert");
+        place.clock.set(Timestamp::from_secs(1_010));
+        if seen_by_list {
+            assert_eq!(store.list(a.key()).await.expect("list").len(), 2);
+        } else {
+            assert!(payload(&store, &a).await.is_none());
+        }
+        place.clock.set(Timestamp::from_secs(1_000));
+        assert!(payload(&store, &a).await.is_none(), "seen by a list: {seen_by_list}");
+        assert_eq!(store.list(a.key()).await.expect("list").len(), 2);
+        let revived = store.replace(&a, None, &record("{}")).await.expect_err("ended");
+        assert_eq!(revived.kind(), ErrorKind::NotFound);
+        let anew = store.insert(&a, &record("{\"new\":1}")).await;
+        anew.expect("a new one of that id");
+        assert_eq!(payload(&store, &a).await, Some(b"{\"new\":1}".to_vec()));
+    }
+    assert_eq!(all(&store).await.len(), 6);
 }

@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn room_is_kept_where_a_quarter_of_it_is_needed() {
-        for (records, left) in [(5_000, 2_000), (16, 4)] {
+        for (records, left) in [(5_000, 2_000), (16, 4), (16, 5)] {
             let mut kept = with(records);
             let room = kept.capacity();
             assert!(room <= 4 * left, "{room}");

@@ -92,6 +92,7 @@ use self::sweeping::Sweep;
 /// - **Readers take no lock**: they open one file, and may see a write of another process before it is durable. Writers
 ///   of a key take turns, within a process and between processes. `remove` and `clear` sync also where they find
 ///   nothing: whoever ended the session may have died before its own sync.
+/// - **A scan waits for no writer**: it may leave out a session that is extended at that moment.
 /// - **Every write is one rename** of a finished file, so readers and crashes see the old file or the new one. With
 ///   [`Durability::Sync`](crate::Durability::Sync) file and directory are synced before the write is acknowledged. If
 ///   the write is in place and the last sync fails, the error says

@@ -28,7 +28,9 @@ pub(super) fn page(disk: &Disk, cursor: Option<&Cursor>, limit: usize) -> Result
             if after.is_some_and(|after| name <= after) {
                 continue;
             }
-            let Some(session) = read(disk, &dir, key, name)?.filter(|session| session.is_live(disk.now())) else {
+            // Before the file is read: what is extended in between is not left out for how it was.
+            let now = disk.now();
+            let Some(session) = read(disk, &dir, key, name)?.filter(|session| session.is_live(now)) else {
                 continue;
             };
             entries.push(session.entry());

@@ -171,6 +171,7 @@ async fn a_cursor_of_something_else_is_refused() {
 /// A clock that tells when it is asked, and answers only once the other side of `hold` is gone.
 #[derive(Debug)]
 struct Gate {
+    time: Timestamp,
     asked: Sender<()>,
     hold: Mutex<Receiver<()>>,
 }
@@ -179,18 +180,32 @@ impl Clock for Gate {
     fn now(&self) -> Timestamp {
         let _ = self.asked.send(());
         let _ = self.hold.lock().expect("no panic").recv();
-        NOW
+        self.time
     }
 }
 
 /// A store on the same directory with such a clock, what tells that it is asked, and what keeps it from answering.
-async fn gated(it: &Fixture) -> (JsonDir, Receiver<()>, Sender<()>) {
+async fn gated(it: &Fixture, time: Timestamp) -> (JsonDir, Receiver<()>, Sender<()>) {
     let (asked, was_asked) = channel();
     let (stop, hold) = channel();
     let hold = Mutex::new(hold);
     let options = JsonDir::options().storage_path(it.path());
-    let options = options.clock(Arc::new(Gate { asked, hold }));
+    let options = options.clock(Arc::new(Gate { time, asked, hold }));
     (options.open().await.expect("opened"), was_asked, stop)
+}
+
+#[tokio::test]
+async fn a_scan_leaves_nobody_out_who_is_extended_meanwhile() {
+    let it = Fixture::new().await;
+    let a = id("user1", "user1:a");
+    it.store.insert(&a, &until("{}", 10)).await.expect("inserted");
+    let (store, was_asked, stop) = gated(&it, after(11)).await;
+    let mut scan = store.scan(None, 9);
+    assert!(is_pending(&mut scan).await);
+    was_asked.recv().expect("the scan looks at the clock");
+    assert!(it.store.touch(&a, after(60)).await.expect("touched"));
+    drop(stop);
+    assert_eq!(scan.await.expect("scanned").entries.len(), 1, "it lives");
 }
 
 #[tokio::test]
@@ -199,7 +214,7 @@ async fn a_close_waits_for_a_walk_under_way_also_for_one_that_was_given_up() {
         let it = Fixture::new().await;
         let a = id("user1", "user1:a");
         it.store.insert(&a, &until("{}", 10)).await.expect("inserted");
-        let (store, was_asked, stop) = gated(&it).await;
+        let (store, was_asked, stop) = gated(&it, NOW).await;
         let mut scan = Some(store.scan(None, 9));
         assert!(is_pending(scan.as_mut().expect("not given up")).await);
         was_asked.recv().expect("the scan has met the session");
@@ -222,7 +237,7 @@ async fn a_close_waits_for_a_write_under_way_also_for_one_that_was_given_up() {
         let it = Fixture::new().await;
         let a = id("user1", "user1:a");
         it.store.insert(&a, &until("{}", 10)).await.expect("inserted");
-        let (store, was_asked, stop) = gated(&it).await;
+        let (store, was_asked, stop) = gated(&it, NOW).await;
         let mut touch = Some(store.touch(&a, NOW));
         assert!(is_pending(touch.as_mut().expect("not given up")).await);
         was_asked.recv().expect("it looks whether the session is over");

@@ -2,6 +2,7 @@
 
 mod batches;
 mod compactions;
+mod decide;
 mod fake_fs;
 mod faults;
 mod forks;
