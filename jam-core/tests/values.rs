@@ -10,7 +10,7 @@ use jam_core::memory::{Slot, Table};
 use jam_core::{
     Clock, Cursor, Durability, Error, ErrorKind, Handle, HashedIds, IdCodec, IdFactory, InnerId, Layout, Life, Load,
     ManualClock, PlainIds, Record, RecordId, Renewal, Result, SealContext, SealDomain, Sealer, SessionId, SessionKey,
-    Severity, StoreConfig, Stored, SystemClock, Timestamp, UuidV4, UuidV7, Version,
+    Severity, StoreConfig, Stored, SystemClock, Timestamp, UuidV4, UuidV7, Version, did_you_mean,
 };
 
 #[test]
@@ -355,6 +355,22 @@ fn a_stores_settings_say_where_they_come_from_and_what_is_wrong_with_them() {
         (config.url(), config.scheme(), config.origin()),
         (None, None, "jam.toml")
     );
+    let fields = serde_json::Map::from_iter([("ttl".to_owned(), 60.into())]);
+    let shown = format!("{:?}", StoreConfig::new("jam.toml", fields));
+    assert!(shown.contains("jam.toml") && shown.contains("`ttl`"), "{shown}");
     assert_eq!(config.layout(), Layout::default());
     assert_eq!(config.with_layout(Layout::Jamlib).layout(), Layout::Jamlib);
+}
+
+#[test]
+fn what_is_meant_differs_in_a_third_of_its_letters_at_most() {
+    for (name, meant) in [
+        ("xy", None),
+        ("ax", Some("a")),
+        ("abcdxy", Some("abcdef")),
+        ("abcxyz", None),
+        ("ABCDE-F", Some("abcde_f")),
+    ] {
+        assert_eq!(did_you_mean(name, &["a", "abcdef", "abcde_f"]), meant, "{name}");
+    }
 }

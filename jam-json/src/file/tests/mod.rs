@@ -3,6 +3,7 @@
 mod batches;
 mod compactions;
 mod decide;
+mod document;
 mod fake_fs;
 mod faults;
 mod forks;

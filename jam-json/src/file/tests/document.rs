@@ -1,0 +1,20 @@
+//! What a document says of itself.
+
+use std::path::Path;
+
+use jam_core::memory::Table;
+
+use super::super::document::read;
+
+#[test]
+fn numbers_are_read_as_far_as_every_json_reader_is_exact() {
+    let most = 1_u64 << 53;
+    for (generation, sequence, is_read) in [(most, most, true), (most + 1, 1, false), (1, most + 1, false)] {
+        let text = format!(
+            "{{\"jam\":{{\"format\":1,\"generation\":{generation},\"sequence\":{sequence},\"journal\":false}},\n\
+             \"sessions\":[\n],\n\"count\":0,\n\"crc32\":\"00000000\"}}\n"
+        );
+        let read = read(Path::new("sessions.json"), text.as_bytes(), true, &Table::new());
+        assert_eq!(read.is_ok(), is_read, "{text}");
+    }
+}
