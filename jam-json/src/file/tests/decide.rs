@@ -19,11 +19,11 @@ fn id(of: &str, name: &str) -> RecordId {
     RecordId::new(key(of), name).expect("an id")
 }
 
-fn put(id: RecordId) -> Put {
-    Put::new(&id, &Record::new("{}", Some(LATER)))
+fn put(id: &RecordId) -> Put {
+    Put::new(id, &Record::new("{}", Some(LATER)))
 }
 
-fn rename(from: RecordId, to: RecordId) -> Request {
+fn rename(from: RecordId, to: &RecordId) -> Request {
     Request::Rename {
         from,
         expected: Version::from_counter(1),
@@ -36,19 +36,19 @@ fn rename(from: RecordId, to: RecordId) -> Request {
 fn a_request_rests_on_what_the_batch_has_changed_before_it() {
     let table = Table::new();
     let mut view = View::new(&table, NOW);
-    view.note(&Change::Put(put(id("put", "a"))), 1);
+    view.note(&Change::Put(put(&id("put", "a"))), 1);
     view.note(&Change::Remove { id: id("removed", "a") }, 2);
     view.note(&Change::Clear { key: key("cleared") }, 3);
     for (rests, request) in [
-        (true, Request::Insert(put(id("put", "a")))),
-        (false, Request::Insert(put(id("put", "b")))),
+        (true, Request::Insert(put(&id("put", "a")))),
+        (false, Request::Insert(put(&id("put", "b")))),
         (true, Request::Remove(id("removed", "a"))),
         (false, Request::Remove(id("removed", "b"))),
         (true, Request::Remove(id("cleared", "any"))),
-        (true, rename(id("put", "a"), id("put", "b"))),
-        (true, rename(id("put", "b"), id("put", "a"))),
-        (true, rename(id("other", "a"), id("cleared", "any"))),
-        (false, rename(id("put", "b"), id("other", "a"))),
+        (true, rename(id("put", "a"), &id("put", "b"))),
+        (true, rename(id("put", "b"), &id("put", "a"))),
+        (true, rename(id("other", "a"), &id("cleared", "any"))),
+        (false, rename(id("put", "b"), &id("other", "a"))),
         (true, Request::List(key("put"))),
         (true, Request::Clear(key("removed"))),
         (true, Request::List(key("cleared"))),
@@ -63,7 +63,7 @@ fn a_request_rests_on_what_the_batch_has_changed_before_it() {
 #[test]
 fn what_changes_nothing_is_not_written() {
     let table = Table::new();
-    Change::Put(put(id("user1", "a"))).apply(&table, 1);
+    Change::Put(put(&id("user1", "a"))).apply(&table, 1);
     let touch = |expires_at| Request::Touch {
         id: id("user1", "a"),
         expires_at,
