@@ -18,3 +18,15 @@ fn numbers_are_read_as_far_as_every_json_reader_is_exact() {
         assert_eq!(read.is_ok(), is_read, "{text}");
     }
 }
+
+#[test]
+fn what_is_no_document_is_told_by_the_byte_and_the_line_where_it_ends_to_be_one() {
+    let head = "{\"jam\":{\"format\":1,\"generation\":1,\"sequence\":1,\"journal\":false},\n";
+    for (text, line) in [(format!("{head}\"sessions\":x"), 2), ("{x".to_owned(), 1)] {
+        let byte = text.find('x').expect("there") + 1;
+        let error = read(Path::new("sessions.json"), text.as_bytes(), true, &Table::new());
+        let error = error.expect_err("it is none").to_string();
+        let place = format!("damaged at byte {byte}: line {line}, ");
+        assert!(error.contains(&place), "{error}");
+    }
+}
