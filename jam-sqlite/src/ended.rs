@@ -18,10 +18,12 @@ impl Pen<'_> {
 
     /// The answer, unless it takes a write.
     async fn read(self, connection: &mut SqliteConnection, request: &Request, why: &Error) -> Option<Answer> {
+        // Before anything is found, for no lock is held: what looks expired afterwards somebody may just have prolonged.
+        let now = self.clock.now();
         match request {
             Request::Load { place, .. } => {
                 let found = reader::find(connection, self.statements, std::slice::from_ref(place)).await;
-                match kind::explain(request, found.ok()?, self.clock.now()) {
+                match kind::explain(request, found.ok()?, now) {
                     Explanation::Answer(answer) => answer.ok(),
                     Explanation::Expired(answer) => {
                         note(why);
@@ -32,7 +34,7 @@ impl Pen<'_> {
             }
             Request::List(key) => {
                 let mut entries = reader::list(connection, self.statements, key).await.ok()?;
-                let (found, now) = (entries.len(), self.clock.now());
+                let found = entries.len();
                 entries.retain(|entry| entry.expires_at.is_none_or(|at| at > now));
                 if entries.len() < found {
                     note(why);
