@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use jam::Config;
 use jam_core::{
-    ErrorKind, Handle, HashedIds, IdCodec, PlainIds, Registry, SealContext, SealDomain, Sealer, SessionKey,
+    ErrorKind, Handle, HashedIds, IdCodec, PlainIds, RecordId, Registry, SealContext, SealDomain, Sealer, SessionKey,
 };
 use jam_crypto::{AesIds, AesSealer, FernetIds, FernetSealer, KeyRing};
 
@@ -52,8 +52,9 @@ pub fn ids(bytes: &[u8]) {
 
 /// A payload that was found in a store whose data is sealed, and a key ring as an operator types it.
 pub fn sealed(bytes: &[u8]) {
-    let (key, handle) = (SessionKey::new("user1").unwrap(), Handle::new("handle").unwrap());
-    let context = SealContext::new(SealDomain::Data, &key, &handle, None);
+    let key = SessionKey::new("user1").unwrap();
+    let (record, handle) = (RecordId::new(key, "id").unwrap(), Handle::new("handle").unwrap());
+    let context = SealContext::new(SealDomain::Data, &record, &handle, None);
     for sealer in [
         &AesSealer::new(RING.clone()) as &dyn Sealer,
         &FernetSealer::new(RING.clone()),

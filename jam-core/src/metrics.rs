@@ -58,7 +58,7 @@ pub fn describe() {
         ),
         (GRACE, "Operations that reached their session by an old id."),
         (EVICTED, "Sessions that ended because their key was full."),
-        (EXPIRED, "Expired sessions that sweeps removed."),
+        (EXPIRED, "Records of expired sessions that sweeps removed."),
         (OUTAGES, "Outages of the session store that began."),
     ];
     with_recorder(|recorder| {

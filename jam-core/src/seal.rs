@@ -3,16 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Handle, Life, Result, SessionKey};
+use crate::{Handle, Life, RecordId, Result, SessionKey};
 
-/// What a payload is sealed for. A payload that was sealed for one use or one session does not open for another.
+/// What a payload is sealed for. A payload that was sealed for one use or one id of a session does not open for another: a rework
+/// opens the data and seals it again.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct SealContext<'a> {
     /// What kind of payload it is.
     pub domain: SealDomain,
-    /// Whose session it belongs to.
-    pub key: &'a SessionKey,
+    /// Where it is kept: whose session it is, and under which id. Of a note, the record that it is left beside.
+    pub record: &'a RecordId,
     /// The session's handle; it stays through every rework.
     pub handle: &'a Handle,
     /// The [lasting](Life::lasting) part of the session's life, if its ids tell; it stays through every rework.
@@ -21,13 +22,18 @@ pub struct SealContext<'a> {
 
 impl<'a> SealContext<'a> {
     /// A context of these parts. Of the life only what [lasts](Life::lasting) counts, not when the id was issued.
-    pub fn new(domain: SealDomain, key: &'a SessionKey, handle: &'a Handle, life: Option<Life>) -> Self {
+    pub fn new(domain: SealDomain, record: &'a RecordId, handle: &'a Handle, life: Option<Life>) -> Self {
         Self {
             domain,
-            key,
+            record,
             handle,
             life: life.map(Life::lasting),
         }
+    }
+
+    /// Whose session it is.
+    pub fn key(&self) -> &'a SessionKey {
+        self.record.key()
     }
 }
 

@@ -316,7 +316,9 @@ fn a_shared_codec_or_sealer_does_what_the_one_in_it_does() {
     assert_eq!(through(&Arc::new(PlainIds), &inner), through(&PlainIds, &inner));
     assert!(through(&HashedIds, &inner).3 && !through(&PlainIds, &inner).3);
 
-    let context = SealContext::new(SealDomain::Data, &key, &handle, None);
+    let record = RecordId::new(key, "id").unwrap();
+    let context = SealContext::new(SealDomain::Data, &record, &handle, None);
+    assert_eq!(context.key().as_str(), "user1");
     assert_eq!(
         both_ways(&Arc::new(Turning), &context),
         (b"laptopdata".into(), b"data".into())

@@ -16,8 +16,8 @@
 //! // What the manager does with them when a session is created ...
 //! let (key, handle) = (SessionKey::new("user1")?, Handle::new("laptop")?);
 //! let life = Life::new(Timestamp::from_secs(1_760_000_000), None);
-//! let (id, record) = ids.issue(&InnerId::generate(key.clone(), handle.clone(), life)?)?;
-//! let context = SealContext::new(SealDomain::Data, &key, &handle, Some(life));
+//! let (id, record) = ids.issue(&InnerId::generate(key, handle.clone(), life)?)?;
+//! let context = SealContext::new(SealDomain::Data, &record, &handle, Some(life));
 //! let payload = sealer.seal(&context, br#"{"role":"admin"}"#)?;
 //!
 //! // ... and when the client comes back.
@@ -32,8 +32,9 @@
 //!
 //! - Who reads the store (a backup, a replica, a log of its commands) learns nothing of the data, and holds no usable
 //!   id.
-//! - Who writes to the store can make no data of their own, change none, and move none to another session, another user
-//!   or another use: all of that is a [`Crypto`](jam_core::ErrorKind::Crypto) error.
+//! - Who writes to the store can make no data of their own, change none, and move none to another session, another user,
+//!   another use or another id of the same session, such as one that they have made themselves: all of that is a
+//!   [`Crypto`](jam_core::ErrorKind::Crypto) error.
 //! - A client that holds an id learns nothing from it, and a made-up or changed id is refused before a store is asked.
 //!
 //! What it does not give:
@@ -42,8 +43,8 @@
 //!   before base64: how much data a session holds and how long its key is can be seen.
 //! - **The store keeps session keys, handles, creation times and expiries in clear**, since it finds and lists sessions
 //!   by them. Make the session key an account number rather than an e-mail address if that matters.
-//! - **A store can answer with the past.** Who writes to it can put back an older payload of the same session (key,
-//!   handle and life have to agree), also after a rework, and can bring a deleted record back or drop one. No seal on a
+//! - **A store can answer with the past.** Who writes to it can put back an older payload of the same id, and can bring a
+//!   deleted record back or drop one: an old id then works again for whoever still holds it. No seal on a
 //!   single record can show that; the store's own access control has to prevent it.
 //! - **A stolen id is a session**, sealed or not. Cookies need `Secure` and `HttpOnly`, links no ids.
 //! - **A stolen key opens everything it ever sealed**, and makes ids and payloads at will (an id only finds a session
@@ -79,7 +80,8 @@
 //! ciphertext | tag = AES-256-GCM(message key, nonce, plaintext, bound)
 //! bound       = version | hint | salt | for each field: its length (8 bytes, big endian) | the field
 //! fields      = of an id: none
-//!               of a payload: "data" or "grace note", session key, handle, and of its life what lasts, as text (empty if none)
+//!               of a payload: "data" or "grace note", session key, id of the record (of a note, of the one that it is left
+//!               beside), handle, and of its life what lasts, as text (empty if none)
 //! id          = "J$_" | base64url(sealed), without padding
 //! ```
 //!

@@ -7,18 +7,19 @@ use crate::KeyRing;
 use crate::envelope::{self, Refused};
 use crate::ring::Purpose;
 
-/// Payloads sealed with AES-256-GCM, each bound to its session: what it is for, session key, handle and what
+/// Payloads sealed with AES-256-GCM, each bound to its place: what it is for, session key, record id, handle and what
 /// [lasts](jam_core::Life::lasting) of its life are authenticated with it, so a payload that is moved to another session,
-/// user or use does not open. A rework keeps all of these, so a payload survives it as it is.
+/// user or use does not open, nor one of the same session at another id. A rework seals it anew.
 ///
 /// There is no plaintext path, unless [`accept_plaintext`](Self::accept_plaintext) opens one for a migration.
 ///
 /// ```
-/// use jam_core::{ErrorKind, Handle, SealContext, SealDomain, Sealer, SessionKey};
+/// use jam_core::{ErrorKind, Handle, RecordId, SealContext, SealDomain, Sealer, SessionKey};
 /// use jam_crypto::{AesSealer, KeyRing, generate_aes_key};
 ///
 /// let sealer = AesSealer::new(generate_aes_key()?.parse()?);
-/// let (user1, user2, handle) = (SessionKey::new("user1")?, SessionKey::new("user2")?, Handle::new("laptop")?);
+/// let record = |user: &str| RecordId::new(SessionKey::new(user)?, "an id");
+/// let (user1, user2, handle) = (record("user1")?, record("user2")?, Handle::new("laptop")?);
 /// let mine = SealContext::new(SealDomain::Data, &user1, &handle, None);
 ///
 /// let sealed = sealer.seal(&mine, br#"{"role":"admin"}"#)?;
@@ -77,8 +78,8 @@ impl Sealer for AesSealer {
     }
 
     /// # Errors
-    /// [`Crypto`](ErrorKind::Crypto) for everything that no key of the ring sealed for the same use of the same
-    /// session. The message tells apart: plaintext or an unknown format, cut off, a key that is not in the ring,
+    /// [`Crypto`](ErrorKind::Crypto) for everything that no key of the ring sealed for the same use of the same id of
+    /// the same session. The message tells apart: plaintext or an unknown format, cut off, a key that is not in the ring,
     /// changed or moved.
     fn open(&self, context: &SealContext<'_>, sealed: &[u8]) -> Result<Vec<u8>> {
         with_fields(context, |fields| {
@@ -108,7 +109,8 @@ fn with_fields<T>(context: &SealContext<'_>, call: impl FnOnce(&[&[u8]]) -> Resu
     let life = context.life.map(|life| life.to_string()).unwrap_or_default();
     call(&[
         domain,
-        context.key.as_str().as_bytes(),
+        context.key().as_str().as_bytes(),
+        context.record.id().as_bytes(),
         context.handle.as_str().as_bytes(),
         life.as_bytes(),
     ])
@@ -128,7 +130,7 @@ fn refusal(refused: Refused) -> Error {
                  key back, behind the first"
             }
             Refused::Changed => {
-                "a session's sealed payload does not open: it was changed or cut off, or belongs to another session"
+                "a session's sealed payload does not open: it was changed or cut off, or belongs to another session or id"
             }
         },
     )

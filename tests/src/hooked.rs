@@ -1,4 +1,4 @@
-//! A store with a hook: something to happen just before a call reaches the store underneath, or instead of it.
+//! A store with hooks: something to happen just before a call reaches the store underneath, or instead of it, or after it.
 
 use std::fmt;
 use std::future::Future;
@@ -16,7 +16,8 @@ type Hook = Box<dyn Fn(&'static str) -> Pin<Box<dyn Future<Output = Result<()>> 
 /// and the store underneath is not asked.
 pub struct Hooked {
     store: Arc<dyn SessionStore>,
-    hook: Hook,
+    before: Hook,
+    after: Option<Hook>,
 }
 
 impl Hooked {
@@ -27,13 +28,28 @@ impl Hooked {
     {
         Self {
             store,
-            hook: Box::new(move |method| Box::pin(hook(method))),
+            before: Box::new(move |method| Box::pin(hook(method))),
+            after: None,
         }
     }
 
-    async fn reach(&self, method: &'static str) -> Result<&dyn SessionStore> {
-        (self.hook)(method).await?;
-        Ok(&*self.store)
+    /// Puts another hook behind the store: if that fails, its error is the outcome of what the store has done.
+    #[must_use]
+    pub fn after<F>(mut self, hook: impl Fn(&'static str) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.after = Some(Box::new(move |method| Box::pin(hook(method))));
+        self
+    }
+
+    async fn call<T>(&self, method: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        (self.before)(method).await?;
+        let outcome = call.await;
+        if let Some(after) = &self.after {
+            after(method).await?;
+        }
+        outcome
     }
 }
 
@@ -52,46 +68,46 @@ impl SessionStore for Hooked {
     }
 
     async fn insert(&self, id: &RecordId, record: &Record) -> Result<()> {
-        self.reach("insert").await?.insert(id, record).await
+        self.call("insert", self.store.insert(id, record)).await
     }
 
     async fn load(&self, id: &RecordId, how: Load) -> Result<Option<Stored>> {
-        self.reach("load").await?.load(id, how).await
+        self.call("load", self.store.load(id, how)).await
     }
 
     async fn replace(&self, id: &RecordId, expected: Option<&Version>, record: &Record) -> Result<()> {
-        self.reach("replace").await?.replace(id, expected, record).await
+        self.call("replace", self.store.replace(id, expected, record)).await
     }
 
     async fn touch(&self, id: &RecordId, expires_at: Timestamp) -> Result<bool> {
-        self.reach("touch").await?.touch(id, expires_at).await
+        self.call("touch", self.store.touch(id, expires_at)).await
     }
 
     async fn rename(&self, rename: Rename<'_>) -> Result<()> {
-        self.reach("rename").await?.rename(rename).await
+        self.call("rename", self.store.rename(rename)).await
     }
 
     async fn remove(&self, id: &RecordId) -> Result<bool> {
-        self.reach("remove").await?.remove(id).await
+        self.call("remove", self.store.remove(id)).await
     }
 
     async fn list(&self, key: &SessionKey) -> Result<Vec<Entry>> {
-        self.reach("list").await?.list(key).await
+        self.call("list", self.store.list(key)).await
     }
 
     async fn clear(&self, key: &SessionKey) -> Result<u64> {
-        self.reach("clear").await?.clear(key).await
+        self.call("clear", self.store.clear(key)).await
     }
 
     async fn remove_expired(&self, now: Timestamp) -> Result<u64> {
-        self.reach("remove_expired").await?.remove_expired(now).await
+        self.call("remove_expired", self.store.remove_expired(now)).await
     }
 
     async fn scan(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
-        self.reach("scan").await?.scan(cursor, limit).await
+        self.call("scan", self.store.scan(cursor, limit)).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.reach("close").await?.close().await
+        self.call("close", self.store.close()).await
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use jam::{Error, ErrorKind, HashedIds, IdCodec, MemoryStore, Record, SessionId, SessionStore, Sessions, WhenFull};
 use jam_tests::Hooked;
 use serde_json::json;
+use tokio::sync::Notify;
 
 fn unavailable() -> Error {
     Error::new(ErrorKind::Unavailable, "the server is gone")
@@ -62,7 +63,9 @@ async fn a_store_that_is_down_is_an_error_and_never_an_absent_session() {
         .create("user1", json!({}))
         .await
         .unwrap();
-    let sessions = Sessions::new(Hooked::new(store, |_| async { Err(unavailable()) }));
+    let loaded = Sessions::new(Arc::clone(&store)).get(&id).await.unwrap().unwrap();
+    let builder = Sessions::builder(Hooked::new(store, |_| async { Err(unavailable()) }));
+    let sessions = builder.grace(std::time::Duration::from_secs(30)).build().unwrap();
     let kinds = [
         sessions.get(&id).await.map(drop),
         sessions.exists(&id).await.map(drop),
@@ -71,6 +74,8 @@ async fn a_store_that_is_down_is_an_error_and_never_an_absent_session() {
         sessions.update(&id, json!({})).await,
         sessions.modify(&id, |_| ()).await,
         sessions.rework(&id).await.map(drop),
+        sessions.rework_with_grace(&id).await.map(drop),
+        sessions.rework_loaded_with_grace(&loaded).await.map(drop),
         sessions.list("user1").await.map(drop),
         sessions.revoke("user1", "x").await.map(drop),
         sessions.clear("user1").await.map(drop),
@@ -79,7 +84,7 @@ async fn a_store_that_is_down_is_an_error_and_never_an_absent_session() {
         sessions.remove_expired().await.map(drop),
     ]
     .map(|outcome| outcome.unwrap_err().kind());
-    assert_eq!(kinds, [ErrorKind::Unavailable; 13]);
+    assert_eq!(kinds, [ErrorKind::Unavailable; 15]);
 }
 
 #[tokio::test]
@@ -393,4 +398,122 @@ async fn a_session_beyond_the_cap_is_refused_also_where_another_process_was_fast
     let error = sessions.create("user1", json!({})).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitReached);
     assert_eq!(rival.list("user1").await.unwrap().len(), 1);
+}
+
+/// On a store where others act between any two calls they would all find each other there, and all step back.
+#[tokio::test]
+async fn newcomers_of_one_process_do_not_refuse_each_other() {
+    let hooked = Hooked::new(Arc::new(MemoryStore::new()), |_| async {
+        tokio::task::yield_now().await;
+        Ok(())
+    });
+    let sessions = Sessions::builder(hooked)
+        .max_sessions(2, WhenFull::Refuse)
+        .build()
+        .unwrap();
+    let create = || {
+        let sessions = sessions.clone();
+        tokio::spawn(async move { sessions.create("user1", json!({})).await })
+    };
+    let mut created = 0;
+    for newcomer in [create(), create(), create()] {
+        match newcomer.await.unwrap() {
+            Ok(_) => created += 1,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::LimitReached),
+        }
+    }
+    assert_eq!(created, 2);
+}
+
+/// A handle is no secret: an id with it and a made-up secret is no session, and whoever sends many holds up nobody.
+#[tokio::test]
+async fn nobody_waits_for_those_who_only_know_a_handle() {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let first = AtomicBool::new(true);
+    let store = Arc::new(MemoryStore::new());
+    let id = Sessions::new(Arc::clone(&store))
+        .create("user1", json!({"count": 0}))
+        .await
+        .unwrap();
+    let hooked = Hooked::new(store, {
+        let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+        move |_| {
+            let held = first.swap(false, Ordering::SeqCst);
+            let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+            async move {
+                if held {
+                    begun.notify_one();
+                    go_on.notified().await;
+                }
+                Ok(())
+            }
+        }
+    });
+    let sessions = Sessions::new(hooked);
+    let made_up = format!("{}.AAAAAAAAAAAAAAAAAAAAAA", id.as_str().rsplit_once('.').unwrap().0);
+    let attack = {
+        let sessions = sessions.clone();
+        tokio::spawn(async move { sessions.modify(made_up, |_| ()).await })
+    };
+    begun.notified().await;
+    let modified = sessions.modify(&id, |data| data.insert("count".into(), 1.into()));
+    let modified = tokio::time::timeout(std::time::Duration::from_mins(1), modified).await;
+    modified.expect("it waits for nobody").unwrap();
+    go_on.notify_one();
+    assert_eq!(attack.await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// Or a client that was told of an error would be left with an id that ends with its grace.
+#[tokio::test]
+async fn a_rotation_whose_answer_was_lost_gives_the_new_id_if_it_was_done() {
+    let store = Arc::new(MemoryStore::new());
+    let fails = |method: &str, error: fn() -> Error| match method {
+        "rename" => std::future::ready(Err(error())),
+        _ => std::future::ready(Ok(())),
+    };
+    let unknown = || unavailable().with_outcome_unknown();
+    let on = |hooked: Hooked| {
+        let builder = Sessions::builder(hooked).grace(std::time::Duration::from_secs(30));
+        builder.build().unwrap()
+    };
+    let well = || Hooked::new(Arc::clone(&store) as _, |_| std::future::ready(Ok(())));
+    let done = on(well().after(move |method| fails(method, unknown)));
+    let id = done.create("user1", json!({})).await.unwrap();
+    let rotated = done.rework_with_grace(&id).await.unwrap();
+    assert!(!done.get(&rotated).await.unwrap().unwrap().through_grace());
+    // Where the old id leads nowhere, nobody but the caller can say whether it was to be given out.
+    assert!(done.rework(&rotated).await.unwrap_err().outcome_unknown());
+
+    for error in [unknown, unavailable] {
+        let not_done = on(Hooked::new(Arc::clone(&store) as _, move |method| fails(method, error)));
+        let id = not_done.create("user1", json!({})).await.unwrap();
+        let refused = not_done.rework_with_grace(&id).await.unwrap_err();
+        assert_eq!(refused.outcome_unknown(), error().outcome_unknown());
+        assert!(not_done.exists(&id).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_mark_that_cannot_be_left_is_an_error() {
+    let store = Arc::new(MemoryStore::new());
+    let sessions = Sessions::new(Arc::clone(&store));
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    let session = sessions.get(&id).await.unwrap().unwrap();
+    let full = Sessions::new(Hooked::new(store, |method| {
+        std::future::ready(if method == "insert" { Err(unavailable()) } else { Ok(()) })
+    }));
+    let refused = full.mark_superseded(&session, std::time::Duration::from_secs(30)).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(!full.was_superseded(&id).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_old_id_that_nobody_marked_marks_no_other() {
+    let builder = Sessions::builder(MemoryStore::new()).grace(std::time::Duration::from_secs(30));
+    let sessions = builder.build().unwrap();
+    let old = sessions.create("user1", json!({})).await.unwrap();
+    let rotated = sessions.rework_with_grace(&old).await.unwrap();
+    sessions.rework(&old).await.unwrap();
+    assert!(!sessions.was_superseded(&rotated).await.unwrap());
+    assert!(!sessions.was_superseded(&old).await.unwrap());
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jam::{MemoryStore, Record, SessionOptions, SessionStore, Sessions};
+use jam::{HashedIds, InnerId, MemoryStore, Record, RecordId, SessionOptions, SessionStore, Sessions};
 use jam_crypto::{AesIds, AesSealer, FernetIds, FernetSealer, KeyRing};
 use jam_test_trials::Dice;
 use jam_tests::{Hooked, Trials};
@@ -144,4 +144,38 @@ async fn a_record_moved_to_another_session_does_not_open() {
         jam::ErrorKind::Crypto
     );
     assert!(sessions.get(&victim).await.unwrap().is_some());
+}
+
+/// The store keeps a hash of an id's secret that anybody can compute. Whoever can write there makes a record for a secret of their own
+/// choice, and copies to it what is sealed for the same session.
+#[tokio::test]
+async fn a_session_opens_at_no_id_that_was_made_in_the_store() {
+    let store = Arc::new(MemoryStore::new());
+    let ring: KeyRing = jam_crypto::generate_aes_key().unwrap().parse().unwrap();
+    let builder = Sessions::builder(Arc::clone(&store)).sealer(AesSealer::new(ring));
+    let sessions = builder.grace(std::time::Duration::from_secs(30)).build().unwrap();
+    let victim = sessions.create("admin", json!({"role": "admin"})).await.unwrap();
+    let secret = sessions.create("mallory", json!({})).await.unwrap();
+    let secret = secret.as_str().rsplit_once('.').unwrap().1;
+    let list = async || store.list(&"admin".parse().unwrap()).await.unwrap();
+    let admin = list().await.remove(0);
+    let (session, _) = admin.id.id().rsplit_once('.').unwrap();
+    let minted = InnerId::parse(&format!("admin:{session}.{secret}")).unwrap();
+    let (minted, record) = (minted.to_text(), HashedIds.record_id(&minted).unwrap());
+    let forged = Record::new(admin.stored.payload, None);
+    store.insert(&record, &forged).await.unwrap();
+    let refused = sessions.get(&minted).await.unwrap_err();
+    assert_eq!(refused.kind(), jam::ErrorKind::Crypto);
+    store.remove(&record).await.unwrap();
+
+    // Nor does a note lead on from there.
+    let rotated = sessions.rework_with_grace(&victim).await.unwrap();
+    let note = list().await.into_iter().find(|entry| entry.id.is_reserved()).unwrap();
+    let beside = RecordId::new("admin".parse().unwrap(), format!("{}~", record.id())).unwrap();
+    let forged = Record::new(note.stored.payload, None);
+    store.insert(&beside, &forged).await.unwrap();
+    assert!(sessions.get(&victim).await.unwrap().is_some(), "the true one does");
+    assert!(sessions.get(&minted).await.unwrap().is_none());
+    assert!(!sessions.delete(&minted).await.unwrap());
+    assert!(sessions.exists(&rotated).await.unwrap());
 }

@@ -367,7 +367,12 @@ async fn who_comes_with_a_superseded_id_can_end_the_session(stage: Stage) {
     sessions.mark_superseded(&session, GRACE).await.unwrap();
     let new = sessions.rework_as(&old, "user1", options()).await.unwrap();
     assert!(!sessions.delete_superseded(&old).await.unwrap());
+    assert!(!sessions.delete_superseded_as(&old, "user2").await.unwrap());
     assert!(sessions.exists(&new).await.unwrap());
+    // Unless they say so themselves.
+    assert!(sessions.delete_superseded_as(&old, "user1").await.unwrap());
+    assert!(!sessions.exists(&new).await.unwrap());
+    assert!(sessions.exists(&bystander).await.unwrap());
     // Nor is it half a minute later.
     let old = sessions.create("user2", json!({})).await.unwrap();
     let session = sessions.get(&old).await.unwrap().unwrap();

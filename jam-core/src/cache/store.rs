@@ -59,6 +59,8 @@ impl<S: SessionStore> CachingStore<S> {
         let ticket = self.near.ticket(id.key());
         let loaded = self.store.load(id, how.with_expiry()).await?;
         match &loaded {
+            // How old that is already, nobody knows here.
+            Some(stored) if stored.cached => {}
             Some(stored) => self.near.keep(id, ticket, stored, self.max_staleness, None),
             None => self.near.compare(id, None),
         }

@@ -14,7 +14,9 @@ use crate::{Handle, InnerId, Life, RecordId, Result, SessionId};
 /// | [`PlainIds`](crate::PlainIds) | `<key>:<unique>` | the same as the client |
 /// | `FernetIds` of jam-crypto | `J$_` and the Fernet token of `<key>:<unique>` | the same as the client |
 pub trait IdCodec: fmt::Debug + Send + Sync + 'static {
-    /// Gives the client's and the store's form of an inner id.
+    /// Gives the client's and the store's form of an inner id. The latter does not end with `~`, which jam's own notes do
+    /// ([`RecordId::is_reserved`]): such a session is refused, [`Unexpected`](crate::ErrorKind::Unexpected). Where it
+    /// [keeps a life](Self::keeps_life) it holds no line break either.
     ///
     /// # Errors
     /// [`Crypto`](crate::ErrorKind::Crypto) if it cannot be sealed.

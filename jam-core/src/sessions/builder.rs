@@ -9,8 +9,8 @@ use super::outage::Outage;
 use super::queue::Queue;
 use super::{Inner, Serializer, Sessions, WhenFull};
 use crate::{
-    Clock, Error, ErrorKind, Handle, HashedIds, IdCodec, IdFactory, Life, Result, SealContext, SealDomain, Sealer,
-    SessionKey, SessionStore, SystemClock, Timestamp, UuidV7,
+    Clock, Error, ErrorKind, Handle, HashedIds, IdCodec, IdFactory, Life, RecordId, Result, SealContext, SealDomain,
+    Sealer, SessionKey, SessionStore, SystemClock, Timestamp, UuidV7,
 };
 
 /// Settings of a [`Sessions`] manager; from [`Sessions::builder`].
@@ -228,9 +228,9 @@ impl SessionsBuilder {
 
 /// Web layers leave notes at the ids they replace, and so does a grace. A sealer for data alone would fail at the first login.
 fn seals_notes(sealer: &dyn Sealer) -> Result<()> {
-    let (key, handle) = (SessionKey::new("key")?, Handle::new("handle")?);
+    let (record, handle) = (RecordId::new(SessionKey::new("key")?, "id")?, Handle::new("handle")?);
     let life = Life::new(Timestamp::ZERO, None);
-    let context = SealContext::new(SealDomain::GraceNote, &key, &handle, Some(life));
+    let context = SealContext::new(SealDomain::GraceNote, &record, &handle, Some(life));
     sealer.seal(&context, b"a note").map(drop).map_err(|error| {
         let message = "this `sealer` cannot seal notes, which ids that keep their handle need; the one for jamlib goes with \
                        the ids for jamlib";

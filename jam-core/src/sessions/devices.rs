@@ -136,7 +136,7 @@ impl Sessions {
     async fn remove_others(&self, asked: Located, ended: &mut u64) -> Result<()> {
         // Where ids do not keep their handle, a rework would make it look like one of the others.
         let _turn = self.inner.queue.turn(asked.whom()).await;
-        for _ in 0..self.inner.attempts {
+        for _ in self.inner.rounds() {
             // Looked up each time: another process may rework it.
             let (own, _) = self.find_fresh(asked.clone()).await?.ok_or(ErrorKind::NotFound)?;
             let other = |at: &Located| at.described.handle != own.described.handle;
@@ -154,7 +154,7 @@ impl Sessions {
         matches: impl Fn(&Located) -> bool,
         ended: &mut u64,
     ) -> Result<()> {
-        for _ in 0..self.inner.attempts {
+        for _ in self.inner.rounds() {
             if !self.remove_where(key, &matches, ended).await? {
                 return Ok(());
             }

@@ -74,11 +74,17 @@ impl Sessions {
         Err(self.gave_up())
     }
 
-    /// Where the note beside a record leads, if there is one.
+    /// Where the note beside a record of this session leads, if there is one.
     pub(super) async fn note_targets(&self, at: &Located, record: &RecordId, fresh: bool) -> Result<Vec<RecordId>> {
         let how = if fresh { Load::new().fresh() } else { Load::new() };
         let note = self.inner.store.load(&record.reserved()?, how).await?;
-        Ok(note.map(|stored| self.open_note(at, &stored)).unwrap_or_default())
+        let beside = || Located {
+            record: record.clone(),
+            ..at.clone()
+        };
+        Ok(note
+            .map(|stored| self.open_note(&beside(), &stored))
+            .unwrap_or_default())
     }
 
     /// A note that names these targets; one that names none says that there was a session here.

@@ -22,6 +22,7 @@ mod sweep;
 mod trace;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -112,6 +113,12 @@ impl Inner {
     fn store(&self) -> &dyn SessionStore {
         &*self.store
     }
+
+    /// The rounds of a call that looks once more after the last race it lost, or first has to find where a rotation with grace has
+    /// moved the session.
+    fn rounds(&self) -> RangeInclusive<u32> {
+        0..=self.attempts
+    }
 }
 
 impl Sessions {
@@ -189,7 +196,7 @@ impl Sessions {
 
     /// A new session: its id for the client, and what the store is to keep where.
     fn issue(&self, inner_id: &InnerId, payload: Vec<u8>, now: Timestamp) -> Result<(SessionId, RecordId, Record)> {
-        let (id, record_id) = self.inner.codec.issue(inner_id)?;
+        let (id, record_id) = self.inner.issue(inner_id)?;
         if self.inner.sealer.is_none() && self.inner.codec.keeps_life() {
             // The record's id says of the life what was just written into it.
             let ends = self.inner.expiry.expires_at(Some(&inner_id.life), now);
@@ -285,8 +292,9 @@ impl Sessions {
         self.run("update", async {
             let payload = data::to_payload(self.inner.serializer.as_deref(), &data)?;
             let mut at = self.locate(id.as_ref())?.ok_or(ErrorKind::NotFound)?;
-            let record = self.record(&at, payload.into())?;
-            for _ in 0..self.inner.attempts {
+            let payload = Bytes::from(payload);
+            for _ in self.inner.rounds() {
+                let record = self.record(&at, payload.clone())?;
                 match self.inner.store().replace(&at.record, None, &record).await {
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         match self.successor(&at, Load::new().fresh()).await? {
@@ -311,7 +319,7 @@ impl Sessions {
             let Some(mut at) = self.locate(id.as_ref())? else {
                 return Ok(false);
             };
-            for _ in 0..self.inner.attempts {
+            for _ in self.inner.rounds() {
                 let alive = if let Some(expires_at) = self.expires_at(&at) {
                     self.inner.store().touch(&at.record, expires_at).await?
                 } else {
@@ -342,7 +350,7 @@ impl Sessions {
             let Some(mut at) = self.resolve(id.as_ref())? else {
                 return Ok(false);
             };
-            for _ in 0..self.inner.attempts {
+            for _ in self.inner.rounds() {
                 if self.inner.store().remove(&at.record).await? {
                     return Ok(!self.is_over(&at));
                 }

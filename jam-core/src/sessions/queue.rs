@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_lock::MutexGuardArc;
 
-use crate::{Handle, SessionKey};
+use crate::{RecordId, SessionKey};
 
 /// One waiting line per session that somebody works on; a line vanishes with the last who stands in it.
 ///
@@ -26,12 +26,12 @@ struct Line {
     standing: usize,
 }
 
-/// Whose line it is. Told apart by what it is as well, for a session may have the key and the handle of anything: whoever waited for
+/// Whose line it is. Told apart by what it is as well, for a session may have the key and the id of anything: whoever waited for
 /// one line while having the turn in the other could otherwise wait for itself.
 #[derive(Hash)]
 pub(crate) enum Whom<'a> {
     /// Those who change a session.
-    Session(&'a SessionKey, &'a Handle),
+    Session(&'a RecordId),
     /// Those who add a session where there is a cap.
     Newcomers(&'a SessionKey),
 }

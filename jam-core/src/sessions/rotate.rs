@@ -216,7 +216,7 @@ impl Sessions {
         } else {
             self.new_id(key, life)?
         };
-        let (session_id, record) = self.inner.codec.issue(&id)?;
+        let (session_id, record) = self.inner.issue(&id)?;
         Ok((session_id, self.located(record)))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::devices::half_way;
 use super::{Located, Session, Sessions};
-use crate::{ErrorKind, Load, Record, Result};
+use crate::{ErrorKind, Load, Record, Result, SessionKey};
 
 /// How many records are looked at on the way from an old id.
 const MAX_LOOKS: usize = 64;
@@ -84,8 +84,23 @@ impl Sessions {
     /// # Errors
     /// As [`revoke`](Self::revoke).
     pub async fn delete_superseded(&self, id: impl AsRef<str>) -> Result<bool> {
+        self.end_superseded(id.as_ref(), None).await
+    }
+
+    /// The same where it was to go on as `new_key`'s, by a [login](Self::rework_as): for a login that is tried once more because the
+    /// answer with the new id never arrived, when nobody can use the session that took the user's last place. Whoever calls this
+    /// has found out that it is that user.
+    ///
+    /// # Errors
+    /// As [`revoke`](Self::revoke).
+    pub async fn delete_superseded_as(&self, id: impl AsRef<str>, new_key: impl AsRef<str>) -> Result<bool> {
+        let new_key = SessionKey::new(new_key)?;
+        self.end_superseded(id.as_ref(), Some(&new_key)).await
+    }
+
+    async fn end_superseded(&self, id: &str, new_key: Option<&SessionKey>) -> Result<bool> {
         self.run_told("delete", async {
-            let Some(at) = self.locate(id.as_ref())? else {
+            let Some(at) = self.locate(id)? else {
                 return Ok(false);
             };
             if !self.is_marked(&at).await? {
@@ -94,7 +109,8 @@ impl Sessions {
             let mut ended = 0;
             // A login may have given it another ttl.
             let same = |found: &Located| found.described.handle == at.described.handle;
-            let outcome = self.remove_all(at.record.key(), same, &mut ended).await;
+            let key = new_key.unwrap_or(at.record.key());
+            let outcome = self.remove_all(key, same, &mut ended).await;
             outcome.map(|()| ended > 0).map_err(|error| half_way(error, ended))
         })
         .await

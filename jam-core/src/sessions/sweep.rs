@@ -9,8 +9,8 @@ use super::facts::note;
 use crate::Result;
 
 impl Sessions {
-    /// Reclaims the space of expired sessions and tells how many there were. Expired sessions are never returned
-    /// anyway.
+    /// Reclaims the space of expired sessions and tells how many records that were: those that jam itself leaves for a while at ids
+    /// that were replaced, by a login or a rotation with grace, are among them. Expired sessions are never returned anyway.
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable).

@@ -1,8 +1,9 @@
 //! What a hit costs, how long it may be one, and how many there may be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::cache::NearCache;
+use jam_core::cache::{CachingStore, NearCache};
 use jam_core::{Bytes, Ends, Load, Record, RecordId, Renewal, SessionStore, Sessions, Stored, Version};
 use serde_json::json;
 
@@ -372,4 +373,19 @@ fn a_large_payload_has_room_in_any_cache_for_256_and_more() {
 fn a_store_behind_a_cache_keeps_its_name() {
     let it = It::new();
     assert_eq!(it.cached.name(), it.store.name());
+}
+
+/// Nobody knows how old a hit of the one underneath is.
+#[tokio::test]
+async fn what_another_cache_had_is_not_kept_once_more() {
+    let it = It::new();
+    let inner = CachingStore::with_clock(Arc::clone(&it.store), LONG, 1_000, it.clock.clone());
+    let inner = Arc::new(inner);
+    let outer = CachingStore::with_clock(Arc::clone(&inner), LONG, 1_000, it.clock.clone());
+    let a = id("user1", "a");
+    it.store.insert(&a, &record("{}")).await.unwrap();
+    inner.load(&a, Load::new()).await.unwrap();
+    assert!(outer.load(&a, Load::new()).await.unwrap().unwrap().cached);
+    inner.remove(&a).await.unwrap();
+    assert!(outer.load(&a, Load::new()).await.unwrap().is_none());
 }

@@ -13,12 +13,12 @@ use crate::KeyRing;
 /// them. Where Python does not share the store, take [`AesSealer`](crate::AesSealer).
 ///
 /// ```
-/// use jam_core::{ErrorKind, Handle, SealContext, SealDomain, Sealer, SessionKey};
+/// use jam_core::{ErrorKind, Handle, RecordId, SealContext, SealDomain, Sealer, SessionKey};
 /// use jam_crypto::{FernetSealer, generate_aes_key};
 ///
 /// let sealer = FernetSealer::new(generate_aes_key()?.parse()?);
-/// let (key, handle) = (SessionKey::new("user1")?, Handle::new("laptop")?);
-/// let context = SealContext::new(SealDomain::Data, &key, &handle, None);
+/// let (record, handle) = (RecordId::new(SessionKey::new("user1")?, "user1:an-id")?, Handle::new("laptop")?);
+/// let context = SealContext::new(SealDomain::Data, &record, &handle, None);
 ///
 /// let sealed = sealer.seal(&context, br#"{"role":"admin"}"#)?;
 /// assert!(sealed.starts_with(b"J$_gAAAAA"));

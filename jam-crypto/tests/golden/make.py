@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seals session ids and payloads of format version 1 after the crate's docs alone, with Python's `cryptography`.
 
-v1-python.txt came from here, with fixed salts, once; it is never made anew. v1-rust.txt was sealed by jam-crypto itself.
+v1-python.txt came from here, with fixed salts; once jam is released it is never made anew. v1-rust.txt was sealed by jam-crypto itself.
 """
 
 import base64
@@ -49,7 +49,8 @@ PAYLOADS = [
 
 number = 0
 print("# id <key> <inner id, base64url> <public id>")
-print("# payload <key> <domain> <session key, base64url> <handle> <life or none> <plaintext, base64url> <sealed, base64url>")
+print("# payload <key> <domain> <session key, base64url> <record id, base64url> <handle> <life or none> "
+      "<plaintext, base64url> <sealed, base64url>")
 for key_text in KEYS:
     key = base64.urlsafe_b64decode(key_text)
     for session, handle, life in SESSIONS:
@@ -59,8 +60,9 @@ for key_text in KEYS:
         print("id", key_text, base64url(inner), public)
     for (session, handle, life), (domain, plain) in zip(SESSIONS + [("user1", "opaque", None)], PAYLOADS):
         number += 1
-        fields = [domain.encode(), session.encode(), handle.encode(), (life or "").encode()]
+        record = f"{handle}.{life}.{SECRET}" if life else f"{session}:{handle}"
+        fields = [domain.encode(), session.encode(), record.encode(), handle.encode(), (life or "").encode()]
         sealed = seal(key, b"jam-crypto v1 data", salt(number), fields, plain)
         label = domain.replace(" ", "-")
-        print("payload", key_text, label, base64url(session.encode()), handle, life or "none",
-              base64url(plain) or "empty", base64url(sealed))
+        print("payload", key_text, label, base64url(session.encode()), base64url(record.encode()), handle,
+              life or "none", base64url(plain) or "empty", base64url(sealed))

@@ -68,7 +68,7 @@ proptest! {
         let inner = session.inner();
         let (id, record) = ids.issue(&inner).unwrap();
         prop_assert_eq!(record.id(), id.as_str());
-        prop_assert_eq!(record.key(), &session.key);
+        prop_assert_eq!(record.key(), session.record.key());
         prop_assert_eq!(&ids.resolve(id.as_str()).unwrap(), &record);
         // The handle names the record and gives nothing of it away.
         let described = ids.describe(&record);

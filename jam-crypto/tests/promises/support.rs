@@ -2,22 +2,26 @@
 
 use std::time::Duration;
 
-use jam_core::{Handle, InnerId, Life, SealContext, SealDomain, SessionKey, Timestamp};
+use jam_core::{Handle, InnerId, Life, RecordId, SealContext, SealDomain, SessionKey, Timestamp};
 use jam_crypto::{AesKey, KeyRing};
 use proptest::prelude::*;
 
 /// A session, as far as codecs and sealers see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
-    pub(crate) key: SessionKey,
+    pub(crate) record: RecordId,
     pub(crate) handle: Handle,
     pub(crate) life: Option<Life>,
 }
 
 impl Session {
     pub(crate) fn new(key: &str, handle: &str, life: Option<&str>) -> Self {
+        Self::at("record", key, handle, life)
+    }
+
+    pub(crate) fn at(record: &str, key: &str, handle: &str, life: Option<&str>) -> Self {
         Self {
-            key: SessionKey::new(key).unwrap(),
+            record: RecordId::new(SessionKey::new(key).unwrap(), record).unwrap(),
             handle: Handle::new(handle).unwrap(),
             life: life.map(|life| life.parse().unwrap()),
         }
@@ -32,13 +36,13 @@ impl Session {
     }
 
     pub(crate) fn context(&self, domain: SealDomain) -> SealContext<'_> {
-        SealContext::new(domain, &self.key, &self.handle, self.life)
+        SealContext::new(domain, &self.record, &self.handle, self.life)
     }
 
     /// An inner id of this session with a new secret.
     pub(crate) fn inner(&self) -> InnerId {
         let life = self.life.unwrap_or(Life::new(Timestamp::ZERO, None));
-        InnerId::generate(self.key.clone(), self.handle.clone(), life).unwrap()
+        InnerId::generate(self.record.key().clone(), self.handle.clone(), life).unwrap()
     }
 }
 
@@ -91,7 +95,7 @@ pub(crate) fn session() -> impl Strategy<Value = Session> {
         }),
     );
     (key, "[A-Za-z0-9_-]{1,4}|[a-f0-9-]{36}", life).prop_map(|(key, handle, life)| Session {
-        key: SessionKey::new(key).unwrap(),
+        record: RecordId::new(SessionKey::new(key).unwrap(), "record").unwrap(),
         handle: Handle::new(handle).unwrap(),
         life,
     })

@@ -19,7 +19,8 @@ impl Session {
     /// A login that fails leaves the session that there is, another user's too, and the client's cookie. (One that
     /// cannot be read may have ended.) Where the [outcome is unknown](jam_core::Error::outcome_unknown) it may have
     /// been done all the same, and nobody has the new id: the session that was to go along is then lost, the client's id is
-    /// dead, and for half a minute what comes with it begins no session. Logging in once more works at once.
+    /// dead, and for half a minute what comes with it begins no session. Logging in once more works at once, in that half minute also
+    /// where the lost session has the user's last place: it ends then.
     ///
     /// # Errors
     /// Those [all methods share](Self#errors); [`Error::InvalidUser`] for a key that has not 1 to 512 bytes or begins like
@@ -49,6 +50,7 @@ impl Session {
             Err(error) => return Err(self.error(error)),
         };
         state.supersede(config).await.map_err(|error| self.error(error))?;
+        let mut replaced = state.dead.clone();
         let of_another = match (state.id_unseen(), stays) {
             (Some(id), Some(true)) => match apart(config.sessions.rework_as(&id, &user, options)).await {
                 Ok(id) => {
@@ -56,7 +58,10 @@ impl Session {
                     return Ok(());
                 }
                 // It ended meanwhile; whoever proved who they are gets a new one.
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    replaced = Some(id);
+                    None
+                }
                 Err(error) => return Err(self.error(error)),
             },
             // What cannot be read goes first: it may be the user's own, and take up the last place they have.
@@ -69,7 +74,19 @@ impl Session {
             }
             (id, _) => id,
         };
-        let created = apart(config.sessions.create_with(&user, Data::new(), options)).await;
+        let create = || apart(config.sessions.create_with(&user, Data::new(), options));
+        let created = match (create().await, replaced) {
+            // By a login a moment ago, perhaps, whose answer never arrived.
+            (Err(full), Some(replaced)) if full.kind() == ErrorKind::LimitReached => {
+                let ended = apart(config.sessions.delete_superseded_as(&replaced, &user)).await;
+                if ended.map_err(|error| self.error(error))? {
+                    create().await
+                } else {
+                    Err(full)
+                }
+            }
+            (created, _) => created,
+        };
         let created = created.map_err(|error| self.error(error))?;
         // Only now, so that a login that fails leaves the other user theirs.
         let ended = match (of_another, state.last_seen()) {

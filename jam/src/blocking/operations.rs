@@ -198,6 +198,14 @@ impl Sessions {
         self.wait("delete", self.inner.sessions.delete_superseded(id))
     }
 
+    /// The same where it was to go on as `new_key`'s, by a login; for web layers.
+    ///
+    /// # Errors
+    /// As [`jam::Sessions::delete_superseded_as`](crate::Sessions::delete_superseded_as).
+    pub fn delete_superseded_as(&self, id: impl AsRef<str>, new_key: impl AsRef<str>) -> Result<bool> {
+        self.wait("delete", self.inner.sessions.delete_superseded_as(id, new_key))
+    }
+
     /// The sessions of a key, oldest first, to be shown and [revoked](Self::revoke) by handle.
     ///
     /// # Errors
@@ -222,7 +230,8 @@ impl Sessions {
         self.wait("clear_others", self.inner.sessions.clear_others(id))
     }
 
-    /// Reclaims the space of expired sessions and tells how many there were.
+    /// Reclaims the space of expired sessions and tells how many records that were
+    /// ([`Sessions::remove_expired`](crate::Sessions::remove_expired)).
     ///
     /// # Errors
     /// As [`jam::Sessions::remove_expired`](crate::Sessions::remove_expired).

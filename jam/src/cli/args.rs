@@ -99,7 +99,7 @@ pub(super) enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// Reclaims the space of expired sessions, and prints how many there were.
+    /// Reclaims the space of expired sessions, and prints how many records that were.
     Sweep,
     /// Counts sessions, users, bytes, and when sessions expire.
     Stats,

@@ -79,6 +79,7 @@ fn assert_all_refused(sessions: &Sessions, id: &jam::SessionId, session: &jam::S
     assert_refused(sessions.rework_as(id, "user2", none));
     assert_refused(sessions.mark_superseded(session, Duration::from_secs(30)));
     assert_refused(sessions.delete_superseded(id));
+    assert_refused(sessions.delete_superseded_as(id, "user2"));
     assert_refused(sessions.was_superseded(id));
     assert_refused(sessions.list("user1"));
     assert_refused(sessions.revoke("user1", session.handle()));

@@ -65,6 +65,10 @@ fn every_operation_does_what_the_async_one_does(stage: impl Future<Output = Stag
     let login = sessions.rework_as(&again, "user2", options).unwrap();
     assert_eq!(data(&sessions, &login), Some(json!({"visits": 3, "by": "early"})));
     assert!(!sessions.delete_superseded(&again).unwrap(), "it is another user's");
+    assert!(
+        !sessions.delete_superseded_as(&again, "user3").unwrap(),
+        "nor is it theirs"
+    );
 
     let other = sessions.create_with("user2", json!({}), options).unwrap();
     let more = sessions.create("user2", json!({})).unwrap();

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -233,4 +234,61 @@ async fn managers_that_share_a_store_add_up() {
     }
     let series = r#"jam_operations_total{backend="memory",operation="create",outcome="ok"}"#;
     assert_eq!(number(&scrape(&recorder), series), "3");
+}
+
+/// Somebody else leaves a note at the same id.
+#[tokio::test]
+async fn a_note_that_another_one_was_faster_with_counts_as_a_retry() {
+    let recorder = recorder();
+    let _counting = set_default_local_recorder(&recorder);
+    let step = AtomicUsize::new(0);
+    let at = move |now, method: &str, expected| {
+        method == expected && step.compare_exchange(now, now + 1, SeqCst, SeqCst).is_ok()
+    };
+    let hooked = Hooked::new(Arc::new(MemoryStore::new()), move |method| {
+        // One that gave up has left its note, and then another is faster with its own.
+        let (gives_up, is_slower) = (at(0, method, "rename"), at(1, method, "replace"));
+        async move {
+            match (gives_up, is_slower) {
+                (true, _) => Err(ErrorKind::Unavailable.into()),
+                (_, true) => Err(ErrorKind::Conflict.into()),
+                _ => Ok(()),
+            }
+        }
+    });
+    let sessions = Sessions::builder(hooked)
+        .grace(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    sessions.rework_with_grace(&id).await.unwrap_err();
+    let rotated = sessions.rework_with_grace(&id).await.unwrap();
+    assert!(sessions.get(&id).await.unwrap().unwrap().through_grace());
+    assert!(sessions.exists(&rotated).await.unwrap());
+    let series = r#"jam_retries_total{backend="hooked",operation="rework_with_grace"}"#;
+    assert_eq!(number(&scrape(&recorder), series), "1");
+}
+
+#[tokio::test]
+async fn every_kind_of_failure_counts_as_itself() {
+    let recorder = recorder();
+    let _counting = set_default_local_recorder(&recorder);
+    let kinds = [ErrorKind::Corrupt, ErrorKind::Config, ErrorKind::Unsupported, ErrorKind::Unexpected];
+    let next = AtomicUsize::new(0);
+    let hooked = Hooked::new(Arc::new(MemoryStore::new()), move |_| {
+        let failure = kinds.get(next.fetch_add(1, SeqCst)).map(|kind| (*kind).into());
+        std::future::ready(failure.map_or(Ok(()), Err))
+    });
+    let sessions = Sessions::new(hooked);
+    for _ in kinds {
+        sessions.create("user1", json!({})).await.unwrap_err();
+    }
+    sessions.create("user1", json!({})).await.unwrap();
+    let scrape = scrape(&recorder);
+    for outcome in ["corrupt", "config", "unsupported", "unexpected", "ok"] {
+        let series = format!(r#"jam_operations_total{{backend="hooked",operation="create",outcome="{outcome}"}}"#);
+        assert_eq!(number(&scrape, &series), "1", "{outcome}");
+    }
+    let took = r#"jam_operation_duration_seconds_count{backend="hooked",operation="create"}"#;
+    assert_eq!(number(&scrape, took), "5");
 }

@@ -101,3 +101,23 @@ async fn a_manager_that_the_application_closed_has_no_outage() {
     sessions.get(&id).await.unwrap_err();
     assert_eq!(scrape(&recorder)[r#"jam_store_outages_total{backend="memory"}"#], "0");
 }
+
+#[tokio::test]
+async fn an_end_of_other_sessions_ends_the_outage() {
+    let recorder = recorder();
+    let _counting = set_default_local_recorder(&recorder);
+    let moody = Moody::new();
+    let [sessions, elsewhere] = [(); 2].map(|()| moody.builder().build().unwrap());
+    let id = sessions.create("user1", json!({})).await.unwrap();
+    for outage in ["1", "2", "3"] {
+        elsewhere.create("user1", json!({})).await.unwrap();
+        moody.send_away(true);
+        sessions.update(&id, json!({})).await.unwrap_err();
+        assert_eq!(
+            scrape(&recorder)[r#"jam_store_outages_total{backend="hooked"}"#],
+            outage
+        );
+        moody.send_away(false);
+        assert_eq!(sessions.clear_others(&id).await.unwrap(), 1);
+    }
+}

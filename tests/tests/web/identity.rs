@@ -19,6 +19,7 @@ on_every_framework!(
     nobody_logs_in_as_a_visitor,
     a_visitor_of_before_is_no_user,
     asvs_7_1_2_a_full_key_refuses_the_login,
+    a_login_whose_answer_was_lost_can_be_made_again_where_it_took_the_last_place,
     asvs_7_4_1_a_logout_ends_the_session_in_the_store,
     a_logout_costs_one_call_and_needs_no_readable_session,
     what_is_written_after_a_logout_is_a_visitors,
@@ -206,6 +207,26 @@ async fn asvs_7_1_2_a_full_key_refuses_the_login<F: Framework>() {
     assert_eq!((refused.status().as_u16(), header(&refused, &SET_COOKIE)), (409, None));
     assert_eq!(three.read("/user").await, "alice");
     assert_eq!(three.read("/read").await, "7");
+}
+
+async fn a_login_whose_answer_was_lost_can_be_made_again_where_it_took_the_last_place<F: Framework>() {
+    let sessions = builder().0.max_sessions(1, WhenFull::Refuse).build().unwrap();
+    let app: F = serve(&sessions).await;
+    let browser = Browser::new(&app);
+    browser.visit("/write").await;
+    let old = browser.cookie().unwrap();
+    browser.visit("/login").await;
+    let lost = browser.cookie().unwrap();
+    let again = Browser::with_cookie(&app, old);
+    assert_eq!(again.status("/login").await, 200);
+    assert_eq!(again.read("/user").await, "user1");
+    assert_eq!(sessions.list("user1").await.unwrap().len(), 1);
+    assert_eq!(Browser::with_cookie(&app, lost).status("/user").await, 401);
+    // Whose place was not taken by that login is refused as ever.
+    let other = Browser::new(&app);
+    other.visit("/write").await;
+    assert_eq!(other.status("/login").await, 409);
+    assert_eq!(again.read("/user").await, "user1");
 }
 
 async fn asvs_7_4_1_a_logout_ends_the_session_in_the_store<F: Framework>() {
