@@ -27,7 +27,7 @@ impl Pen<'_> {
                     Explanation::Answer(answer) => answer.ok(),
                     Explanation::Expired(answer) => {
                         note(why);
-                        Some(answer)
+                        answer.ok()
                     }
                     Explanation::Again => None,
                 }

@@ -47,14 +47,18 @@ impl Settings {
     }
 
     /// Makes an empty file that its owner alone may read and write, if there is none; SQLite gives the files beside it
-    /// the same mode.
+    /// the same mode and owner. What root makes in a directory of another user is that user's, so that a look as root shuts no
+    /// service out of its own sessions.
     pub(crate) fn make_file(&self) -> Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match options.open(&self.path) {
-            Ok(_) => Ok(()),
+            Ok(made) => {
+                hand_over(&made, &self.path);
+                Ok(())
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.check_length(),
             Err(error) => Err(trouble::file("making the database file", &self.path, error)),
         }
@@ -160,6 +164,29 @@ pub(crate) fn in_memory() -> SqliteConnectOptions {
 fn quiet(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options.row_buffer_size(1024).disable_statement_logging()
 }
+
+/// Gives a file that was just made, and is root's, to the owner of its directory.
+#[cfg(unix)]
+fn hand_over(made: &File, path: &Path) {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    const ROOT: u32 = 0;
+    let owner = || {
+        let directory = path.parent()?.metadata().ok()?;
+        (made.metadata().ok()?.uid() == ROOT && directory.uid() != ROOT).then_some(directory)
+    };
+    let Some(directory) = owner() else { return };
+    // A root without that right, as in some containers, can use the database all the same.
+    if let Err(error) = fchown(made, Some(directory.uid()), Some(directory.gid())) {
+        tracing::debug!(
+            path = %path.display(),
+            error = &error as &dyn std::error::Error,
+            "a file stays root's in a directory of another user"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn hand_over(_: &File, _: &Path) {}
 
 #[cfg(test)]
 mod tests {

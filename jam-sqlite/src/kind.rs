@@ -44,7 +44,7 @@ pub(crate) enum Decision {
 pub(crate) enum Explanation {
     Answer(Result<Answer>),
     /// This, once the record is removed: it was seen to have expired, and shall not come back when a clock is turned back.
-    Expired(Answer),
+    Expired(Result<Answer>),
     /// The statement should have succeeded.
     Again,
 }
@@ -173,12 +173,12 @@ pub(crate) fn decide(request: &Request, outcome: &Outcome) -> Decision {
 
 /// Why a statement has changed nothing, given what is at the places of [`Decision::Look`].
 pub(crate) fn explain(request: &Request, found: Vec<Result<Option<Found>>>, now: Timestamp) -> Explanation {
-    if has_expired(&found, now) {
-        match request {
-            Request::Remove(_) => return Explanation::Expired(Answer::Found(false)),
-            Request::Load { .. } => return Explanation::Expired(Answer::Loaded(None)),
-            _ => {}
-        }
+    if has_expired(&found[..1], now) {
+        return Explanation::Expired(match request {
+            Request::Touch { .. } | Request::Remove(_) => Ok(Answer::Found(false)),
+            Request::Load { .. } => Ok(Answer::Loaded(None)),
+            _ => gone(),
+        });
     }
     let mut found = found.into_iter().map(|found| {
         let live = |found: &Found| found.is_live(now);

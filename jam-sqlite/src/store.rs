@@ -54,8 +54,8 @@ use crate::writer::{Ended, Writer};
 /// At most 65,536 writes, with 256 MiB of data, and as many reads wait for their answers. While a disk hangs, calls beyond
 /// that are `Unavailable` at once, and nothing is done; calls whose callers have given up count until their turn comes.
 ///
-/// Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included. A load or list
-/// that finds a record expired asks again in turn with the writes, of other processes too, and removes it, so that nothing comes
+/// Every operation of the contract is one step, a [`rename`](SessionStore::rename) between two session keys included. What
+/// finds a record expired asks again in turn with the writes, of other processes too, and removes it, so that nothing comes
 /// back that was seen to have ended, also when a clock is turned back. (Where the database refuses that, as a read-only or full one
 /// does, the record stays until later, and the answer is the same.) A scan does not wait; it may leave out a session that is
 /// prolonged at that moment.

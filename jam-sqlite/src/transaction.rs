@@ -166,7 +166,7 @@ impl Pen<'_> {
                     for place in &places {
                         self.bury(connection, place, now).await?;
                     }
-                    return Ok(Ok(answer));
+                    return Ok(answer);
                 }
                 Explanation::Again => {}
             }

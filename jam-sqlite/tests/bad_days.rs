@@ -362,3 +362,25 @@ async fn errors_show_no_key_no_id_and_no_data() {
         );
     }
 }
+
+/// Or `sudo jam doctor`, before the service has run once, would shut it out.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_root_makes_in_a_directory_of_another_user_is_that_users() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    const SERVICE: u32 = 12_345;
+    let place = Place::new();
+    // Who is not root may give nothing away.
+    if chown(place.folder.path(), Some(SERVICE), Some(SERVICE)).is_err() {
+        return;
+    }
+    let store = place.open().await;
+    store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+    let mut files = 0;
+    for entry in std::fs::read_dir(place.folder.path()).expect("listed") {
+        let meta = entry.expect("entry").metadata().expect("there");
+        assert_eq!((meta.uid(), meta.gid()), (SERVICE, SERVICE));
+        files += 1;
+    }
+    assert_eq!(files, 3, "the database, its log and the index of that");
+}

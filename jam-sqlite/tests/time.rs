@@ -177,7 +177,11 @@ async fn a_scan_leaves_nobody_out_who_is_prolonged_meanwhile() {
 async fn a_session_that_was_seen_to_expire_stays_ended_when_the_clock_is_turned_back() {
     let place = Place::new();
     let store = place.open().await;
-    for (number, seen_by_list) in [(0, false), (1, true)] {
+    let later = Timestamp::from_secs(9_000);
+    for (number, seen_by) in ["load", "list", "touch", "replace", "swap", "rename", "remove"]
+        .into_iter()
+        .enumerate()
+    {
         place.clock.set(Timestamp::from_secs(1_000));
         let user = format!("user{number}");
         let a = id(&user, "a");
@@ -186,14 +190,23 @@ async fn a_session_that_was_seen_to_expire_stays_ended_when_the_clock_is_turned_
         let long = Record::new("{}", Some(Timestamp::from_secs(1_011)));
         store.insert(&id(&user, "b"), &long).await.expect("insert");
         store.insert(&id(&user, "c"), &record("{}")).await.expect("insert");
+        let version = version(&store, &a).await;
         place.clock.set(Timestamp::from_secs(1_010));
-        if seen_by_list {
-            assert_eq!(store.list(a.key()).await.expect("list").len(), 2);
-        } else {
-            assert!(payload(&store, &a).await.is_none());
-        }
+        let is_gone = |outcome: jam_core::Result<()>| outcome.expect_err("ended").kind() == ErrorKind::NotFound;
+        assert!(match seen_by {
+            "load" => payload(&store, &a).await.is_none(),
+            "list" => store.list(a.key()).await.expect("list").len() == 2,
+            "touch" => !store.touch(&a, later).await.expect("touch"),
+            "replace" => is_gone(store.replace(&a, None, &record("{}")).await),
+            "swap" => is_gone(store.replace(&a, Some(&version), &record("{}")).await),
+            "rename" => {
+                let (to, record) = (id(&user, "new"), record("{}"));
+                is_gone(store.rename(Rename::new(&a, &version, &to, &record)).await)
+            }
+            _ => !store.remove(&a).await.expect("remove"),
+        });
         place.clock.set(Timestamp::from_secs(1_000));
-        assert!(payload(&store, &a).await.is_none(), "seen by a list: {seen_by_list}");
+        assert!(payload(&store, &a).await.is_none(), "{seen_by}");
         assert_eq!(store.list(a.key()).await.expect("list").len(), 2);
         let revived = store.replace(&a, None, &record("{}")).await.expect_err("ended");
         assert_eq!(revived.kind(), ErrorKind::NotFound);
@@ -201,5 +214,5 @@ async fn a_session_that_was_seen_to_expire_stays_ended_when_the_clock_is_turned_
         anew.expect("a new one of that id");
         assert_eq!(payload(&store, &a).await, Some(b"{\"new\":1}".to_vec()));
     }
-    assert_eq!(all(&store).await.len(), 6);
+    assert_eq!(all(&store).await.len(), 21);
 }
