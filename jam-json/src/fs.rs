@@ -71,8 +71,9 @@ pub(crate) trait FsFile: fmt::Debug + Send {
     fn give_to_owner_of(&self, other: &Path) {
         let _ = other;
     }
-    /// Whether it still has a name; `true` where the system does not tell.
-    fn has_name(&self) -> io::Result<bool> {
+    /// Whether it is still the file of this name; `true` where the system does not tell.
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let _ = path;
         Ok(true)
     }
 }
@@ -392,9 +393,12 @@ impl FsFile for File {
     }
 
     #[cfg(unix)]
-    fn has_name(&self) -> io::Result<bool> {
-        use std::os::unix::fs::MetadataExt;
-        Ok(self.metadata()?.nlink() > 0)
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        match path.metadata() {
+            Ok(there) => Ok(identity(&there) == identity(&self.metadata()?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -108,8 +108,11 @@ use self::sweeping::Sweep;
 ///   [`remove_expired`](SessionStore::remove_expired) now and then: where more is created than a sweep removes, and most of
 ///   what it meets has expired, those who create help it.
 /// - **Behind a device that hangs** no more than 65,536 calls wait, given-up ones included. Further ones are `Unavailable`
-///   at once, with nothing done. ([`scan`](SessionStore::scan) and [`remove_expired`](SessionStore::remove_expired) wait
-///   elsewhere, and are not counted.)
+///   at once, with nothing done. Not counted are [`scan`](SessionStore::scan) and
+///   [`remove_expired`](SessionStore::remove_expired), which wait elsewhere, and those that wait for the turn of a key that somebody
+///   else changes, until they are given up: a timeout around requests bounds these.
+/// - **A call is to be polled until it is done, or dropped**: one that writes, and is kept without being polled when its turn comes, keeps
+///   others waiting that change a session of the same key, or of one that shares its lock.
 /// - **Dropping a future** before its write has begun makes it not happen; afterwards it happens as a whole.
 ///
 /// Locks are those of the operating system (`flock`), so use a local file system. There are at most 256 lock files,

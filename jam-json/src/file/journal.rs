@@ -1,7 +1,7 @@
 //! A journal that is being written: it ends after the last acknowledged batch, or it is given up.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::journal_text::header;
 use super::paths::Paths;
@@ -12,6 +12,7 @@ use crate::fs::{Fs, FsFile};
 #[derive(Debug)]
 pub(super) struct Journal {
     file: Box<dyn FsFile>,
+    path: PathBuf,
     durability: Durability,
     len: u64,
 }
@@ -48,6 +49,7 @@ impl Journal {
         }
         Ok(Self {
             file: begun?,
+            path,
             durability,
             len: header.len() as u64,
         })
@@ -62,11 +64,11 @@ impl Journal {
             });
         }
         self.make_durable().map_err(AppendError::GivenUp)?;
-        // Somebody may have removed it; whatever goes into it is lost with this process.
+        // Somebody may have removed it, or moved it away; whatever goes into it is lost with this process.
         if !self.is_there().map_err(AppendError::GivenUp)? {
             let removed = io::Error::new(
                 io::ErrorKind::NotFound,
-                "the journal was removed while the store was open",
+                "the journal was removed or moved away while the store was open",
             );
             return Err(AppendError::GivenUp(removed));
         }
@@ -82,9 +84,9 @@ impl Journal {
         }
     }
 
-    /// Whether it still has a name; `true` where the system does not tell.
+    /// Whether it is where it will be looked for; `true` where the system does not tell.
     pub(super) fn is_there(&self) -> io::Result<bool> {
-        self.file.has_name()
+        self.file.is_at(&self.path)
     }
 
     /// How long it is, in bytes.

@@ -52,6 +52,41 @@ async fn a_journal_that_was_removed_before_the_store_is_dropped_costs_nothing() 
     assert_eq!(all(&place.open().await).await.len(), 1);
 }
 
+/// Also where it has another name, as that of a backup, and where a copy is in its place.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_journal_that_was_moved_away_is_noticed_and_nothing_acknowledged_is_lost() {
+    for (linked, copied_back) in [(false, false), (true, false), (false, true)] {
+        let place = Place::new();
+        let store = place.open().await;
+        store.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+        let away = tempfile::tempdir().expect("a directory");
+        for name in place.names().iter().filter(|name| name.contains(".journal-")) {
+            let (from, to) = (place.folder.path().join(name), away.path().join(name));
+            if linked {
+                std::fs::hard_link(&from, &to).expect("linked");
+                std::fs::remove_file(&from).expect("removed");
+            } else {
+                std::fs::rename(&from, &to).expect("moved");
+            }
+            if copied_back {
+                std::fs::copy(to, from).expect("copied");
+            }
+        }
+        let error = store
+            .insert(&id("u", "b"), &record("{}"))
+            .await
+            .expect_err("moved away");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        store.insert(&id("u", "c"), &record("{}")).await.expect("begins anew");
+        let other = Place::new();
+        place.copy_to(other.folder.path());
+        assert_eq!(all(&other.open().await).await, all(&store).await, "after a crash");
+        drop(store);
+        assert_eq!(all(&place.open().await).await.len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn the_journal_is_folded_into_the_document_while_writes_go_on() {
     let place = Place::new();

@@ -16,6 +16,7 @@ mod file_golden;
 mod file_jamlib;
 mod file_journals;
 mod file_model;
+mod file_recovery;
 mod file_support;
 #[cfg(unix)]
 mod owners;

@@ -81,17 +81,18 @@ impl Cluster {
     /// An open connection to the node that serves the slot of a key, as far as is known.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] within the connect timeout; nothing was sent then.
+    /// [`ErrorKind::Unavailable`] as soon as the connect timeout is over, once for the map and once for the node; nothing was sent
+    /// then.
     pub(crate) async fn reach(self: &Arc<Self>, key: &[u8]) -> Result<(Address, Arc<Node>, Arc<Live>)> {
+        let connect = self.timeouts.connect;
         let reaching = async {
-            let (at, node) = self.route(key).await?;
+            let routed = tokio::time::timeout(connect, self.route(key)).await;
+            let (at, node) = routed.map_err(|_| error::no_connection_within(connect))??;
+            // Has bounds of its own: a connection that was idle is asked first, and may have to be replaced.
             let live = node.live().await?;
             Ok((at, node, live))
         };
-        let reached = tokio::time::timeout(self.timeouts.connect, reaching).await;
-        reached
-            .unwrap_or_else(|_| Err(error::no_connection_within(self.timeouts.connect)))
-            .inspect_err(|_| self.hint())
+        reaching.await.inspect_err(|_| self.hint())
     }
 
     /// The node that serves the slot of a key, as far as is known, and its address.

@@ -225,3 +225,33 @@ async fn every_node_is_given_the_password_and_without_it_the_config_is_wrong() {
     let error = error.open().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "a cluster has one database: {error}");
 }
+
+/// A host that died, or a firewall that has forgotten a connection, hangs up on nobody.
+#[tokio::test]
+async fn a_connection_that_leads_nowhere_since_it_was_idle_is_replaced_before_the_next_call() {
+    let server = Server::options(Kind::New).arg("cluster-enabled", "yes").start();
+    let proxy = Proxy::start(server.address());
+    let port = proxy.address().port().to_string();
+    for words in [
+        &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"][..],
+        &["CONFIG", "SET", "cluster-announce-port", &port],
+    ] {
+        let reply = server.command(words);
+        assert!(reply.is_ok(), "{reply:?}");
+    }
+    let start = Instant::now();
+    while !server.command(&["CLUSTER", "INFO"]).text().contains("cluster_state:ok") {
+        assert!(start.elapsed() < IN_TIME, "it serves nothing");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let idle = Duration::from_millis(50);
+    let options = options(format!("redis+cluster://{}", proxy.address()), &path()).idle_check(idle);
+    let store = options.open().await.unwrap();
+    let key = tagged("user1", "");
+    for name in ["one", "two", "three"] {
+        store.insert(&id(&key, name), &record("x")).await.unwrap();
+        tokio::time::sleep(2 * idle).await;
+        proxy.strand();
+    }
+    assert_eq!(store.list(&key).await.unwrap().len(), 3);
+}

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use jam_core::{ErrorKind, Load, ManualClock, Record, RecordId, SessionKey, SessionStore, Timestamp};
+use jam_core::{ErrorKind, Load, ManualClock, Record, RecordId, Renewal, SessionKey, SessionStore, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::super::backlog::Backlog;
 use super::fake_fs::{FakeFs, Fault, LONGEST_WAIT, Plan};
-use crate::JsonFile;
+use crate::{Durability, JsonFile};
 
 fn id(name: &str) -> RecordId {
     RecordId::new(SessionKey::new("u").expect("key"), name).expect("id")
@@ -44,6 +44,48 @@ async fn until_written(fs: &FakeFs, operations: usize) {
         );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+#[tokio::test]
+async fn a_write_is_synced_where_that_was_asked_for_and_nowhere_else() {
+    for (durability, synced) in [(Durability::Sync, 1), (Durability::Os, 0)] {
+        let (fs, folder) = (FakeFs::default(), tempfile::tempdir().expect("tempdir"));
+        let options = JsonFile::options(folder.path().join("sessions.json")).durability(durability);
+        let store = options.fs(Arc::new(fs.clone())).open().await.expect("open");
+        let before = fs.file_syncs();
+        store.insert(&id("a"), &Record::new("{}", None)).await.expect("insert");
+        assert_eq!(fs.file_syncs() - before, synced, "{durability:?}");
+    }
+}
+
+/// Of the record that another write of the batch leaves, that is.
+#[tokio::test]
+async fn a_version_that_was_read_in_a_batch_is_the_records() {
+    let fs = FakeFs::default();
+    let (_folder, store) = open(&fs).await;
+    let record = |payload: &'static str| Record::new(payload, Some(Timestamp::from_secs(4_000_000_000)));
+    store.insert(&id("a"), &record("1")).await.expect("insert");
+    let operations = fs.operations();
+    fs.hold_syncs(true);
+    let first = insert(&store, "first");
+    until_written(&fs, operations + 1).await;
+    let replaced = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.replace(&id("a"), None, &record("2")).await })
+    };
+    let_all_queue().await;
+    let loaded = {
+        let (store, to) = (Arc::clone(&store), Timestamp::from_secs(5_000_000_000));
+        tokio::spawn(async move { store.load(&id("a"), Load::new().renew(Renewal::new(to, to))).await })
+    };
+    let_all_queue().await;
+    fs.hold_syncs(false);
+    first.await.expect("task").expect("insert");
+    replaced.await.expect("task").expect("replace");
+    let loaded = loaded.await.expect("task").expect("load").expect("there");
+    assert_eq!(&*loaded.payload, b"2");
+    let swapped = store.replace(&id("a"), Some(&loaded.version), &record("3")).await;
+    swapped.expect("nobody has changed it");
 }
 
 #[tokio::test]

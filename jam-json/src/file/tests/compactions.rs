@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam_core::{Clock, ErrorKind, Load, Record, RecordId, Rename, SessionKey, SessionStore, Timestamp};
 use tokio::task::JoinHandle;
@@ -44,6 +44,11 @@ struct Held {
 
 impl Held {
     async fn new(durability: Durability) -> Self {
+        Self::after_what(durability, async |_, _| {}).await
+    }
+
+    /// The same after something has happened to the store.
+    async fn after_what(durability: Durability, happened: impl AsyncFnOnce(&FakeFs, &JsonFile)) -> Self {
         let (fs, folder) = (FakeFs::default(), tempfile::tempdir().expect("tempdir"));
         let store = open(&fs, &folder, durability).await;
         let mut sure: BTreeSet<_> = (0..USERS).map(user).collect();
@@ -57,6 +62,11 @@ impl Held {
         store.close().await.expect("close");
         drop(store);
         let store = Arc::new(open(&fs, &folder, durability).await);
+        // In the journal alone.
+        let before = id("user1", "before");
+        store.insert(&before, &small()).await.expect("insert");
+        sure.insert(before);
+        happened(&fs, &store).await;
         fs.hold_big_writes();
         let compacting = Arc::clone(&store);
         let compaction = tokio::spawn(async move { compacting.compact().await });
@@ -156,6 +166,34 @@ async fn a_session_renamed_during_a_compaction_is_there_once_whatever_the_durabi
         held.fs.let_big_writes_through(usize::MAX);
         (&mut held.compaction).await.expect("task").expect("compacted");
         held.check_that_each_is_there_once("afterwards").await;
+    }
+}
+
+/// Or a later journal, whose changes rest on it, could be there without it.
+#[tokio::test]
+async fn what_was_written_before_a_compaction_began_survives_every_crash_whatever_the_durability() {
+    for durability in [Durability::Sync, Durability::Os] {
+        let held = Held::new(durability).await;
+        held.check_all_crashes("in the middle").await;
+    }
+}
+
+/// The journal goes on, and the next attempt begins the one that follows it.
+#[tokio::test]
+async fn an_attempt_that_failed_leaves_no_gap_between_journals() {
+    for fails_at in 0..6 {
+        let mut held = Held::after_what(Durability::Sync, async |fs, store| {
+            fs.fail(Some(Plan {
+                at: fs.operations() + fails_at,
+                fault: Fault::Nothing,
+                lasting: false,
+            }));
+            let _ = store.compact().await;
+            fs.fail(None);
+        })
+        .await;
+        held.insert("later").await;
+        held.check_all_crashes(&format!("after a failure at {fails_at}")).await;
     }
 }
 
@@ -311,4 +349,44 @@ async fn a_writer_that_panics_lets_go_of_the_file_when_its_compaction_has_ended(
     drop(store);
     let store = open(&fs, &folder, Durability::Sync).await;
     assert_eq!(contents(&store).await.len(), 1);
+}
+
+/// Whoever writes to a disk that takes its time to fail is told at once, for as long again as the attempt took; then it is tried anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_failed_slowly_is_not_made_again_at_once() {
+    let (fs, folder) = (FakeFs::default(), tempfile::tempdir().expect("tempdir"));
+    let store = Arc::new(open(&fs, &folder, Durability::Sync).await);
+    let long = Record::new("x".repeat(400_000), None);
+    store.insert(&id("user0", "big"), &long).await.expect("insert");
+    let insert = |name: &'static str| {
+        let store = Arc::clone(&store);
+        async move { store.insert(&id("user1", name), &small()).await }
+    };
+    fs.hold_big_writes();
+    fs.fail(Some(Plan {
+        at: fs.operations() + 1,
+        fault: Fault::Nothing,
+        lasting: false,
+    }));
+    insert("lost").await.expect_err("its sync fails");
+    let waits = tokio::spawn(insert("waits"));
+    assert!(fs.big_writes_came(1, LONGEST_WAIT), "no document began");
+    // The disk's time.
+    thread::sleep(Duration::from_millis(500));
+    fs.fail(Some(Plan {
+        at: fs.operations(),
+        fault: Fault::Nothing,
+        lasting: true,
+    }));
+    fs.let_big_writes_through(usize::MAX);
+    waits.await.expect("task").expect_err("the disk fails");
+    let told = insert("told").await.expect_err("it has just failed");
+    assert!(told.message().contains("a moment ago"), "{told}");
+    fs.fail(None);
+    let start = Instant::now();
+    while let Err(error) = insert("later").await {
+        assert!(start.elapsed() < LONGEST_WAIT, "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(contents(&store).await.contains(&id("user0", "big")));
 }
