@@ -1,10 +1,12 @@
 //! Opening a `RedisStore` by name, from a config or a URL.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jam_core::{Finding, Result, SessionStore, StoreConfig, StoreFactory};
+use serde_json::Value;
 
 use crate::{RedisOptions, diagnosis};
 
@@ -15,12 +17,12 @@ use crate::{RedisOptions, diagnosis};
 /// | `redis_uri` | the URL, where the backend is chosen by name | `redis://127.0.0.1:6379/0` |
 /// | `session_path` | what the names of the hashes begin with | `sessions` |
 /// | `username`, `password`, `database` | in place of those in the URL; a user has a password | |
-/// | `sentinel_username`, `sentinel_password` | what the sentinels ask for | |
+/// | `sentinel_username`, `sentinel_password` | what the sentinels ask for, for a URL of sentinels | |
 /// | `connect_timeout`, `response_timeout` | seconds | 2 |
 /// | `idle_check` | seconds of silence after which a connection is asked whether it still stands | 15 |
 /// | `connect_lazily` | whether the store opens although no server answers | false |
 /// | `wait_replicas` | replicas that must have the end or the rework of a session before it is acknowledged | 0 |
-/// | `wait_timeout` | seconds that may take | 1 |
+/// | `wait_timeout` | seconds that may take, beside `wait_replicas` | 1 |
 /// | `near_cache` | how many sessions that were read stay in this process (feature `near-cache`) | 0 |
 /// | `near_cache_staleness` | seconds after which what others changed shows, whatever happens | 1 |
 /// | `tls_ca`, `tls_cert`, `tls_key` | PEM files, for a `rediss` URL (feature `tls`) | the system's authorities |
@@ -56,7 +58,14 @@ impl StoreFactory for RedisFactory {
     }
 
     async fn diagnose(&self, config: &mut StoreConfig) -> Result<Vec<Finding>> {
-        Ok(diagnosis::of(options(config)?).await)
+        let key = config.peek("tls_key").and_then(Value::as_str).map(PathBuf::from);
+        let options = options(config)?;
+        let mut findings: Vec<_> = key
+            .and_then(|key| Finding::of_file("key file", &key))
+            .into_iter()
+            .collect();
+        findings.extend(diagnosis::of(options).await);
+        Ok(findings)
     }
 }
 
@@ -101,9 +110,13 @@ fn options(config: &mut StoreConfig) -> Result<RedisOptions> {
     if let Some(lazily) = config.boolean("connect_lazily")? {
         options = options.connect_lazily(lazily);
     }
-    let replicas = config.integer("wait_replicas", 0..=100)?.unwrap_or_default();
-    let within = config.seconds("wait_timeout")?.unwrap_or(Duration::from_secs(1));
-    options = options.wait_replicas(u32::try_from(replicas).unwrap_or_default(), within);
+    let replicas = config.integer("wait_replicas", 0..=100)?;
+    let within = config.seconds("wait_timeout")?;
+    if within.is_some() && replicas.is_none() {
+        return Err(config.invalid("wait_timeout", "left out, unless `wait_replicas` is set"));
+    }
+    let replicas = u32::try_from(replicas.unwrap_or_default()).unwrap_or_default();
+    options = options.wait_replicas(replicas, within.unwrap_or(Duration::from_secs(1)));
     options = options.layout(config.layout());
     let options = near_cache(config, options)?;
     #[cfg(feature = "tls")]

@@ -214,13 +214,13 @@ impl RedisOptions {
         self
     }
 
-    /// The user that the sentinels ask for, if they do. It needs a password as well.
+    /// The user that the sentinels ask for, if they do. It needs a password as well. For `+sentinel` URLs.
     pub fn sentinel_username(mut self, username: impl Into<String>) -> Self {
         self.sentinel_username = Some(username.into());
         self
     }
 
-    /// The password that the sentinels ask for, if they do.
+    /// The password that the sentinels ask for, if they do. For `+sentinel` URLs.
     pub fn sentinel_password(mut self, password: impl Into<String>) -> Self {
         self.sentinel_password = Some(password.into());
         self
@@ -245,9 +245,10 @@ impl RedisOptions {
     /// # Errors
     /// - [`Config`](ErrorKind::Config) for a URL that is none, a user or password that the server does not take, or
     ///   settings that cannot be: a timeout of zero; a near cache that the server does not let this user have; certificates
-    ///   beside a URL without TLS; a user without a password; user, password, database or certificates beside the
-    ///   application's own client or connection; replicas to wait for over an application's connection. So is a node of a
-    ///   cluster that is opened as a single server, and a single server that is opened as a cluster.
+    ///   beside a URL without TLS; a user without a password; user or password of the sentinels beside a URL without any;
+    ///   user, password, database or certificates beside the application's own client or connection; replicas to wait for
+    ///   over an application's connection. So is a node of a cluster that is opened as a single server, and a single server
+    ///   that is opened as a cluster.
     /// - [`Unavailable`](ErrorKind::Unavailable) if no server answers within the connect timeout; of a cluster, one that
     ///   answers is enough.
     pub async fn open(self) -> Result<RedisStore> {

@@ -151,6 +151,14 @@ impl Servers {
                  the password (any will do for a user with `nopass`)",
             ));
         }
+        let names_sentinels = matches!(self.kind, Kind::Sentinel(_));
+        if !names_sentinels && (self.sentinel.username().is_some() || self.sentinel.password().is_some()) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "there are `sentinel_username` or `sentinel_password` for a URL without sentinels; write `redis+sentinel://`, or \
+                 leave them out",
+            ));
+        }
         if lacks_its_password(&self.sentinel) {
             return Err(Error::new(
                 ErrorKind::Config,

@@ -295,6 +295,45 @@ async fn certificates_beside_a_url_without_tls_are_refused() {
     assert!(error.message().contains("set them there"), "{error}");
 }
 
+/// Nobody would be told that it does nothing.
+#[tokio::test]
+async fn a_setting_that_nothing_would_follow_is_refused() {
+    let refused = |error: jam_core::Error, parts: [&str; 2]| {
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        for part in parts {
+            assert!(error.message().contains(part), "`{part}` is missing in: {error}");
+        }
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    };
+    let open = async |query: &str| {
+        let url = format!("redis://localhost:1?connect_lazily=true{query}");
+        let mut config = StoreConfig::from_url(&url).expect("a URL");
+        RedisFactory.open(&mut config).await
+    };
+    let error = open("&wait_timeout=1").await.expect_err("nothing waits");
+    refused(error, ["`wait_timeout`", "unless `wait_replicas` is set"]);
+    for query in ["", "&wait_replicas=1&wait_timeout=1", "&wait_replicas=0&wait_timeout=1"] {
+        assert!(open(query).await.is_ok(), "{query}");
+    }
+    for query in ["&sentinel_username=hunter2", "&sentinel_password=hunter2"] {
+        let error = open(query).await.expect_err("there is no sentinel");
+        refused(error, ["a URL without sentinels", "redis+sentinel://"]);
+    }
+    for url in [
+        "redis://localhost:1",
+        "unix:///run/redis.sock",
+        "redis+cluster://localhost:1",
+    ] {
+        let options = RedisStore::options(url)
+            .sentinel_password("hunter2")
+            .connect_lazily(true);
+        let error = options.open().await.expect_err("there is no sentinel");
+        refused(error, ["a URL without sentinels", "redis+sentinel://"]);
+    }
+    let sentinels = RedisStore::options("redis+sentinel://localhost:1/service").sentinel_password("hunter2");
+    assert!(sentinels.connect_lazily(true).open().await.is_ok());
+}
+
 /// Without a password the driver sends no user either, and the server takes the process for its user `default`.
 #[tokio::test]
 async fn a_user_without_a_password_is_refused_for_it_would_be_another_user() {

@@ -1,5 +1,6 @@
 //! The settings of one store: fields with a name, taken one by one, so that what is left over is a mistake.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::did_you_mean;
-use super::suggest::shown;
+use super::suggest::{is_unclear, shown, shown_of_url};
 use crate::{Clock, Error, ErrorKind, Layout, Result, SystemClock};
 
 /// The settings of one store, from a config table or a URL.
@@ -74,7 +75,7 @@ impl StoreConfig {
             if fields.contains_key(&name) {
                 return Err(Error::new(
                     ErrorKind::Config,
-                    format!("the URL sets {} twice", shown(&name)),
+                    format!("the URL sets {} twice", shown_of_url(url, &name)),
                 ));
             }
             fields.insert(name, Value::String(value));
@@ -249,7 +250,8 @@ impl StoreConfig {
     /// Refuses what nobody took.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) if a field is left; the message names it and the known ones, nearest first.
+    /// [`Config`](ErrorKind::Config) if a field is left; the message names it and the known ones, nearest first. It does not name
+    /// one of a URL in which an `@` follows a `?`, which may be a part of a password.
     pub fn finish(&self) -> Result<()> {
         let Some(name) = self.fields.keys().next() else {
             return Ok(());
@@ -258,6 +260,7 @@ impl StoreConfig {
         known.sort_unstable();
         known.dedup();
         let hint = did_you_mean(name, &known)
+            .filter(|_| !self.may_be_of_a_password(name))
             .map(|name| format!("; did you mean `{name}`?"))
             .unwrap_or_default();
         let fields = if known.is_empty() {
@@ -270,9 +273,23 @@ impl StoreConfig {
             format!(
                 "{}: unknown field {}{hint} (fields known here: {fields})",
                 self.origin,
-                shown(name)
+                self.shown(name)
             ),
         ))
+    }
+
+    /// The name of a field, for an error message.
+    fn shown<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match &self.url {
+            Some(url) if self.may_be_of_a_password(name) => shown_of_url(url, name),
+            _ => shown(name),
+        }
+    }
+
+    /// Whether a field comes from a URL whose password may have been taken for a part of its query.
+    fn may_be_of_a_password(&self, name: &str) -> bool {
+        let in_query = |url| Self::fields_of_url(url).is_ok_and(|fields| fields.contains_key(name));
+        self.url.as_deref().is_some_and(|url| is_unclear(url) && in_query(url))
     }
 }
 
@@ -282,7 +299,7 @@ impl fmt::Debug for StoreConfig {
             .field("origin", &self.origin)
             .field(
                 "fields",
-                &self.fields.keys().map(|name| shown(name)).collect::<Vec<_>>(),
+                &self.fields.keys().map(|name| self.shown(name)).collect::<Vec<_>>(),
             )
             .finish_non_exhaustive()
     }

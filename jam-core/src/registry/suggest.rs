@@ -28,6 +28,23 @@ pub(crate) fn shown(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// The name of a field in the query of this URL, for an error message.
+pub(crate) fn shown_of_url<'a>(url: &str, name: &'a str) -> Cow<'a, str> {
+    if is_unclear(url) {
+        Cow::Borrowed(
+            "(not shown, since an `@` follows a `?` in the URL, and it may be a part of a password, where a `?` is written `%3F`)",
+        )
+    } else {
+        shown(name)
+    }
+}
+
+/// Whether an `@` follows the first `?` of a URL. One of them was to be percent-encoded then, and nobody can tell whether a password
+/// goes on behind the `?`.
+pub(crate) fn is_unclear(url: &str) -> bool {
+    url.split_once('?').is_some_and(|(_, query)| query.contains('@'))
+}
+
 /// Edits between the two, ignoring case and the choice between `-` and `_`.
 fn distance(a: &str, b: &str) -> usize {
     let fold = |text: &str| {

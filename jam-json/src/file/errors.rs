@@ -33,6 +33,19 @@ pub(super) fn torn_apart(file: &Path, why: &str) -> Error {
     )
 }
 
+/// What opening would make a document of jam, and was not to.
+pub(super) fn not_imported(file: &Path) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!(
+            "{} is a sessions file of Python's jamlib, and is not to be imported here (`import_jamlib` is false, as in every \
+             command that only looks); have a copy imported by a command that writes, such as `jam sweep`, and look at that, or \
+             stop jamlib and import it by starting the service or by `jam migrate` from it; nothing was changed",
+            file.display()
+        ),
+    )
+}
+
 /// A format of a later jam.
 pub(super) fn newer(file: &Path) -> Error {
     Error::new(

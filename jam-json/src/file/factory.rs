@@ -17,6 +17,7 @@ use crate::Durability;
 /// | `json_path` | the document; in a URL, the location does the same: `json:sessions.json` | `"sessions.json"` |
 /// | `durability` | `"sync"`: a write survives a power cut; `"os"`: a crash of the process | `"sync"` |
 /// | `accept_edited_document` | take a document that was edited by hand, for one start | `false` |
+/// | `import_jamlib` | import a `sessions.json` of Python's jamlib; else it is refused and left as it is | `true` |
 ///
 /// ```
 /// use jam_core::{Registry, StoreConfig};
@@ -57,6 +58,10 @@ impl StoreFactory for JsonFileFactory {
                 let found = [vec![durability.finding(), in_use(&path)], permissions];
                 return Ok(found.concat());
             }
+            Err(_) if options.leaves_jamlib() => {
+                let found = [vec![durability.finding(), not_imported(&path)], permissions];
+                return Ok(found.concat());
+            }
             Err(error) => return Ok([vec![Finding::error("opening", &error)], permissions].concat()),
         };
         let mut findings = vec![durability.finding(), try_out(&store).await];
@@ -84,6 +89,18 @@ fn in_use(path: &str) -> Finding {
     )
 }
 
+/// To look into it would be to import it.
+fn not_imported(path: &str) -> Finding {
+    Finding::warning(
+        "opening",
+        format!(
+            "{path} is a sessions file of Python's jamlib; a look does not import it, so nobody has looked into it"
+        ),
+        "have a copy imported by a command that writes, such as `jam sweep`, and look at that; or stop jamlib and start the service, \
+         which imports it",
+    )
+}
+
 /// What the fields say, all of which are known afterwards, before anything is opened: a mistake in the config shall
 /// leave no files behind.
 fn read(config: &mut StoreConfig) -> Result<(String, Durability, JsonFileOptions)> {
@@ -104,10 +121,12 @@ fn read(config: &mut StoreConfig) -> Result<(String, Durability, JsonFileOptions
     let durability = config.one_of("durability", &Durability::WORDS)?;
     let durability = durability.and_then(Durability::from_word).unwrap_or_default();
     let accept = config.boolean("accept_edited_document")?.unwrap_or(false);
+    let import = config.boolean("import_jamlib")?.unwrap_or(true);
     let options = JsonFile::options(&path)
         .durability(durability)
         .clock(config.clock())
-        .accept_edited_document(accept);
+        .accept_edited_document(accept)
+        .import_jamlib(import);
     config.finish()?;
     Ok((path, durability, options))
 }

@@ -94,7 +94,7 @@ use crate::opener::Opener;
 ///   for the next opening what counts is the clock then, unless a removal or a sweep came in between. One that looks
 ///   expired while writes are under way is looked at again after them. (A scan does not wait; it may leave out a session
 ///   that is extended at that moment.)
-/// - A write that fails (disk full, I/O error, a journal that somebody removed) is `Unavailable`. If the file may hold
+/// - A write that fails (disk full, I/O error, a journal that somebody removed or moved) is `Unavailable`. If the file may hold
 ///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: a new
 ///   document and journal are begun at once or, if that fails, by the next write. Until it works writes are refused
 ///   and reads go on; a read with a renewal that is due is a write. Nothing acknowledged is lost.

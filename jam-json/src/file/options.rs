@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use jam_core::{Clock, Error, ErrorKind, Result, SystemClock};
 
-use super::errors::unavailable;
+use super::errors::{not_imported, unavailable};
 use super::log::{Log, Place};
 use super::paths::{Beside, Paths};
-use super::recover::recover;
+use super::recover::{Accepted, is_jamlibs, recover};
 use super::report::RecoveryReport;
 use super::{JsonFile, Opened, spelling};
 use crate::Durability;
@@ -23,6 +23,7 @@ pub struct JsonFileOptions {
     durability: Durability,
     clock: Arc<dyn Clock>,
     accept_edited_document: bool,
+    import_jamlib: bool,
     compact_after: u64,
     fs: Arc<dyn Fs>,
 }
@@ -34,6 +35,7 @@ impl JsonFileOptions {
             durability: Durability::default(),
             clock: Arc::new(SystemClock),
             accept_edited_document: false,
+            import_jamlib: true,
             compact_after: 1024 * 1024,
             fs: Arc::new(RealFs),
         }
@@ -61,6 +63,13 @@ impl JsonFileOptions {
         self
     }
 
+    /// Whether a `sessions.json` of Python's jamlib is imported, which makes it a document of jam; `true` by default. Else it is
+    /// refused and left as it is, for who only wants to look.
+    pub fn import_jamlib(mut self, import: bool) -> Self {
+        self.import_jamlib = import;
+        self
+    }
+
     /// How long the journal grows, in bytes, before the document is written anew; 1 MiB by default. While the document
     /// is longer than that, the journal grows to the document's length.
     pub fn compact_after(mut self, bytes: u64) -> Self {
@@ -78,7 +87,8 @@ impl JsonFileOptions {
     ///
     /// # Errors
     /// - [`Config`](ErrorKind::Config) if the path cannot be one of a sessions file, or another program's JSON is
-    ///   there, or the file is there in another spelling (`Sessions.json`, where upper and lower case are one).
+    ///   there, or the file is there in another spelling (`Sessions.json`, where upper and lower case are one), or it is
+    ///   one of Python's jamlib and not to be [imported](Self::import_jamlib).
     /// - [`Unavailable`](ErrorKind::Unavailable) if the file is open already, in this process or another one, or a file
     ///   operation fails.
     /// - [`Corrupt`](ErrorKind::Corrupt) if a file is damaged in a way no crash explains; the message names the file
@@ -92,6 +102,12 @@ impl JsonFileOptions {
     pub(super) fn is_taken(&self) -> bool {
         let lock = Paths::resolve(&self.path).map(|paths| self.fs.try_lock_existing(&paths.lock()));
         lock.is_ok_and(|lock| lock.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
+    }
+
+    /// Whether Python's jamlib wrote what is there, and it is not to be imported.
+    pub(super) fn leaves_jamlib(&self) -> bool {
+        let is_jamlibs = || Paths::resolve(&self.path).and_then(|paths| is_jamlibs(&*self.fs, &paths));
+        !self.import_jamlib && is_jamlibs().unwrap_or(false)
     }
 
     /// The files beside the document.
@@ -110,8 +126,13 @@ impl JsonFileOptions {
 
     fn open_now(self) -> Result<JsonFile> {
         let paths = Paths::resolve(&self.path)?;
-        let (lock, known) = take_lock(&*self.fs, &paths)?;
-        let found = recover(&*self.fs, &paths, self.accept_edited_document, known)?;
+        let (lock, known) = take_lock(&*self.fs, &paths, self.import_jamlib)?;
+        let accepted = Accepted {
+            edited_document: self.accept_edited_document,
+            jamlib: self.import_jamlib,
+            empty: !known,
+        };
+        let found = recover(&*self.fs, &paths, accepted)?;
         let report = found.report.clone();
         warn_of(&report);
         let document = paths.document().to_owned();
@@ -127,13 +148,16 @@ impl JsonFileOptions {
 }
 
 /// Takes the lock, and tells whether its file was there before.
-fn take_lock(fs: &dyn Fs, paths: &Paths) -> Result<(LockFile, bool)> {
+fn take_lock(fs: &dyn Fs, paths: &Paths, import_jamlib: bool) -> Result<(LockFile, bool)> {
     let failed = |error: io::Error| unavailable("opening", &paths.lock(), error);
     let beside = fs.read_dir(paths.directory()).map_err(failed)?;
     let known = beside.iter().any(|path| paths.classify(path) == Some(Beside::Lock));
     if !known {
-        // Before a lock of this spelling is left behind.
+        // Before a lock of this spelling is left behind, or one beside a file that is not to be touched.
         spelling::check(fs, paths)?;
+        if !import_jamlib && is_jamlibs(fs, paths)? {
+            return Err(not_imported(paths.document()));
+        }
     }
     match fs.try_lock(&paths.lock()).map_err(failed)? {
         Some(lock) => {

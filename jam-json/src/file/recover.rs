@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::document::{self, Head};
-use super::errors::{corrupt, torn_apart, unavailable};
+use super::errors::{corrupt, not_imported, torn_apart, unavailable};
 use super::jamlib;
 use super::paths::{Beside, Paths};
 use super::replay::{Place, Position, holds_records, replay};
@@ -42,10 +42,19 @@ pub(super) enum Start {
     Anew,
 }
 
-/// Reads what is there. Changes nothing but for temporary files, which it removes.
-///
-/// `known` tells that this store was opened before: its lock file was there.
-pub(super) fn recover(fs: &dyn Fs, paths: &Paths, accept_edited: bool, known: bool) -> Result<Recovered> {
+/// What may be there in place of a document as jam wrote it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted {
+    /// One that was edited, or that is without its journal.
+    pub(super) edited_document: bool,
+    /// One of Python's jamlib, to be imported.
+    pub(super) jamlib: bool,
+    /// An empty file: no lock was beside it, so it was never a store.
+    pub(super) empty: bool,
+}
+
+/// Reads what is there. Changes nothing but for temporary files, which it removes, and the original of an import, which it keeps.
+pub(super) fn recover(fs: &dyn Fs, paths: &Paths, accepted: Accepted) -> Result<Recovered> {
     let journals = sweep(fs, paths)?;
     let mut found = Recovered {
         table: Table::new(),
@@ -58,14 +67,14 @@ pub(super) fn recover(fs: &dyn Fs, paths: &Paths, accept_edited: bool, known: bo
     let bytes = read_if_there(fs, paths.document())?;
     let head = match bytes.as_deref() {
         None => None,
-        Some([]) if !known && found.journals.is_empty() => None,
+        Some([]) if accepted.empty && found.journals.is_empty() => None,
         Some([]) => {
             let why = "it is empty, which no document of jam is; restore a backup, or remove it to begin anew";
             return Err(corrupt(paths.document(), 0, why));
         }
-        Some(bytes) => found.read_document(fs, paths, bytes, accept_edited)?,
+        Some(bytes) => found.read_document(fs, paths, bytes, accepted)?,
     };
-    found.read_journals(fs, paths, head.as_ref(), accept_edited)?;
+    found.read_journals(fs, paths, head.as_ref(), accepted.edited_document)?;
     if found.journals.is_empty() && found.report == RecoveryReport::default() {
         found.start = match (&bytes, &head) {
             (None, _) => Start::New,
@@ -78,16 +87,17 @@ pub(super) fn recover(fs: &dyn Fs, paths: &Paths, accept_edited: bool, known: bo
 
 impl Recovered {
     /// Gives the head of a document of ours, `None` after an import.
-    fn read_document(&mut self, fs: &dyn Fs, paths: &Paths, bytes: &[u8], accept_edited: bool) -> Result<Option<Head>> {
+    fn read_document(&mut self, fs: &dyn Fs, paths: &Paths, bytes: &[u8], accepted: Accepted) -> Result<Option<Head>> {
         let file = paths.document();
         match kind(bytes) {
             DocumentKind::Jam => {
-                let (head, edited) = document::read(file, bytes, accept_edited, &self.table)?;
+                let (head, edited) = document::read(file, bytes, accepted.edited_document, &self.table)?;
                 self.generation = head.generation;
                 self.sequence = head.sequence;
                 self.report.edited_document = edited;
                 Ok(Some(head))
             }
+            DocumentKind::Jamlib if self.journals.is_empty() && !accepted.jamlib => Err(not_imported(file)),
             DocumentKind::Jamlib if self.journals.is_empty() => {
                 let sessions = jamlib::read(file, bytes, &self.table)?;
                 keep_original(fs, paths, bytes)?;
@@ -166,6 +176,17 @@ impl Recovered {
         self.report.replayed = position.replayed;
         Ok(())
     }
+}
+
+/// Whether a sessions file of Python's jamlib is there, and nothing of jam's: opening imports it.
+pub(super) fn is_jamlibs(fs: &dyn Fs, paths: &Paths) -> Result<bool> {
+    let failed = |error| unavailable("reading", paths.directory(), error);
+    let beside = fs.read_dir(paths.directory()).map_err(failed)?;
+    let has_journal = beside
+        .iter()
+        .any(|path| matches!(paths.classify(path), Some(Beside::Journal(_))));
+    let bytes = read_if_there(fs, paths.document())?;
+    Ok(!has_journal && bytes.is_some_and(|bytes| kind(&bytes) == DocumentKind::Jamlib))
 }
 
 /// What to do where journals are missing that these ones, if any, would follow.

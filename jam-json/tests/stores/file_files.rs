@@ -333,6 +333,7 @@ async fn a_mistake_in_the_config_is_named_and_leaves_no_files() {
         ("durability=fast", "\"sync\" or \"os\""),
         ("json_path=x", "json_path"),
         ("accept_edited_document=maybe", "true or false"),
+        ("import_jamlib=maybe", "true or false"),
     ] {
         let config = StoreConfig::from_url(&format!("json:{path}?{query}")).expect("url");
         let error = registry.open("json", config).await.expect_err("mistake");

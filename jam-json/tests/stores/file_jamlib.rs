@@ -4,7 +4,8 @@
 //! `is_session_crypt`.
 
 use crate::file_support::{Place, all, id, payload, record};
-use jam_core::{ErrorKind, SessionStore};
+use jam_core::{ErrorKind, Registry, SessionStore, Severity, StoreConfig, StoreFactory};
+use jam_json::JsonFileFactory;
 
 const JAMLIB: &str = include_str!("../golden/jamlib_sessions.json");
 
@@ -49,6 +50,59 @@ async fn another_import_never_replaces_the_kept_original() {
     // The same original may be there: a crash came between keeping it and writing the document.
     std::fs::write(place.beside(".jamlib"), JAMLIB).expect("write");
     assert_eq!(all(&place.open().await).await.len(), 3);
+}
+
+#[tokio::test]
+async fn where_it_is_not_to_be_imported_it_is_refused_and_everything_stays_as_it_is() {
+    let place = Place::new();
+    std::fs::write(place.path(), JAMLIB).expect("write");
+    let look = || place.options().import_jamlib(false);
+    // With a lock of jam's beside it, and at first without: none is left behind.
+    for names in [&["sessions.json"][..], &["sessions.json", "sessions.json.lock"]] {
+        if names.len() > 1 {
+            std::fs::write(place.beside(".lock"), "").expect("write");
+        }
+        let error = look().open().await.expect_err("not imported");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.message().contains("of Python's jamlib"), "{error}");
+        assert!(error.message().contains("`import_jamlib`"), "{error}");
+        assert_eq!(place.names(), names);
+        assert_eq!(std::fs::read_to_string(place.path()).expect("read"), JAMLIB);
+    }
+    assert_eq!(all(&place.open().await).await.len(), 3);
+    // By now it is a document of jam.
+    assert_eq!(all(&look().open().await.expect("open")).await.len(), 3);
+}
+
+#[tokio::test]
+async fn the_doctor_does_not_look_into_what_it_may_not_import() {
+    const LOOK: &str = "?import_jamlib=false";
+    let place = Place::new();
+    std::fs::write(place.path(), JAMLIB).expect("write");
+    let config = |query: &str| StoreConfig::from_url(&format!("json:{}{query}", place.path().display())).expect("url");
+    let opening = async |query: &str| {
+        let found = JsonFileFactory.diagnose(&mut config(query)).await.expect("found");
+        let opening = found.into_iter().find(|finding| finding.subject == "opening");
+        opening.expect("something on opening")
+    };
+    let found = opening(LOOK).await;
+    assert_eq!(found.severity, Severity::Warning);
+    assert!(found.found.contains("of Python's jamlib"), "{found:?}");
+    let mut registry = Registry::new();
+    registry.register(JsonFileFactory);
+    let error = registry.open("json", config(LOOK)).await.expect_err("not imported");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert_eq!(place.names(), ["sessions.json"]);
+    // What keeps it from being imported where it may be is wrong.
+    std::fs::write(place.beside(".jamlib"), "an older one").expect("write");
+    assert_eq!(opening("").await.severity, Severity::Wrong);
+    assert_eq!(opening(LOOK).await.severity, Severity::Warning);
+    // So is a journal of jam's, beside which it can never be.
+    std::fs::write(place.beside(".journal-1"), "").expect("write");
+    assert_eq!(opening(LOOK).await.severity, Severity::Wrong);
+    let error = registry.open("json", config(LOOK)).await.expect_err("torn apart");
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert_eq!(std::fs::read_to_string(place.path()).expect("read"), JAMLIB);
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use super::failure::{Code, Failure};
 use super::output::{self, Output, count};
 use super::place;
 use super::store::Chosen;
+use crate::config::Access;
 
 pub(super) async fn run(chosen: Chosen, output: Output) -> Done {
-    let config = chosen.config()?.must_exist(true);
+    let config = chosen.config()?.access(Access::Look);
     let survey = config.survey()?;
     let mut findings = vec![Finding::fine("store", place::of(&survey))];
     if config.holds_secrets()
@@ -22,6 +23,7 @@ pub(super) async fn run(chosen: Chosen, output: Output) -> Done {
     for path in survey.form.key_files() {
         findings.extend(Finding::of_file("key file", path));
     }
+    findings.extend(survey.of_cookie());
     if let Some(path) = place::is_missing(&survey) {
         survey.check_fields().await?;
         findings.push(Finding::wrong(

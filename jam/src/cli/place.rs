@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::failure::{Code, Failure};
-use crate::config::{Survey, shown};
+use crate::config::{Survey, is_unclear, shown};
 
 /// Fields that say which of the stores of one backend it is.
 const TELLING: [&str; 6] = [
@@ -99,14 +99,13 @@ fn telling(survey: &Survey, names: &[&str]) -> String {
     names.iter().filter_map(field).collect()
 }
 
-/// A URL's location without user, password and query. Where an `@` follows a `?`, one of them was to be percent-encoded, and nobody can
-/// tell which part is the password.
+/// A URL's location without user, password and query.
 fn without_secrets(location: &str) -> String {
-    match location.split_once('?') {
-        Some((_, query)) if query.contains('@') => "(not shown, since an `@` follows a `?`)".to_owned(),
-        Some((place, _)) => without_user(place),
-        None => without_user(location),
+    if is_unclear(location) {
+        return "(not shown, since an `@` follows a `?`)".to_owned();
     }
+    let (place, _) = location.split_once('?').unwrap_or((location, ""));
+    without_user(place)
 }
 
 fn without_user(location: &str) -> String {

@@ -8,12 +8,13 @@ use super::failure::Failure;
 use super::output::{self, Output, count};
 use super::store::Chosen;
 use super::{Done, input, rfc3339, stats};
+use crate::config::Access;
 
 /// Runs one of them: reads what it needs, opens the store, closes it again.
 pub(super) async fn run(command: Command, chosen: Chosen, output: Output) -> Done {
     // Before anything is opened: a mistake in the command line shall not depend on a server.
     let work = Work::read(command)?;
-    let sessions = chosen.open(matches!(work, Work::Create { .. })).await?;
+    let sessions = chosen.open(work.access()).await?;
     let done = work.on(&sessions, output).await;
     let closed = sessions.close().await;
     done?;
@@ -66,6 +67,20 @@ impl Work {
         })
     }
 
+    /// What it may do to the store by opening it. A read that counts as use is one all the same.
+    fn access(&self) -> Access {
+        match self {
+            Self::Create { .. } => Access::Begin,
+            Self::Get { .. } | Self::List { .. } | Self::Stats => Access::Look,
+            Self::Update { .. }
+            | Self::Delete { .. }
+            | Self::Clear { .. }
+            | Self::Rework { .. }
+            | Self::Revoke { .. }
+            | Self::Sweep => Access::Change,
+        }
+    }
+
     async fn on(self, sessions: &Sessions, output: Output) -> Done {
         match self {
             Self::Create { key, data } => create(sessions, &key, &data, output).await,
@@ -94,7 +109,7 @@ impl Work {
             Self::Sweep => {
                 let removed = sessions.remove_expired().await?;
                 output.told(
-                    &format!("{} removed", count(removed, "expired session")),
+                    &format!("{} removed", count(removed, "expired record")),
                     &json!({ "removed": removed }),
                 )
             }

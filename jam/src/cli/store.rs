@@ -8,6 +8,7 @@ use super::args;
 use super::failure::{Code, Failure};
 use super::place;
 use crate::Config;
+use crate::config::Access;
 
 /// The variable that names a config file or a URL.
 const VARIABLE: &str = "JAM_CONFIG";
@@ -69,9 +70,9 @@ impl Chosen {
     }
 
     /// Opens the sessions. A store that is to be there already is not made by looking at it.
-    pub(super) async fn open(&self, may_be_new: bool) -> Result<Sessions, Failure> {
-        let config = self.config()?.must_exist(!may_be_new);
-        if !may_be_new {
+    pub(super) async fn open(&self, access: Access) -> Result<Sessions, Failure> {
+        let config = self.config()?.access(access);
+        if access != Access::Begin {
             place::refuse_missing(&config.survey()?).await?;
         }
         config.open().await.map_err(Failure::of_opening)

@@ -6,6 +6,10 @@ use jam_core::{Result, StoreConfig};
 pub(super) struct Cookie {
     #[cfg(feature = "http")]
     config: jam_http::CookieConfig,
+    /// Whether it goes over plain http as well.
+    #[cfg(feature = "http")]
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command looks at it"))]
+    insecure: bool,
 }
 
 #[cfg(feature = "http")]
@@ -16,7 +20,12 @@ impl Cookie {
 
         let mut cookie = CookieConfig::new();
         let fields = match config.take("cookie") {
-            None => return Ok(Self { config: cookie }),
+            None => {
+                return Ok(Self {
+                    config: cookie,
+                    insecure: false,
+                });
+            }
             Some(serde_json::Value::Object(fields)) => fields,
             Some(_) => return Err(config.invalid("cookie", "a table, such as [jam.session.cookie]")),
         };
@@ -48,18 +57,25 @@ impl Cookie {
                 _ => CookieLife::Remembered,
             });
         }
-        if let Some(insecure) = table.boolean("insecure_for_development")? {
-            cookie = cookie.insecure_for_development(insecure);
-        }
+        let insecure = table.boolean("insecure_for_development")?.unwrap_or(false);
+        cookie = cookie.insecure_for_development(insecure);
         table.finish()?;
         cookie
             .check()
             .map_err(|error| super::config_error(format!("{origin}: {}", error.message())))?;
-        Ok(Self { config: cookie })
+        Ok(Self {
+            config: cookie,
+            insecure,
+        })
     }
 
     pub(super) fn into_config(self) -> jam_http::CookieConfig {
         self.config
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) fn is_insecure(&self) -> bool {
+        self.insecure
     }
 }
 
@@ -74,5 +90,11 @@ impl Cookie {
                 config.origin()
             ))),
         }
+    }
+
+    #[cfg(feature = "cli")]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    pub(super) fn is_insecure(&self) -> bool {
+        false
     }
 }

@@ -17,6 +17,12 @@ pub(super) fn is_url(text: &str) -> bool {
     })
 }
 
+/// Whether an `@` follows the first `?` of a URL. One of them was to be percent-encoded then, and nobody can tell which part is the
+/// password.
+pub(crate) fn is_unclear(url: &str) -> bool {
+    url.split_once('?').is_some_and(|(_, query)| query.contains('@'))
+}
+
 /// A path for an error message. What names no file may be there by mistake: a URL with its password, a session id, a key.
 pub(crate) fn shown(path: &Path) -> Cow<'_, str> {
     let text = path.to_string_lossy();

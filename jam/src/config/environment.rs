@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jam_core::Result;
+use jam_core::{Result, did_you_mean};
 use serde_json::{Map, Value};
 
 use super::config_error;
@@ -65,41 +65,58 @@ impl Environment {
     /// Puts variables in place of `$NAME`, `${NAME}` and `${NAME:-default}` in every text.
     ///
     /// # Errors
-    /// `Config` for a variable that is not set and has no default.
+    /// `Config` for a variable that is not set and has no default. The message names the field, and the variable where that cannot be
+    /// a part of a secret.
     pub(super) fn substitute(&self, origin: &str, fields: &mut Map<String, Value>) -> Result<()> {
         for (name, value) in fields {
-            self.substitute_value(value)
+            self.substitute_value(value, holds_secret(name))
                 .map_err(|reason| config_error(format!("{origin}: `{name}`: {reason}")))?;
         }
         Ok(())
     }
 
-    fn substitute_value(&self, value: &mut Value) -> Result<(), String> {
+    fn substitute_value(&self, value: &mut Value, secret: bool) -> Result<(), String> {
         match value {
             Value::String(text) if text.contains('$') => {
-                *text = expand(text, |name, default| self.variable(name, default))?;
+                *text = expand(text, |name, default| self.variable(name, default, secret))?;
             }
-            Value::Array(values) => values.iter_mut().try_for_each(|value| self.substitute_value(value))?,
-            Value::Object(fields) => fields.values_mut().try_for_each(|value| self.substitute_value(value))?,
+            Value::Array(values) => values
+                .iter_mut()
+                .try_for_each(|value| self.substitute_value(value, secret))?,
+            Value::Object(fields) => fields
+                .values_mut()
+                .try_for_each(|value| self.substitute_value(value, secret))?,
             _ => {}
         }
         Ok(())
     }
 
-    fn variable(&self, name: &str, default: Option<&str>) -> Result<String, String> {
+    fn variable(&self, name: &str, default: Option<&str>, secret: bool) -> Result<String, String> {
         if let Some(value) = self.0.get(name).map(String::as_str).or(default) {
             return Ok(value.to_owned());
         }
-        // What does not look like a variable may be the rest of a password with a `$` in it.
+        // It may be the rest of a password with a `$` in it. What does not look like a variable most likely is.
         let is_usual = name
             .bytes()
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
-        Err(if is_usual {
+        Err(if is_usual && !secret {
             format!("the environment variable `{name}` is not set")
         } else {
             "it refers to an environment variable that is not set (a plain `$` is written `$$`)".to_owned()
         })
     }
+}
+
+/// Whether a field, under the name in use now or a mistyped one, holds a key or a password, or a URL that may.
+fn holds_secret(field: &str) -> bool {
+    const FIELDS: [&str; 5] = [
+        "session_aes_secret",
+        "password",
+        "sentinel_password",
+        "url",
+        "redis_uri",
+    ];
+    did_you_mean(field, &FIELDS).is_some()
 }
 
 /// Whether a field, under the name in use now, says which store it is. (Of a third party's backend nobody knows.)

@@ -17,12 +17,13 @@ use jam_core::{Clock, Error, ErrorKind, Registry, Result, Sessions, SessionsBuil
 use serde_json::{Map, Value};
 
 use self::cookie::Cookie;
+pub(crate) use self::document::is_unclear;
 #[cfg(feature = "cli")]
 pub(crate) use self::document::shown;
 use self::environment::Environment;
 use self::settings::Settings;
 #[cfg(feature = "cli")]
-pub(crate) use self::survey::Survey;
+pub(crate) use self::survey::{Access, Survey};
 
 /// Opens sessions from a URL (`json:sessions.json`, `sqlite:sessions.db`, `memory:`) or the path of a config file (`jam.toml`).
 ///
@@ -58,7 +59,7 @@ pub async fn open(url_or_path: impl AsRef<str>) -> Result<Sessions> {
 /// | `grace` | seconds for which a rotated id still works | off |
 /// | `layout` | `"jam"`, or `"jamlib"` to share storage with Python (`docs/jamlib.md`) | `"jam"` |
 /// | `is_session_crypt` | encrypt ids and data (feature `crypto`); switching it logs everybody out, since ids look different | false |
-/// | `session_aes_secret` (`aes_secret`) | the key, or a list (or text with commas) of keys of which the first seals and all open; a key may be the path of a file that holds it | |
+/// | `session_aes_secret` (`aes_secret`) | the key, or a list (or text with commas) of keys of which the first seals and all open; a key may be the path of a file that holds it. A relative path, here as in every field, counts from the working directory, wherever the config file lies | |
 /// | `encrypt_data` | `false` leaves the data readable while ids are encrypted | true |
 /// | `cookie` | the table of the session cookie, below (feature `tower`, `axum` or `actix`) | |
 /// | `cache_staleness` | for so many seconds what was read is given out again without asking the store (feature `cache`); what others write shows no later. For Redis, `near_cache` is better | off |
@@ -90,7 +91,7 @@ pub struct Config {
     clock: Arc<dyn Clock>,
     environment: Environment,
     #[cfg(feature = "cli")]
-    must_exist: bool,
+    access: Access,
     /// Whether what a URL says counts more than the environment.
     url_counts_more: bool,
 }
@@ -154,7 +155,7 @@ impl Config {
             clock: Arc::new(SystemClock),
             environment: Environment::process(),
             #[cfg(feature = "cli")]
-            must_exist: false,
+            access: Access::Begin,
             url_counts_more: false,
         }
     }
@@ -284,8 +285,13 @@ impl Config {
             }
             of_url.retain(|field, _| !overrides.contains_key(field));
             if let Some(twice) = of_url.keys().find(|field| fields.contains_key(*field)) {
+                let twice = if is_unclear(&url) {
+                    "a field (not shown, since an `@` follows a `?` in the URL)".to_owned()
+                } else {
+                    format!("`{twice}`")
+                };
                 return Err(config_error(format!(
-                    "{origin}: `{twice}` stands in the URL and beside it; leave one out"
+                    "{origin}: {twice} stands in the URL and beside it; leave one out"
                 )));
             }
             fields.extend(of_url);

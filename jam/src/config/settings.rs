@@ -37,9 +37,8 @@ pub(super) struct Manager {
 pub(super) struct Encryption {
     origin: String,
     pub(super) secrets: Vec<String>,
-    /// Those of the keys that came from files.
-    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command looks at them"))]
-    pub(super) files: Vec<PathBuf>,
+    /// The file that each of them came from, if it did.
+    pub(super) files: Vec<Option<PathBuf>>,
     pub(super) data: bool,
     pub(super) accept_plaintext: bool,
 }
@@ -213,8 +212,7 @@ impl Encryption {
         let origin = config.origin().to_owned();
         let files = secrets
             .iter()
-            .map(PathBuf::from)
-            .filter(|path| path.is_file())
+            .map(|secret| Some(PathBuf::from(secret)).filter(|path| path.is_file()))
             .collect();
         let secrets = secrets
             .into_iter()
@@ -232,8 +230,8 @@ impl Encryption {
     #[cfg(feature = "crypto")]
     fn apply(&self, builder: SessionsBuilder, layout: Layout) -> Result<SessionsBuilder> {
         let ring = jam_crypto::KeyRing::parse(&self.secrets).map_err(|error| {
-            let reason = error.message();
-            config_error(format!("{}: `session_aes_secret`: {reason}", self.origin)).with_source(error)
+            let (reason, hint) = (error.message(), self.hint());
+            config_error(format!("{}: `session_aes_secret`: {reason}{hint}", self.origin)).with_source(error)
         })?;
         if layout == Layout::Jamlib {
             let builder = builder.ids(jam_crypto::FernetIds::new(ring.clone()));
@@ -242,6 +240,18 @@ impl Encryption {
         let builder = builder.ids(jam_crypto::AesIds::new(ring.clone()));
         let sealer = jam_crypto::AesSealer::new(ring).accept_plaintext(self.accept_plaintext);
         Ok(if self.data { builder.sealer(sealer) } else { builder })
+    }
+
+    /// What else the first text that is no key may have been meant for.
+    #[cfg(feature = "crypto")]
+    fn hint(&self) -> &'static str {
+        let mut texts = self.secrets.iter().zip(&self.files);
+        match texts.find(|(secret, _)| secret.parse::<jam_crypto::AesKey>().is_err()) {
+            Some((secret, None)) if !secret.is_empty() => {
+                "; nor is there a file of that name (a relative path counts from the working directory)"
+            }
+            _ => "",
+        }
     }
 
     #[cfg(not(feature = "crypto"))]

@@ -21,6 +21,7 @@ pub(crate) struct Survey {
     pub(crate) names: Vec<String>,
     /// The form of its ids and payloads.
     pub(crate) form: Form,
+    insecure_cookie: bool,
     registry: Registry,
 }
 
@@ -28,6 +29,29 @@ pub(crate) struct Survey {
 pub(crate) struct Form {
     layout: Layout,
     encryption: Option<Encryption>,
+}
+
+/// What may become of a store by opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing: none is made where there is none, by a mistyped name say, and a file of jamlib's stays one.
+    Look,
+    /// It changes, and has to be there already.
+    Change,
+    /// It is filled from another one: it may be new, and a file of jamlib's holds something already.
+    Fill,
+    /// Anything.
+    Begin,
+}
+
+impl Access {
+    fn may_begin(self) -> bool {
+        matches!(self, Self::Fill | Self::Begin)
+    }
+
+    fn may_import(self) -> bool {
+        matches!(self, Self::Change | Self::Begin)
+    }
 }
 
 impl Config {
@@ -51,6 +75,7 @@ impl Config {
                 layout: settings.manager.layout,
                 encryption: settings.manager.encryption,
             },
+            insecure_cookie: settings.cookie.is_insecure(),
             registry: self.registry.clone(),
         })
     }
@@ -80,22 +105,25 @@ impl Config {
         }
     }
 
-    /// Whether the store has to be there already, for commands that only look: they shall make none by a mistyped name.
-    pub(crate) fn must_exist(mut self, must_exist: bool) -> Self {
-        self.must_exist = must_exist;
+    /// What a command may do to the store by opening it.
+    pub(crate) fn access(mut self, access: Access) -> Self {
+        self.access = access;
         self
     }
 
-    /// Of the backends, SQLite alone makes something inside of what is there: a table. (Paths are looked at before.)
+    /// Of the backends, SQLite makes something inside of what is there, a table, and a JSON file takes over what is jamlib's. (Paths
+    /// are looked at before.)
     pub(super) fn for_the_command(&self, backend: &str, store: StoreConfig) -> StoreConfig {
         let in_memory = [store.location(), store.peek("sqlite_path").and_then(Value::as_str)]
             .into_iter()
             .flatten()
             .any(|path| path.trim_start_matches('/') == ":memory:");
-        if self.must_exist && cfg!(feature = "sqlite") && backend == "sqlite" && !in_memory {
-            store.with_field("must_exist", true)
-        } else {
-            store
+        match backend {
+            "sqlite" if cfg!(feature = "sqlite") && !in_memory && !self.access.may_begin() => {
+                store.with_field("must_exist", true)
+            }
+            "json" if cfg!(feature = "json") && !self.access.may_import() => store.with_field("import_jamlib", false),
+            _ => store,
         }
     }
 }
@@ -174,6 +202,17 @@ impl Survey {
         }
     }
 
+    /// What is to be said about the session cookie.
+    pub(crate) fn of_cookie(&self) -> Option<Finding> {
+        self.insecure_cookie.then(|| {
+            Finding::warning(
+                "cookie",
+                "`insecure_for_development` is on: browsers send it over plain http as well, where whoever is on the way can take it",
+                "leave it out wherever a service is reached over https; it is for `http://localhost`",
+            )
+        })
+    }
+
     /// What the backend says about its store.
     ///
     /// # Errors
@@ -213,8 +252,10 @@ impl Form {
     }
 
     /// Keys that lie in files of their own.
-    pub(crate) fn key_files(&self) -> &[PathBuf] {
-        self.encryption.as_ref().map_or(&[], |encryption| &encryption.files)
+    pub(crate) fn key_files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.encryption
+            .iter()
+            .flat_map(|encryption| encryption.files.iter().flatten())
     }
 
     /// Why records of this form would not be sessions under the other one; `None` if they are.

@@ -173,6 +173,36 @@ fn files_that_others_may_read_are_wrong() {
     is(&shell, 7, "permissions", "wrong", "chmod 600");
 }
 
+/// No server is needed for that.
+#[cfg(unix)]
+#[test]
+fn the_key_of_a_client_certificate_must_be_its_owners_alone_too() {
+    use std::os::unix::fs::PermissionsExt;
+    let shell = Shell::on("rediss://127.0.0.1:1?tls_cert=client.pem&tls_key=client.key");
+    shell.write("client.pem", "a certificate");
+    let key = shell.write("client.key", "its key");
+    for (mode, severity, words) in [(0o640, "wrong", "chmod 600 client.key"), (0o600, "fine", "mode 600")] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        is(&shell, 7, "key file", severity, words);
+    }
+}
+
+#[test]
+fn a_cookie_that_goes_over_plain_http_is_warned_of() {
+    let shell = Shell::new().set("JAM_CONFIG", "jam.toml");
+    let config = |insecure: bool| {
+        let cookie = format!("[jam.session.cookie]\ninsecure_for_development = {insecure}\n");
+        shell.write(
+            "jam.toml",
+            &format!("[jam.session]\nsession_type = \"memory\"\n{cookie}"),
+        );
+    };
+    config(true);
+    is(&shell, 0, "cookie", "warning", "leave it out");
+    config(false);
+    assert!(all_found(&shell, "cookie").is_empty());
+}
+
 #[test]
 fn a_store_that_is_not_there_is_wrong_and_not_made() {
     let shell = Shell::on("sqlite:typo.db");

@@ -4,6 +4,7 @@
 mod docs;
 mod doctor;
 mod far;
+mod looks;
 mod migrate;
 mod migrate_again;
 mod mistakes;

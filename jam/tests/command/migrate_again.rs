@@ -1,7 +1,7 @@
 //! `jam migrate` that was broken off, and goes on: nothing is lost, and nothing that ended meanwhile comes back.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jam::{Clock, Load, Record, RecordId, Rename, SessionKey, SystemClock, Timestamp};
 use jam_test_servers::{Kind, Proxy, Server};
@@ -88,6 +88,12 @@ fn broken_off(shell: &Shell, from: &str, server: &Server) -> Proxy {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    // What was under way shall not arrive while somebody looks.
+    proxy.sever();
+    let begun = Instant::now();
+    while server.command(&["CLIENT", "LIST", "TYPE", "normal"]).text().lines().count() > 1 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the server keeps connections");
+    }
     proxy
 }
 

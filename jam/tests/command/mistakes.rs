@@ -293,6 +293,7 @@ fn no_mistake_shows_an_id_a_password_or_data() {
         &["stats", "--url", "redis://:hunter2@127.0.0.1:1/0"],
         &["stats", "--url", "jsn://:hunter2@127.0.0.1"],
         &["stats", "--url", "redis://:hunter2@127.0.0.1/0?x=hunter2"],
+        &["stats", "--url", "redis://:Xk?hunter2=3z@127.0.0.1:1/0"],
         &["list", "hunter2", "hunter2"],
         &["get", "--id-file", &id],
         &["update", "--id-file", &id, "{}"],

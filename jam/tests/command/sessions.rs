@@ -118,7 +118,7 @@ fn machines_get_json() {
 fn expired_sessions_are_swept() {
     let shell = Shell::on("json:sessions.json");
     insert_expired(&format!("json:{}", text(&shell.path("sessions.json"))));
-    assert_eq!(shell.ok(&["sweep"]), "1 expired session removed");
+    assert_eq!(shell.ok(&["sweep"]), "1 expired record removed");
 }
 
 #[test]

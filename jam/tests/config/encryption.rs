@@ -142,6 +142,32 @@ async fn data_can_stay_readable_and_be_sealed_later() {
     strict.close().await.unwrap();
 }
 
+/// Most likely it was to be the path of one, from another directory.
+#[tokio::test]
+async fn a_text_that_is_neither_key_nor_file_is_told_to_be_neither_and_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let no_key = directory.path().join("key");
+    std::fs::write(&no_key, "no key").unwrap();
+    let key = jam::crypto::generate_aes_key().unwrap();
+    let said = async |secret: Value| {
+        let value = json!({"type": "memory", "is_session_crypt": true, "session_aes_secret": secret});
+        let error = config(value).open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let said = format!("{error} {error:?}");
+        assert!(!said.contains("hunter2") && !said.contains(&key), "{said}");
+        assert!(said.contains("no AES key"), "{said}");
+        said.contains("nor is there a file of that name")
+    };
+    assert!(said(json!("hunter2.key")).await);
+    assert!(said(json!([key, "hunter2.key"])).await);
+    assert!(said(json!(format!("{key}x"))).await, "it may be the name of a file");
+    assert!(!said(json!("")).await);
+    assert!(
+        !said(json!([no_key, "hunter2.key"])).await,
+        "what is in the file is no key"
+    );
+}
+
 #[tokio::test]
 async fn a_key_may_stand_in_a_file() {
     let directory = tempfile::tempdir().unwrap();

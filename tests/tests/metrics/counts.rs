@@ -273,7 +273,12 @@ async fn a_note_that_another_one_was_faster_with_counts_as_a_retry() {
 async fn every_kind_of_failure_counts_as_itself() {
     let recorder = recorder();
     let _counting = set_default_local_recorder(&recorder);
-    let kinds = [ErrorKind::Corrupt, ErrorKind::Config, ErrorKind::Unsupported, ErrorKind::Unexpected];
+    let kinds = [
+        ErrorKind::Corrupt,
+        ErrorKind::Config,
+        ErrorKind::Unsupported,
+        ErrorKind::Unexpected,
+    ];
     let next = AtomicUsize::new(0);
     let hooked = Hooked::new(Arc::new(MemoryStore::new()), move |_| {
         let failure = kinds.get(next.fetch_add(1, SeqCst)).map(|kind| (*kind).into());

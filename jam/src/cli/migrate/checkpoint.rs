@@ -170,9 +170,7 @@ impl Turn {
                 shown(checkpoint)
             ))
         };
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        let file = owners_alone(&mut options).open(&path).map_err(cannot)?;
+        let file = open_lock(&path).map_err(cannot)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(Failure::refused(format!(
@@ -181,6 +179,29 @@ impl Turn {
             ))),
             Err(TryLockError::Error(error)) => Err(cannot(error)),
         }
+    }
+}
+
+/// Opens what is there, or creates it, and creates nothing that a link leads to: whoever put the link there could have root create
+/// any file.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let dangling = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            let words = format!("{} is a link that leads nowhere; remove it", shown(path));
+            io::Error::new(io::ErrorKind::NotFound, words)
+        }
+        _ => error,
+    };
+    let mut options = OpenOptions::new();
+    owners_alone(options.write(true));
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    match options.clone().create_new(true).open(path) {
+        // Another run was faster, or it is a link that leads nowhere.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path).map_err(dangling),
+        created => created,
     }
 }
 
@@ -276,5 +297,29 @@ mod tests {
         assert!(Checkpoint::read(&path, &places).unwrap().is_some());
         let names = folder.path().read_dir().unwrap().count();
         assert_eq!(names, 3, "nothing is left beside it");
+    }
+
+    /// Root would create whatever file somebody had it lead to.
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_is_a_link_to_nowhere_is_refused_and_creates_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("checkpoint"), folder.path().join("elsewhere"));
+        let link = folder.path().join("checkpoint.lock");
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        let refused = Turn::take(&path).unwrap_err();
+        assert_eq!(refused.code(), Code::Unforeseen);
+        let said = format!("{refused:?}");
+        assert!(
+            said.contains("checkpoint.lock") && said.contains("a link that leads nowhere"),
+            "{said}"
+        );
+        assert!(elsewhere.symlink_metadata().is_err(), "nothing was created there");
+        fs::remove_file(&link).unwrap();
+        let turn = Turn::take(&path).unwrap();
+        assert!(link.metadata().unwrap().is_file());
+        assert_eq!(Turn::take(&path).unwrap_err().code(), Code::Refused);
+        drop(turn);
+        Turn::take(&path).unwrap();
     }
 }

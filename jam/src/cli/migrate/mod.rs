@@ -31,7 +31,7 @@ use super::place::{self, Place};
 use super::store::Chosen;
 use super::{Done, args, rfc3339};
 use crate::Config;
-use crate::config::{Survey, shown};
+use crate::config::{Access, Survey, shown};
 
 /// Records in memory at a time are two pages.
 const PAGE: usize = 500;
@@ -119,20 +119,22 @@ fn surveys(wanted: &args::Migrate, chosen: &Chosen) -> Result<(Survey, Survey), 
             )));
         }
     }
-    let survey = |text: &str, pointer: &Option<String>, must_exist: bool| {
+    let survey = |text: &str, pointer: &Option<String>, access: Access| {
         let config = Config::from_given(text)?;
         let config = match pointer {
             Some(pointer) => config.pointer(pointer),
             None => config,
         };
-        config
-            .must_exist(must_exist)
-            .registry(chosen.registry().clone())
-            .survey()
+        config.access(access).registry(chosen.registry().clone()).survey()
+    };
+    let (from, to) = if wanted.dry_run {
+        (Access::Look, Access::Look)
+    } else {
+        (Access::Change, Access::Fill)
     };
     Ok((
-        survey(&wanted.from, &wanted.from_pointer, true)?,
-        survey(&wanted.to, &wanted.to_pointer, wanted.dry_run)?,
+        survey(&wanted.from, &wanted.from_pointer, from)?,
+        survey(&wanted.to, &wanted.to_pointer, to)?,
     ))
 }
 
