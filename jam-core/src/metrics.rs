@@ -8,7 +8,7 @@
 //! | [`jam_retries_total`](RETRIES) | counter | `backend`, `operation` | writes that somebody else was faster at, and that were tried again |
 //! | [`jam_grace_total`](GRACE) | counter | `backend`, `operation` | operations that reached their session by an old id |
 //! | [`jam_sessions_evicted_total`](EVICTED) | counter | `backend` | sessions that ended because their key was full |
-//! | [`jam_sessions_expired_total`](EXPIRED) | counter | `backend` | expired sessions that sweeps removed; a server that removes them by itself counts none |
+//! | [`jam_sessions_expired_total`](EXPIRED) | counter | `backend` | records of expired sessions that sweeps removed, with those that jam itself leaves for a while at ids that were replaced; a server that removes them by itself counts none |
 //! | [`jam_store_outages_total`](OUTAGES) | counter | `backend` | outages of the store that began |
 //!
 //! `backend` is the [name of the store](crate::SessionStore::name), `operation` the method of [`Sessions`](crate::Sessions), and
@@ -42,7 +42,7 @@ pub const RETRIES: &str = "jam_retries_total";
 pub const GRACE: &str = "jam_grace_total";
 /// Sessions that the cap ended: a counter by `backend`.
 pub const EVICTED: &str = "jam_sessions_evicted_total";
-/// Expired sessions that were removed: a counter by `backend`.
+/// Records of expired sessions that were removed: a counter by `backend`.
 pub const EXPIRED: &str = "jam_sessions_expired_total";
 /// Outages of the store that began: a counter by `backend`.
 pub const OUTAGES: &str = "jam_store_outages_total";

@@ -1,4 +1,4 @@
-//! The sealer: what the store keeps of a session's data is sealed and bound to that session.
+//! The sealer: what the store keeps of a session's data is sealed and bound to that session and its id.
 
 use jam_core::{Error, ErrorKind, Result, SealContext, SealDomain, Sealer};
 use serde_json::{Map, Value};

@@ -97,6 +97,11 @@ impl LockFile {
         }
     }
 
+    /// Whether it is still the file of this name, so that nobody else can have this lock; `true` where the system does not tell.
+    pub(crate) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.file.as_ref().map_or(Ok(true), |file| FsFile::is_at(file, path))
+    }
+
     /// Whether it is known to be root's.
     pub(crate) const fn is_roots(&self) -> bool {
         self.is_roots

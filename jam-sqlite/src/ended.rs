@@ -1,35 +1,47 @@
-//! What reads hear of sessions that have expired where the database refuses to remove them.
+//! What callers hear of sessions that have expired where the database refuses to remove them.
 
-use jam_core::Error;
+use jam_core::{Error, Result};
 use sqlx::SqliteConnection;
 
 use crate::kind::{self, Explanation};
 use crate::reader;
-use crate::request::{Answer, Request};
+use crate::request::{Answer, Put, Request};
 use crate::transaction::{Pen, Pending};
 
 impl Pen<'_> {
-    /// Answers those of these calls that only read: what has expired is gone for them, though it stays for this reason.
-    pub(crate) async fn answer_reads(self, connection: &mut SqliteConnection, calls: &mut [Pending], why: &Error) {
+    /// Answers those of these calls that take no write: what has expired is gone for them, though it stays for this reason.
+    pub(crate) async fn answer_unwritten(self, connection: &mut SqliteConnection, calls: &mut [Pending], why: &Error) {
         for call in calls {
-            call.answer = self.read(connection, &call.request, why).await.map(Ok);
+            call.answer = self.unwritten(connection, &call.request, why).await;
         }
     }
 
     /// The answer, unless it takes a write.
-    async fn read(self, connection: &mut SqliteConnection, request: &Request, why: &Error) -> Option<Answer> {
+    async fn unwritten(
+        self,
+        connection: &mut SqliteConnection,
+        request: &Request,
+        why: &Error,
+    ) -> Option<Result<Answer>> {
         // Before anything is found, for no lock is held: what looks expired afterwards somebody may just have prolonged.
         let now = self.clock.now();
         match request {
-            Request::Load { place, .. } => {
+            Request::Load { place, .. }
+            | Request::Touch { place, .. }
+            | Request::Remove(place)
+            | Request::Swap {
+                put: Put { place, .. }, ..
+            }
+            | Request::Overwrite(Put { place, .. })
+            | Request::Rename { from: place, .. } => {
                 let found = reader::find(connection, self.statements, std::slice::from_ref(place)).await;
                 match kind::explain(request, found.ok()?, now) {
-                    Explanation::Answer(answer) => answer.ok(),
+                    Explanation::Answer(answer) if request.is_read() => answer.ok().map(Ok),
                     Explanation::Expired(answer) => {
                         note(why);
-                        answer.ok()
+                        Some(answer)
                     }
-                    Explanation::Again => None,
+                    Explanation::Answer(_) | Explanation::Again => None,
                 }
             }
             Request::List(key) => {
@@ -39,9 +51,9 @@ impl Pen<'_> {
                 if entries.len() < found {
                     note(why);
                 }
-                Some(Answer::Listed(entries))
+                Some(Ok(Answer::Listed(entries)))
             }
-            _ => None,
+            Request::Insert(_) | Request::Clear(_) | Request::Expire { .. } => None,
         }
     }
 }

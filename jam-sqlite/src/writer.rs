@@ -111,17 +111,17 @@ impl Writer {
     /// Tells those whose callers wait that this happened to what they asked for.
     async fn refuse(&self, mut calls: Vec<Pending>, halted: Halted) {
         let (Halted::Undone(why) | Halted::Committing(why)) = &halted;
-        let may_be_read = trouble::refuses_writes(why) && calls.iter().any(|call| call.request.is_read());
+        let may_be_answered = trouble::refuses_writes(why);
         let error = match halted {
             Halted::Undone(error) => trouble::failed(WRITING, error),
             Halted::Committing(error) => trouble::failed("making a write durable", error).with_outcome_unknown(),
         };
-        if may_be_read
+        if may_be_answered
             && let Some(oldest) = calls.first()
             && let Ok(mut connection) = self.lane.take().await
         {
             let pen = self.pen(oldest.queued);
-            pen.answer_reads(&mut connection, &mut calls, &error).await;
+            pen.answer_unwritten(&mut connection, &mut calls, &error).await;
             self.answer_decided(&mut calls);
         }
         refuse_with(calls, &error);

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jam_core::{ErrorKind, Load, Record, SessionStore, Timestamp};
+use jam_core::{ErrorKind, Load, Record, Rename, SessionStore, Timestamp};
 use jam_sqlite::{Durability, SqliteStore};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqlitePool};
@@ -165,6 +165,17 @@ async fn a_read_only_file_can_be_read_and_says_why_it_cannot_be_written() {
         "it cannot be removed, and is over"
     );
     assert_eq!(store.list(&key("user1")).await.expect("list").len(), 1);
+    // Nor does what changes nothing take a write.
+    assert!(!store.touch(&over, Timestamp::MAX).await.expect("it is over"));
+    assert!(!store.remove(&over).await.expect("it is over"));
+    let (to, version) = (id("user1", "new"), version(&store, &a).await);
+    for error in [
+        store.replace(&over, None, &record("{}")).await,
+        store.replace(&over, Some(&version), &record("{}")).await,
+        store.rename(Rename::new(&over, &version, &to, &record("{}"))).await,
+    ] {
+        assert_eq!(error.expect_err("it is over").kind(), ErrorKind::NotFound);
+    }
     for error in [
         store.replace(&a, None, &record("{}")).await.err(),
         store.touch(&a, Timestamp::MAX).await.err(),

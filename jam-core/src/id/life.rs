@@ -60,7 +60,7 @@ impl Life {
     }
 
     /// What of it stays through every rework: beginning and ttl, as if the id were the first. Lives of one session have
-    /// this in common, and it is what sealed data is bound to.
+    /// this in common.
     #[must_use]
     pub fn lasting(self) -> Self {
         Self {

@@ -253,7 +253,9 @@ impl StoreConfig {
     /// [`Config`](ErrorKind::Config) if a field is left; the message names it and the known ones, nearest first. It does not name
     /// one of a URL in which an `@` follows a `?`, which may be a part of a password.
     pub fn finish(&self) -> Result<()> {
-        let Some(name) = self.fields.keys().next() else {
+        // One that can be named, if there is one; the first by name, whatever order the fields came in.
+        let left = self.fields.keys();
+        let Some(name) = left.min_by_key(|name| (self.may_be_of_a_password(name), *name)) else {
             return Ok(());
         };
         let mut known = self.known.clone();

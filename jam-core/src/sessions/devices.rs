@@ -97,7 +97,7 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`list`](Self::list); [`Conflict`](ErrorKind::Conflict) if it was reworked in each of
-    /// [`max_attempts`](super::SessionsBuilder::max_attempts) rounds. If a session was ended before the error,
+    /// [`max_attempts`](super::SessionsBuilder::max_attempts) rounds and one more. If a session was ended before the error,
     /// [`outcome_unknown`](Error::outcome_unknown).
     pub async fn revoke(&self, key: impl AsRef<str>, handle: impl AsRef<str>) -> Result<bool> {
         self.run_told("revoke", async {

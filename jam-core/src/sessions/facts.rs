@@ -11,7 +11,7 @@ pub(crate) struct Facts {
     pub(crate) grace: bool,
     /// Sessions that the cap ended.
     pub(crate) evicted: u64,
-    /// Expired sessions that were removed.
+    /// Records of expired sessions that were removed.
     pub(crate) expired: u64,
     /// Whether an operation that may write had nothing to write this time.
     pub(crate) wrote_nothing: bool,

@@ -12,8 +12,8 @@ impl Sessions {
     /// wrote meanwhile; else it starts over with what they wrote. No update is lost. Gives what `change` gave in the
     /// round that counted.
     ///
-    /// `change` may run several times and should do nothing but change the data. Contenders inside one process take
-    /// turns, also behind a call that [nobody drives any more](Sessions).
+    /// `change` may run several times and should do nothing but change the data. Contenders inside one process that
+    /// come with the same id take turns, also behind a call that [nobody drives any more](Sessions).
     ///
     /// ```
     /// # use jam_core::{MemoryStore, Sessions};

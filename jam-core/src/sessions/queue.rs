@@ -1,4 +1,5 @@
-//! A queue per session, so that contenders inside one process take turns instead of spinning on conflicts.
+//! A queue per id, so that contenders inside one process take turns instead of spinning on conflicts. (Those who come with the old id and
+//! with the new one during a grace do not meet in it.)
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -10,7 +11,7 @@ use async_lock::MutexGuardArc;
 
 use crate::{RecordId, SessionKey};
 
-/// One waiting line per session that somebody works on; a line vanishes with the last who stands in it.
+/// One waiting line per id that somebody works on; a line vanishes with the last who stands in it.
 ///
 /// It only saves work: across processes, and for callers that do not queue, the store's compare-and-swap decides.
 #[derive(Default)]

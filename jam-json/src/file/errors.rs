@@ -40,7 +40,7 @@ pub(super) fn not_imported(file: &Path) -> Error {
         format!(
             "{} is a sessions file of Python's jamlib, and is not to be imported here (`import_jamlib` is false, as in every \
              command that only looks); have a copy imported by a command that writes, such as `jam sweep`, and look at that, or \
-             stop jamlib and import it by starting the service or by `jam migrate` from it; nothing was changed",
+             stop jamlib, leave `import_jamlib` out, and import it by starting the service or by `jam migrate` from it; nothing was changed",
             file.display()
         ),
     )

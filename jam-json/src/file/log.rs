@@ -55,7 +55,7 @@ pub(super) struct Log {
     /// When a new document may be tried again.
     retry_at: Option<Instant>,
     // Last, so that it is let go when everything else is closed.
-    _lock: LockFile,
+    lock: LockFile,
 }
 
 impl Log {
@@ -77,7 +77,7 @@ impl Log {
             compaction: None,
             compact_at: 0,
             retry_at: None,
-            _lock: lock,
+            lock,
         };
         match found.start {
             Start::New => {
@@ -183,6 +183,7 @@ impl Log {
             self.give_up_journal();
             return Err(unavailable("syncing", &path, error));
         }
+        self.check_lock()?;
         let replaces = self.journals.clone();
         self.generation += 1;
         if let Err(error) = self.begin_journal() {
@@ -236,6 +237,7 @@ impl Log {
     /// [`Unavailable`](ErrorKind::Unavailable) if a file operation fails; the journals stay, and nothing is lost.
     pub(super) fn rest(&mut self) -> Result<()> {
         self.stop_compaction();
+        self.check_lock()?;
         self.journal = None;
         if !self.at_rest {
             self.write_document()?;
@@ -249,16 +251,18 @@ impl Log {
     pub(super) fn let_go(&mut self) {
         self.stop_compaction();
         let is_there = |journal: &Journal| journal.is_there().unwrap_or(false);
-        if !self.at_rest
-            && !self.journal.as_ref().is_some_and(is_there)
-            && let Err(error) = self.write_document()
-        {
+        let written = match self.check_lock() {
+            Ok(()) if self.at_rest || self.journal.as_ref().is_some_and(is_there) => Ok(()),
+            Ok(()) => self.write_document(),
+            // Where everything was moved away together, it is whole there.
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the journal failed or was removed, and what was in it could not be written elsewhere"
             );
-        }
-        if self.at_rest {
+        } else if self.at_rest {
             remove_journals(&*self.place.fs, &self.place.paths, &self.journals);
         }
     }
@@ -274,6 +278,7 @@ impl Log {
                 "the sessions file could not be written a moment ago; reads go on, and writes as soon as the cause is gone",
             ));
         }
+        self.check_lock()?;
         let begun = self.write_document().and_then(|()| {
             remove_journals(&*self.place.fs, &self.place.paths, &self.journals);
             self.journals.clear();
@@ -282,6 +287,24 @@ impl Log {
         let took = started.elapsed();
         self.retry_at = (begun.is_err() && took > SLOW_ATTEMPT).then(|| started + 2 * took);
         begun
+    }
+
+    /// That nobody else has the store: whoever moves its files away moves the lock with them, and another process may have one of
+    /// its own there by now.
+    fn check_lock(&self) -> Result<()> {
+        let path = self.place.paths.lock();
+        match self.lock.is_at(&path) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "the files of this store were moved away or replaced while it was open: {} is not the lock that it has; open it \
+                     anew, and do not move or remove the files of a store that is open",
+                    path.display()
+                ),
+            )),
+            Err(error) => Err(unavailable("looking at", &path, error)),
+        }
     }
 
     /// Writes a document of a new generation that no journal goes with yet.

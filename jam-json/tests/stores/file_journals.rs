@@ -87,6 +87,49 @@ async fn a_journal_that_was_moved_away_is_noticed_and_nothing_acknowledged_is_lo
     }
 }
 
+/// Or the two would write over each other.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_whose_files_were_all_moved_away_leaves_alone_what_another_one_has_there_by_then() {
+    for closed in [true, false] {
+        let (place, away) = (Place::new(), tempfile::tempdir().expect("a directory"));
+        let hung = place.open().await;
+        hung.insert(&id("u", "a"), &record("{}")).await.expect("insert");
+        for name in place.names() {
+            std::fs::rename(place.folder.path().join(&name), away.path().join(name)).expect("moved");
+        }
+        let refused = hung
+            .insert(&id("u", "late"), &record("{}"))
+            .await
+            .expect_err("moved away");
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        assert!(place.names().is_empty(), "nobody has anything there");
+        let next = place.open().await;
+        next.insert(&id("u", "b"), &record("{}")).await.expect("insert");
+        let names = place.names();
+        for _ in 0..2 {
+            let refused = hung
+                .insert(&id("u", "later"), &record("{}"))
+                .await
+                .expect_err("another has it");
+            assert!(refused.message().contains("moved away or replaced"), "{refused}");
+        }
+        assert!(hung.compact().await.is_err());
+        if closed {
+            assert_eq!(
+                hung.close().await.expect_err("another has it").kind(),
+                ErrorKind::Unavailable
+            );
+        }
+        drop(hung);
+        assert_eq!(place.names(), names);
+        next.insert(&id("u", "c"), &record("{}")).await.expect("insert");
+        let crashed = Place::new();
+        place.copy_to(crashed.folder.path());
+        assert_eq!(all(&crashed.open().await).await.len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn the_journal_is_folded_into_the_document_while_writes_go_on() {
     let place = Place::new();

@@ -81,14 +81,12 @@ impl Cluster {
     /// An open connection to the node that serves the slot of a key, as far as is known.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] as soon as the connect timeout is over, once for the map and once for the node; nothing was sent
-    /// then.
+    /// [`ErrorKind::Unavailable`] within the connect timeout for the map, the response timeout for a connection that was idle, and the
+    /// connect timeout for a new one; nothing was sent then.
     pub(crate) async fn reach(self: &Arc<Self>, key: &[u8]) -> Result<(Address, Arc<Node>, Arc<Live>)> {
-        let connect = self.timeouts.connect;
+        // Each has bounds of its own: a connection that was idle is asked first, and may have to be replaced.
         let reaching = async {
-            let routed = tokio::time::timeout(connect, self.route(key)).await;
-            let (at, node) = routed.map_err(|_| error::no_connection_within(connect))??;
-            // Has bounds of its own: a connection that was idle is asked first, and may have to be replaced.
+            let (at, node) = self.route(key).await?;
             let live = node.live().await?;
             Ok((at, node, live))
         };

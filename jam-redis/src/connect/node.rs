@@ -116,7 +116,8 @@ impl Node {
     /// The open connection, opened now if need be.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] within the connect timeout; nothing was sent then.
+    /// [`ErrorKind::Unavailable`] within the connect timeout, and the response timeout before that where the connection was idle;
+    /// nothing was sent then.
     pub(crate) async fn live(self: &Arc<Self>) -> Result<Arc<Live>> {
         if let Some(live) = self.open()
             && (live.is_lent() || !self.is_doubtful(&live) || Box::pin(self.check(&live)).await)

@@ -67,7 +67,7 @@ impl Work {
         })
     }
 
-    /// What it may do to the store by opening it. A read that counts as use is one all the same.
+    /// What it may do to the store by opening it. A `get` with `renew_on_read` is a look, too.
     fn access(&self) -> Access {
         match self {
             Self::Create { .. } => Access::Begin,

@@ -91,8 +91,17 @@ fn broken_off(shell: &Shell, from: &str, server: &Server) -> Proxy {
     // What was under way shall not arrive while somebody looks.
     proxy.sever();
     let begun = Instant::now();
-    while server.command(&["CLIENT", "LIST", "TYPE", "normal"]).text().lines().count() > 1 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the server keeps connections");
+    while server
+        .command(&["CLIENT", "LIST", "TYPE", "normal"])
+        .text()
+        .lines()
+        .count()
+        > 1
+    {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the server keeps connections"
+        );
     }
     proxy
 }
