@@ -92,6 +92,8 @@ impl Traffic {
         }
         tasks.spawn(Arc::clone(&traffic).walk());
         traffic.wait_for_answers(&tasks).await;
+        // On a busy machine an answer may take too long by itself.
+        traffic.messages.lock().unwrap().clear();
         outage(&traffic).await;
         traffic.wait_for_answers(&tasks).await;
         traffic.stop.store(true, Ordering::Relaxed);
