@@ -36,7 +36,7 @@ pub fn ids(bytes: &[u8]) {
     for codec in [&HashedIds as &dyn IdCodec, &PlainIds] {
         match codec.resolve(text) {
             Ok(record) => {
-                assert!((1..=jam_core::RecordId::MAX_ID_LEN).contains(&record.id().len()));
+                assert!((1..=RecordId::MAX_ID_LEN).contains(&record.id().len()));
                 assert!(!record.is_reserved(), "no client reaches a note");
                 // What a client sends says whose session it would be; it says so once and for all.
                 assert_eq!(codec.resolve(text).unwrap(), record);
