@@ -25,6 +25,8 @@ mod config;
 mod bad_days;
 #[path = "../tests/devices.rs"]
 mod devices;
+#[path = "../tests/extensions.rs"]
+mod extensions;
 #[path = "../tests/fields.rs"]
 mod fields;
 #[path = "../tests/forged.rs"]

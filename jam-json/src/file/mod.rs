@@ -98,6 +98,9 @@ use crate::opener::Opener;
 ///   a part of it, [`outcome_unknown`](Error::outcome_unknown) is set, and that file is never written to again: a new
 ///   document and journal are begun at once or, if that fails, by the next write. Until it works writes are refused
 ///   and reads go on; a read with a renewal that is due is a write. Nothing acknowledged is lost.
+/// - Where the lock file is no longer the one that this store has, since somebody moved or removed it with the others, it
+///   writes no document and removes no journal, for another process may have a store of its own there: from the first failure
+///   on writes are `Unavailable` until it is opened anew.
 /// - Behind a device that hangs no more than 65,536 calls wait, with no more than 256 MiB of payload, given-up ones
 ///   included. Further ones are `Unavailable` at once, with nothing done.
 ///
